@@ -1,0 +1,119 @@
+"""A Bundle: everything that one node must hold. What travels to the node is its manifest plus contents.
+
+The digest is `b1:` + sha256 of the canonical manifest (`render.manifest`). Connection data, timestamps and values
+that are only used to join a cluster stay out of it (design, One line of flow).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class SecretRef(msgspec.Struct, frozen=True):
+    """A secret's place in a content. `fingerprint` comes from secrets.lock: a new value is a new digest."""
+
+    name: str
+    encoding: Literal["plain", "base64"] = "plain"
+    fingerprint: str = ""
+
+
+Segment = str | SecretRef
+
+
+class BundleFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file. Either `sha256` names its content (a blob), or `segments` holds it with secrets in between.
+
+    `mode` is four octal digits. `restart` and `reload` name units to restart or reload when the file changes;
+    `validate` is a command run on the node before the file takes its place, `{file}` its new content.
+    `seed` files are written when they are absent and never compared afterwards (values used only to join).
+    """
+
+    path: str
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    sha256: str = ""
+    size: int = 0
+    segments: tuple[Segment, ...] = ()
+    validate: str = ""
+    restart: tuple[str, ...] = ()
+    reload: tuple[str, ...] = ()
+    seed: bool = False
+
+
+class BundleFolder(msgspec.Struct, frozen=True, omit_defaults=True):
+    path: str
+    mode: str = "0755"
+    owner: str = "root"
+    group: str = "root"
+
+
+class BundleArtifact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A large file by URL: tried in order of `urls`, verified by sha256 (hex), then moved into place.
+
+    `urls` are where to look, not what to hold: they stay out of the digest.
+    """
+
+    path: str
+    sha256: str
+    urls: tuple[str, ...] = ()
+    mode: str = "0755"
+    owner: str = "root"
+    group: str = "root"
+    restart: tuple[str, ...] = ()
+
+
+class BundleUnit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One systemd unit: wanted enablement and state; None leaves it alone."""
+
+    name: str
+    enabled: bool | None = None
+    state: Literal["started", "stopped"] | None = None
+
+
+class BundlePackage(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    version: str = ""
+
+
+class BundleUser(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    groups: tuple[str, ...] = ()
+    shell: str = ""
+    authorized_keys: tuple[str, ...] = ()
+    system: bool = False
+
+
+class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What rules compare between what a node holds and what it shall hold; part of the manifest.
+
+    `config` holds only the keys of k3s.config that are critical or cannot change (k3s-contract.md, rule 2).
+    """
+
+    site: str = ""
+    role: str = ""
+    cluster: str = ""
+    k3s_version: str = ""
+    datastore: str = ""
+    config: dict[str, object] = {}
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """Shapes: each tuple is sorted by path or name. `blobs` maps sha256 to the content of `files` without secrets.
+
+    `digest` is that of the canonical manifest. `modules` are kernel modules that must be loaded before units start.
+    """
+
+    node: str
+    digest: str
+    facts: BundleFacts
+    files: tuple[BundleFile, ...] = ()
+    folders: tuple[BundleFolder, ...] = ()
+    artifacts: tuple[BundleArtifact, ...] = ()
+    units: tuple[BundleUnit, ...] = ()
+    packages: tuple[BundlePackage, ...] = ()
+    users: tuple[BundleUser, ...] = ()
+    sysctl: dict[str, str] = {}
+    blobs: dict[str, bytes] = {}

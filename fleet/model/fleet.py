@@ -1,0 +1,34 @@
+"""A resolved fleet: what `resolve` makes of a Spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fleet.model.cluster import Cluster
+from fleet.model.node import Node
+from fleet.model.site import ResolvedSite
+
+
+class Proxy(msgspec.Struct, frozen=True):
+    http: str = ""
+    https: str = ""
+    no_proxy: tuple[str, ...] = ()
+
+
+class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
+    """`nodes` in the order of site name, then node name. `unenforced` says what is declared but not acted on yet.
+
+    `pending` counts nodes per value that only the node can tell ("arch").
+    """
+
+    name: str
+    nodes: Sequence[Node]
+    clusters: dict[str, Cluster]
+    sites: dict[str, ResolvedSite]
+    mirrors: tuple[str, ...] = ()
+    proxy: Proxy = Proxy()
+    max_removed: str = "1%"
+    unenforced: tuple[str, ...] = ()
+    pending: dict[str, int] = {}

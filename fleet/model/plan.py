@@ -1,0 +1,77 @@
+"""A Plan: changes, every rule's verdict, and the blast radius. Saved as JSON, `fleet.plan/v1` (decision 8)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fleet.model.change import Change, NodeChange
+from fleet.model.tree import Revision
+from fleet.model.verdict import Verdict
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What --site, --selector and --limit left. Empty: everything. `limit` is a count of nodes, 0 for none."""
+
+    sites: tuple[str, ...] = ()
+    selector: str = ""
+    nodes: tuple[str, ...] = ()
+    limit: int = 0
+
+    @property
+    def is_everything(self) -> bool:
+        return not (self.sites or self.selector or self.nodes or self.limit)
+
+
+class ChangeGroup(msgspec.Struct, frozen=True):
+    """Equal changes of many nodes. `diff` holds lines of a unified diff without headers, cut when long.
+
+    `sample` names up to three nodes.
+    """
+
+    change: Change
+    nodes: int
+    sites: int
+    diff: tuple[str, ...] = ()
+    sample: tuple[str, ...] = ()
+
+
+class BlastRadius(msgspec.Struct, frozen=True):
+    """What carrying out the plan touches. `mirror_bytes` is what nodes fetch; `downtime_sites` have one server that
+    restarts; `clusters_upgraded` change K3s's version; `quorum_lost` is 0 in every plan that is not refused.
+    """
+
+    nodes: int = 0
+    sites: int = 0
+    clusters: int = 0
+    servers: int = 0
+    restarts: dict[str, int] = {}
+    clusters_upgraded: int = 0
+    quorum_lost: int = 0
+    downtime_sites: int = 0
+    downtime_seconds: int = 0
+    mirror_bytes: int = 0
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """`nodes` are the changing ones in the order of site and name; the counts speak of the scope."""
+
+    fleet: str
+    revision: Revision
+    tree_digest: str
+    scope: Scope
+    total: int
+    staying: int
+    removed: tuple[str, ...]
+    nodes: tuple[NodeChange, ...]
+    groups: tuple[ChangeGroup, ...]
+    verdicts: tuple[Verdict, ...]
+    radius: BlastRadius
+    reported: int = 0
+    """How many nodes of the scope have ever told what they hold."""
+    unenforced: tuple[str, ...] = ()
+    pending: dict[str, int] = {}
+    sandbox: str = ""
+
+    @property
+    def refused(self) -> tuple[Verdict, ...]:
+        return tuple(v for v in self.verdicts if v.outcome == "refused")
