@@ -1,0 +1,57 @@
+"""A batch: the nodes that one Ansible run brings forward, and what came of each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from fleet.model.record import Record
+
+Outcome = Literal["applied", "failed", "unreachable"]
+
+
+class BatchOrder(msgspec.Struct, frozen=True):
+    """`batch_id` is unique in the fleet (`ROLLOUT-0001`); `epoch` is the controller lease's; `nodes` are names.
+
+    `expect` maps a node to the digest that it must hold before ("" for a node without a record).
+    """
+
+    batch_id: str
+    rollout_id: str
+    epoch: int
+    nodes: tuple[str, ...]
+    expect: dict[str, str] = {}
+    take_over: str = ""
+
+
+class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`reason` is the node's own words, one line, without a secret; `changed` counts changed paths and units."""
+
+    node: str
+    outcome: Outcome
+    changed: int = 0
+    digest: str = ""
+    reason: str = ""
+    record: Record | None = None
+    restarted: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class BatchResult(msgspec.Struct, frozen=True):
+    """One result for each node of the order, in its order."""
+
+    batch_id: str
+    results: tuple[NodeResult, ...]
+
+
+class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a look at one node found: its record (None: it never had one), or why it could not be reached."""
+
+    node: str
+    record: Record | None = None
+    machine_id: str = ""
+    arch: str = ""
+    unreachable: str = ""
+    differs: tuple[str, ...] = ()
+    """Paths whose content on disk is not what the record's manifest says."""

@@ -1,0 +1,30 @@
+"""The hand that changes nodes, and the eye that reads their records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from fleet.model.batch import BatchOrder, BatchResult, Observation
+
+ProjectWriter = Callable[[Path, Sequence[str]], None]
+"""Writes a complete Ansible project for just the named nodes into a fresh folder (render.project does it)."""
+
+
+class Applier(Protocol):
+    """`run_batch` is idempotent (design, decision 7): intent first; a finished artifact is returned; a live child
+    of an earlier epoch is adopted or ended before the batch runs again; else it runs. Blocks until the batch ends.
+    """
+
+    def run_batch(self, order: BatchOrder) -> BatchResult: ...
+
+    def stop_now(self) -> None:
+        """Ends running children at once (second ^C). Their nodes are found again by the next run."""
+        ...
+
+
+class Observer(Protocol):
+    def observe(self, nodes: Sequence[str]) -> Iterator[Observation]:
+        """Reads each node's record; yields in the order in which answers come."""
+        ...

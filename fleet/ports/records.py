@@ -1,0 +1,29 @@
+"""The controller's copy of what nodes hold. Losing it loses history, never truth: the nodes' own records rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from fleet.model.learned import LearnedCluster
+from fleet.model.record import Record
+
+
+class Records(Protocol):
+    """`all` leaves out manifests; `manifests` fetches them by digest; blobs are contents without secrets by sha256."""
+
+    def all(self) -> Mapping[str, Record]: ...
+
+    def manifests(self, digests: Iterable[str]) -> Mapping[str, str]: ...
+
+    def save(self, records: Iterable[Record]) -> None: ...
+
+    def forget(self, nodes: Iterable[str]) -> None: ...
+
+    def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]: ...
+
+    def keep_blobs(self, blobs: Mapping[str, bytes]) -> None: ...
+
+    def clusters(self) -> Mapping[str, LearnedCluster]: ...
+
+    def learn_clusters(self, clusters: Mapping[str, LearnedCluster]) -> None: ...
