@@ -1,0 +1,28 @@
+"""What rules look at: the whole picture of a plan, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from fleet.model.bundle import BundleFacts
+from fleet.model.change import NodeChange
+from fleet.model.fleet import ResolvedFleet
+from fleet.model.lock import Lock
+from fleet.model.record import Record
+
+
+class CheckInput(msgspec.Struct, frozen=True, eq=False):
+    """`now` holds the facts of recorded manifests, `wanted` those of the bundles of all nodes in scope, by node.
+
+    `removed` are nodes that have a record and left the spec. `release_notes` is empty until a mirror was asked.
+    """
+
+    fleet: ResolvedFleet
+    changes: tuple[NodeChange, ...]
+    now: Mapping[str, BundleFacts]
+    wanted: Mapping[str, BundleFacts]
+    records: Mapping[str, Record]
+    lock: Lock
+    removed: tuple[str, ...] = ()
