@@ -1,0 +1,14 @@
+"""Running a program of this machine and turning its failure into a LabError that shows what it said."""
+
+import subprocess
+from collections.abc import Sequence
+
+from tests.lab.errors import LabError
+
+
+def run(argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120, check: bool = True) -> str:
+    """Run `argv` and return its standard output; raise LabError on a non-zero exit unless `check` is off."""
+    done = subprocess.run(argv, input=stdin, text=True, capture_output=True, timeout=timeout, check=False)
+    if check and done.returncode != 0:
+        raise LabError(f"`{' '.join(argv)}` ended with {done.returncode}:\n{stdin or ''}{done.stdout}{done.stderr}")
+    return done.stdout
