@@ -72,10 +72,10 @@ def may_change_datastore(old: Datastore, new: Datastore) -> bool:
 
 
 def may_change_flannel_backend(old: str, new: str, servers: int) -> bool:
-    """Whether a living cluster may change its flannel-backend: not with more than one server.
+    """Whether a living cluster may change its flannel-backend: only one with a single server.
 
-    A server that restarts with the new value finds another on its peers and does not come up (cli/server.md,
-    "Critical Configuration Values"); and networking/basic-network-options.md has all nodes restart together.
+    The value is among those that a server compares with its peers before it comes up (cli/server.md, "Critical
+    Configuration Values"), so the first of several servers to restart with another one is turned away.
     """
     return old == new or servers <= 1
 

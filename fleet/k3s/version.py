@@ -19,8 +19,7 @@ _MINOR = re.compile(r"v(\d{1,4})\.(\d{1,4})", re.ASCII)
 _CHANNEL = re.compile(r"stable|latest|testing|v\d{1,4}\.\d{1,4}(?:-testing)?", re.ASCII)
 
 
-@functools.total_ordering
-class Version(msgspec.Struct, frozen=True, eq=True):
+class Version(msgspec.Struct, frozen=True):
     """One release. `k3s` counts K3s's own releases of one Kubernetes patch; `rc` is None for a final release."""
 
     major: int
@@ -33,10 +32,18 @@ class Version(msgspec.Struct, frozen=True, eq=True):
         candidate = "" if self.rc is None else f"-rc{self.rc}"
         return f"v{self.major}.{self.minor}.{self.patch}{candidate}+k3s{self.k3s}"
 
+    # Spelt out, since functools.total_ordering takes a Struct's own refusal to compare for an ordering.
     def __lt__(self, other: object) -> bool:
-        if not isinstance(other, Version):
-            return NotImplemented
-        return _order(self) < _order(other)
+        return _order(self) < _order(other) if isinstance(other, Version) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return _order(self) <= _order(other) if isinstance(other, Version) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return _order(self) > _order(other) if isinstance(other, Version) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return _order(self) >= _order(other) if isinstance(other, Version) else NotImplemented
 
 
 def _order(version: Version) -> tuple[int, int, int, int, bool, int]:
