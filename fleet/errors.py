@@ -3,6 +3,7 @@
     FleetError                1   a bug in fleet, when nothing below fits
       UsageError              2   a flag, an argument or a file that the user named is wrong
       SpecError               2   the spec is wrong; carries every mistake with its file:line:col
+      MistakesError           2   the same, before lines and columns were looked up: faces only see SpecError
       RefusedError            2   a rule refuses the plan, or a saved plan no longer holds
       BusyError               2   another controller holds the lease
       UnavailableError        5   git, a mirror, a cloud or a controller-side service did not answer
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from fleet.model.problem import Problem
+    from fleet.model.problem import Mistake, Problem
 
 EXIT_DONE = 0
 EXIT_BUG = 1
@@ -52,6 +53,14 @@ class SpecError(FleetError):
         super().__init__(f"{len(problems)} problem(s) in the spec")
         self.problems = tuple(problems)
         self.documents = documents
+
+
+class MistakesError(FleetError):
+    exit_code = EXIT_WRONG
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__(f"{len(mistakes)} mistake(s) in the spec")
+        self.mistakes = tuple(mistakes)
 
 
 class RefusedError(FleetError):

@@ -8,6 +8,7 @@ import msgspec
 
 from fleet.model.cluster import Cluster
 from fleet.model.node import Node
+from fleet.model.problem import Mistake
 from fleet.model.site import ResolvedSite
 
 
@@ -18,8 +19,9 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
-    """`nodes` in the order of site name, then node name. `unenforced` says what is declared but not acted on yet.
+    """`nodes` in the order of site name, within a site as written. `unenforced` says what is declared but not acted on yet.
 
+    `unlocked` names versions and channels that fleet.lock does not pin: nothing can be planned with them.
     `pending` counts nodes per value that only the node can tell ("arch").
     """
 
@@ -31,4 +33,6 @@ class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
     proxy: Proxy = Proxy()
     max_removed: str = "1%"
     unenforced: tuple[str, ...] = ()
+    unlocked: tuple[str, ...] = ()
     pending: dict[str, int] = {}
+    warnings: tuple[Mistake, ...] = ()

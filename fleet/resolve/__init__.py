@@ -1,0 +1,17 @@
+"""resolve: Spec + Learned -> Nodes and Clusters. Total, pure; the only place where defaults are applied.
+
+    merge      what inheritance means: maps merge, named lists merge by name, `key+` appends, `null` removes
+    layers     which layers a node has, weakest first, merged once per distinct chain
+    settings   a merged layer becomes total Settings
+    members    sites become nodes: the listed ones and those of node sets
+    clusters   nodes become clusters: order of servers, datastore, join address
+    clashes    names, addresses and dial targets that two nodes share
+    origin     which line of the spec each value of one node comes from, on demand
+
+Nothing here may read a file, a clock or the environment.
+"""
+
+from fleet.resolve.fleet import resolve
+from fleet.resolve.origin import Origin, origins
+
+__all__ = ["Origin", "origins", "resolve"]

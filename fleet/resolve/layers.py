@@ -1,0 +1,113 @@
+"""Which layers a node has, weakest first, and their merge, made once per distinct chain.
+
+Weakest first: Fleet, its profiles in listed order, the Site's profiles, Site, the set's profiles, set, the node's
+profiles, node (spec.md, Inheritance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from fleet.model.problem import Place, type_path
+from fleet.model.spec.document import Document, Spec
+from fleet.model.spec.fleet import ProfileUse
+from fleet.model.spec.settings import Layer
+from fleet.resolve.merge import Map, merge
+from fleet.resolve.selector import matches
+
+Refs = Sequence[str | ProfileUse] | UnsetType
+
+FIELDS = ("k3s", "hardening", "os", "vars", "connection")
+
+
+class Written(msgspec.Struct, frozen=True, eq=False):
+    """One layer as plain values, and where in the spec it is written. Compared by identity."""
+
+    value: Map
+    document: Document[Any]
+    path: type_path
+
+    def place(self, *path: str | int) -> Place:
+        return self.document.place(*self.path, *path)
+
+
+class LayerBook:
+    """Turns Layers into chains and chains into merged maps, each once."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._written: dict[int, tuple[Layer, Written]] = {}
+        self._merged: dict[tuple[int, ...], Map] = {(): {}}
+        self.profiles = {
+            name: self.written(document.spec, document, "spec") for name, document in spec.profiles.items()
+        }
+        self.fleet = self.written(spec.fleet.spec, spec.fleet, "spec")
+
+    def written(self, layer: Layer, document: Document[Any], *path: str | int) -> Written:
+        """`layer`, found at `path` of the document, as plain values; made once per object."""
+        known = self._written.get(id(layer))
+        if known is None:
+            known = self._written[id(layer)] = (layer, Written(plain(layer), document, path))
+        return known[1]
+
+    def selected(self, refs: Refs, labels: Mapping[str, str]) -> list[Written]:
+        """The profiles that `refs` name and whose selector sees `labels`; unknown names were refused by load."""
+        if isinstance(refs, UnsetType):
+            return []
+        found = []
+        for ref in refs:
+            if isinstance(ref, str):
+                found.append(self.profiles[ref])
+            elif isinstance(ref.selector, UnsetType) or matches(ref.selector, labels):
+                found.append(self.profiles[ref.name])
+        return found
+
+    def merged(self, chain: Iterable[Written]) -> Map:
+        """The chain merged. Prefixes are shared, so a node with one layer of its own costs one merge."""
+        key: tuple[int, ...] = ()
+        result: Map = self._merged[()]
+        for written in chain:
+            if not written.value:
+                continue
+            key = (*key, id(written))
+            known = self._merged.get(key)
+            if known is None:
+                known = self._merged[key] = merge(result, written.value)
+            result = known
+        return result
+
+    def merged_once(self, base: Map, written: Map) -> Map:
+        """A node's own layer on top of a chain's merge, not remembered: every node has another."""
+        return merge(base, written) if written else base
+
+
+def plain(layer: Layer) -> Map:
+    """The layer's own fields as plain values, without what is unset; `packages` all as maps, so that they merge."""
+    value: Map = {}
+    for field in FIELDS:
+        part = getattr(layer, field)
+        if part is UNSET:
+            continue
+        value[field] = _builtins(part) if isinstance(part, msgspec.Struct) else part
+    k3s = value.get("k3s")
+    if k3s is not None:
+        _one_of_version_and_channel(k3s)
+    packages = value.get("os", {}).get("packages")
+    if packages:
+        value["os"]["packages"] = [{"name": p} if isinstance(p, str) else p for p in packages]
+    return value
+
+
+def _builtins(part: msgspec.Struct) -> Any:
+    return msgspec.to_builtins(part)
+
+
+def _one_of_version_and_channel(k3s: Map) -> None:
+    """A stronger layer's channel replaces a weaker one's version, and the other way round."""
+    if "version" in k3s and "channel" not in k3s:
+        k3s["channel"] = None
+    elif "channel" in k3s and "version" not in k3s:
+        k3s["version"] = None
