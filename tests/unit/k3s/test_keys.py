@@ -266,3 +266,153 @@ def test_short_and_former_spellings_are_no_keys_but_known():
 )
 def test_suggestions(name, role, meant):
     assert suggest(name, "v1.35", role) == meant
+
+
+# Every key that is no string, by kind, and every key of servers only, hidden flags included.
+BOOL_KEYS = """
+    alsologtostderr
+    cluster-init
+    cluster-reset
+    debug
+    disable-agent
+    disable-apiserver
+    disable-apiserver-lb
+    disable-cloud-controller
+    disable-controller-manager
+    disable-default-registry-endpoint
+    disable-etcd
+    disable-helm-controller
+    disable-kube-proxy
+    disable-network-policy
+    disable-scheduler
+    docker
+    embedded-registry
+    enable-pprof
+    etcd-disable-snapshots
+    etcd-expose-metrics
+    etcd-s3
+    etcd-s3-insecure
+    etcd-s3-skip-ssl-verify
+    etcd-snapshot-compress
+    flannel-external-ip
+    flannel-ipv6-masq
+    kine-tls
+    nonroot-devices
+    prefer-bundled-bin
+    protect-kernel-defaults
+    rootless
+    secrets-encryption
+    selinux
+    supervisor-metrics
+    tls-san-security
+    with-node-id
+"""
+INT_KEYS = """
+    advertise-port
+    apiserver-port
+    etcd-s3-retention
+    etcd-snapshot-retention
+    https-listen-port
+    lb-server-port
+    supervisor-port
+    v
+"""
+DURATION_KEYS = """
+    etcd-s3-timeout
+    etcd-snapshot-reconcile-interval
+"""
+SERVER_KEYS = """
+    advertise-address
+    advertise-port
+    agent-token
+    agent-token-file
+    apiserver-bind-address
+    apiserver-port
+    cluster-cidr
+    cluster-dns
+    cluster-domain
+    cluster-init
+    cluster-reset
+    cluster-reset-restore-path
+    datastore-cafile
+    datastore-certfile
+    datastore-endpoint
+    datastore-keyfile
+    default-local-storage-path
+    disable
+    disable-agent
+    disable-apiserver
+    disable-cloud-controller
+    disable-controller-manager
+    disable-etcd
+    disable-helm-controller
+    disable-kube-proxy
+    disable-network-policy
+    disable-scheduler
+    egress-selector-mode
+    embedded-registry
+    etcd-arg
+    etcd-disable-snapshots
+    etcd-expose-metrics
+    etcd-s3
+    etcd-s3-access-key
+    etcd-s3-bucket
+    etcd-s3-bucket-lookup-type
+    etcd-s3-config-secret
+    etcd-s3-endpoint
+    etcd-s3-endpoint-ca
+    etcd-s3-folder
+    etcd-s3-insecure
+    etcd-s3-proxy
+    etcd-s3-region
+    etcd-s3-retention
+    etcd-s3-secret-key
+    etcd-s3-session-token
+    etcd-s3-skip-ssl-verify
+    etcd-s3-timeout
+    etcd-snapshot-compress
+    etcd-snapshot-dir
+    etcd-snapshot-name
+    etcd-snapshot-reconcile-interval
+    etcd-snapshot-retention
+    etcd-snapshot-schedule-cron
+    flannel-backend
+    flannel-external-ip
+    flannel-ipv6-masq
+    helm-controller-arg
+    helm-job-image
+    https-listen-port
+    kine-tls
+    kube-apiserver-arg
+    kube-cloud-controller-manager-arg
+    kube-controller-manager-arg
+    kube-scheduler-arg
+    secrets-encryption
+    secrets-encryption-provider
+    service-cidr
+    service-node-port-range
+    servicelb-namespace
+    supervisor-metrics
+    supervisor-port
+    system-default-registry
+    tls-san
+    tls-san-security
+    write-kubeconfig
+    write-kubeconfig-group
+    write-kubeconfig-mode
+    write-kubeconfig-name
+"""
+
+
+def test_every_kind():
+    by_kind = {kind: set() for kind in ("bool", "int", "duration", "list", "string")}
+    for name in key_names(None, "server") | key_names(None, "agent"):
+        by_kind[find_key(name).kind].add(name)
+    assert by_kind["bool"] == set(BOOL_KEYS.split())
+    assert by_kind["int"] == set(INT_KEYS.split())
+    assert by_kind["duration"] == set(DURATION_KEYS.split())
+    assert by_kind["list"] == LIST_KEYS
+
+
+def test_every_key_of_servers_only():
+    assert key_names(None, "server") - key_names(None, "agent") == set(SERVER_KEYS.split())
