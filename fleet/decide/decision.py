@@ -1,0 +1,144 @@
+"""`decide`: what a signal leads to."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from fleet.decide.evolution import check_version
+from fleet.decide.layout import waiting_behind
+from fleet.decide.schedule import Course, batch_order, go_on
+from fleet.model import event as ev
+from fleet.model import signal as sig
+from fleet.model.batch import NodeResult
+from fleet.model.effect import Decision, RunBatch
+from fleet.model.rollout import RolloutNode, RolloutState, RunningBatch
+from fleet.model.signal import Signal
+
+
+def decide(state: RolloutState, signal: Signal) -> Decision:
+    """A signal that means nothing in this state (a batch that has ended, a pause of what is paused) leads to nothing.
+
+    Raises `UsageError` for a state of a version that this fleet does not know.
+    """
+    check_version(state.version)
+    course = Course(state)
+    if not state.has_ended:
+        _hear(course, signal)
+    return Decision(tuple(course.events), tuple(course.effects))
+
+
+def _hear(course: Course, signal: Signal) -> None:
+    match signal:
+        case sig.Begin():
+            _begin(course, signal)
+        case sig.TakeOver():
+            _take_over(course, signal)
+        case sig.BatchFinished():
+            _finish_batch(course, signal)
+        case sig.BatchLost():
+            _lose_batch(course, signal)
+        case sig.Pause():
+            _pause(course, signal)
+        case sig.Resume():
+            _resume(course)
+        case sig.Cancel():
+            _cancel(course, signal)
+        case _:
+            assert_never(signal)
+
+
+def _begin(course: Course, signal: sig.Begin) -> None:
+    order = course.state.order
+    if course.state.status != "new":
+        return
+    total, waves = len(course.state.layout.nodes), len(order.waves)
+    course.add(
+        ev.RolloutStarted(order.id, order.fleet, order.commit, order.controller, signal.epoch, total, waves),
+    )
+    go_on(course)
+
+
+def _take_over(course: Course, signal: sig.TakeOver) -> None:
+    state = course.state
+    if state.status == "new":
+        return
+    batches = tuple(batch.batch_id for batch in state.running)
+    course.add(ev.RolloutTakenOver(state.order.id, signal.controller, signal.epoch, batches))
+    course.effects.extend(RunBatch(batch_order(course.state, batch)) for batch in state.running)
+    go_on(course)
+
+
+def _pause(course: Course, signal: sig.Pause) -> None:
+    if course.state.status == "running":
+        course.add(ev.PauseRequested(signal.reason, course.state.in_flight.bit_count()))
+        go_on(course)
+
+
+def _resume(course: Course) -> None:
+    if course.state.status in ("pausing", "paused"):
+        course.add(ev.RolloutResumed(course.state.order.id, course.state.counts()))
+        go_on(course)
+
+
+def _cancel(course: Course, signal: sig.Cancel) -> None:
+    if course.state.status in ("running", "pausing", "paused"):
+        course.add(ev.CancelRequested(signal.reason, course.state.in_flight.bit_count()))
+        go_on(course)
+
+
+def _lose_batch(course: Course, signal: sig.BatchLost) -> None:
+    batch = _running(course.state, signal.batch_id)
+    if batch:
+        course.add(ev.BatchRequeued(batch.batch_id, batch.nodes, signal.reason))
+        go_on(course)
+
+
+def _finish_batch(course: Course, signal: sig.BatchFinished) -> None:
+    batch = _running(course.state, signal.batch_id)
+    if not batch:
+        return
+    results = {result.node: result for result in signal.results}
+    for name in batch.nodes:
+        result = results.get(name) or NodeResult(name, "failed", reason="the batch ended without a word about it")
+        _settle(course, batch.batch_id, result)
+    course.add(ev.BatchEnded(batch.batch_id))
+    go_on(course)
+
+
+def _running(state: RolloutState, batch_id: str) -> RunningBatch | None:
+    return next((batch for batch in state.running if batch.batch_id == batch_id), None)
+
+
+def _settle(course: Course, batch_id: str, result: NodeResult) -> None:
+    layout = course.state.layout
+    index = layout.index[result.node]
+    node = layout.nodes[index]
+    if result.outcome == "unreachable":
+        course.add(ev.NodeUnreachable(node.name, node.site, batch_id, result.reason))
+        _block_behind(course, index, f"server {node.name} could not be reached: {result.reason}")
+        return
+    reason = result.reason if result.outcome == "failed" else _not_done(node, result)
+    if reason is None:
+        course.add(
+            ev.NodeApplied(
+                node.name, node.site, batch_id, result.digest, result.changed, result.restarted, result.warnings
+            )
+        )
+        return
+    course.add(ev.NodeFailed(node.name, node.site, batch_id, reason, result.changed, result.warnings))
+    _block_behind(course, index, f"server {node.name} failed: {reason}")
+
+
+def _not_done(node: RolloutNode, result: NodeResult) -> str | None:
+    """A node is done if and only if it holds the wanted digest (engine.md), whatever the batch says of it."""
+    if result.digest == node.wanted:
+        return None
+    return f"it holds {result.digest or 'no digest'} after the batch, wanted {node.wanted}"
+
+
+def _block_behind(course: Course, index: int, reason: str) -> None:
+    layout = course.state.layout
+    by = layout.nodes[index].name
+    for i in waiting_behind(layout, index):
+        node = layout.nodes[i]
+        course.add(ev.NodeBlocked(node.name, node.site, by, reason))

@@ -1,0 +1,136 @@
+"""`evolve`: what is true after an event. It never judges: what came into the journal has happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from fleet.decide.layout import bits
+from fleet.errors import UsageError
+from fleet.model import event as ev
+from fleet.model.event import Event
+from fleet.model.rollout import STATE_VERSION, RolloutState, RunningBatch
+
+
+def evolve(state: RolloutState, event: Event) -> RolloutState:
+    """Raises `UsageError` for a state of a version that this fleet does not know."""
+    check_version(state.version)
+    return _STEPS[type(event)](state, event)
+
+
+def evolve_all(state: RolloutState, events: Iterable[Event]) -> RolloutState:
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def check_version(version: int) -> None:
+    if version != STATE_VERSION:
+        raise UsageError(
+            f"the rollout's state has version {version}, this fleet knows version {STATE_VERSION}",
+            hint="Go on with the version of fleet that started the rollout.",
+        )
+
+
+def _started(state: RolloutState, event: ev.RolloutStarted) -> RolloutState:
+    return replace(state, status="running", epoch=event.epoch, controller=event.controller)
+
+
+def _taken_over(state: RolloutState, event: ev.RolloutTakenOver) -> RolloutState:
+    return replace(state, epoch=event.epoch, controller=event.controller)
+
+
+def _wave_started(state: RolloutState, event: ev.WaveStarted) -> RolloutState:
+    return replace(state, wave=event.index)
+
+
+def _batch_started(state: RolloutState, event: ev.BatchStarted) -> RolloutState:
+    those = bits(state.layout.index[name] for name in event.nodes)
+    return replace(
+        state,
+        batches=state.batches + 1,
+        running=(*state.running, RunningBatch(event.batch_id, event.nodes)),
+        ready=state.ready & ~those,
+        in_flight=state.in_flight | those,
+    )
+
+
+def _batch_ended(state: RolloutState, event: ev.BatchEnded) -> RolloutState:
+    return replace(state, running=tuple(b for b in state.running if b.batch_id != event.batch_id))
+
+
+def _batch_requeued(state: RolloutState, event: ev.BatchRequeued) -> RolloutState:
+    those = bits(state.layout.index[name] for name in event.nodes)
+    return replace(
+        state,
+        running=tuple(b for b in state.running if b.batch_id != event.batch_id),
+        ready=state.ready | those,
+        in_flight=state.in_flight & ~those,
+    )
+
+
+def _applied(state: RolloutState, event: ev.NodeApplied) -> RolloutState:
+    index = state.layout.index[event.node]
+    bit = 1 << index
+    ready = state.ready
+    if index in state.layout.followers:
+        ready |= bits(state.layout.followers[index])
+    return replace(state, in_flight=state.in_flight & ~bit, applied=state.applied | bit, ready=ready)
+
+
+def _failed(state: RolloutState, event: ev.NodeFailed) -> RolloutState:
+    bit = 1 << state.layout.index[event.node]
+    return replace(state, in_flight=state.in_flight & ~bit, failed=state.failed | bit)
+
+
+def _unreachable(state: RolloutState, event: ev.NodeUnreachable) -> RolloutState:
+    bit = 1 << state.layout.index[event.node]
+    return replace(state, in_flight=state.in_flight & ~bit, unreachable=state.unreachable | bit)
+
+
+def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
+    return replace(state, blocked=state.blocked | 1 << state.layout.index[event.node])
+
+
+def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutState:
+    return replace(state, status="pausing", reason=event.reason)
+
+
+def _cancel_requested(state: RolloutState, event: ev.CancelRequested) -> RolloutState:
+    return replace(state, status="cancelling", reason=event.reason)
+
+
+def _resumed(state: RolloutState, event: ev.RolloutResumed) -> RolloutState:  # noqa: ARG001 - same shape as the others
+    return replace(state, status="running", reason="")
+
+
+def _status(state: RolloutState, event: Event) -> RolloutState:
+    return replace(state, status=ev.STATUS_AFTER[type(event)])
+
+
+def _same(state: RolloutState, event: Event) -> RolloutState:  # noqa: ARG001 - same shape as the others
+    return state
+
+
+_STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
+    ev.RolloutStarted: _started,
+    ev.RolloutTakenOver: _taken_over,
+    ev.WaveStarted: _wave_started,
+    ev.WaveFinished: _same,
+    ev.BatchStarted: _batch_started,
+    ev.BatchEnded: _batch_ended,
+    ev.BatchRequeued: _batch_requeued,
+    ev.NodeApplied: _applied,
+    ev.NodeFailed: _failed,
+    ev.NodeUnreachable: _unreachable,
+    ev.NodeBlocked: _blocked,
+    ev.PauseRequested: _pause_requested,
+    ev.CancelRequested: _cancel_requested,
+    ev.RolloutResumed: _resumed,
+    ev.RolloutPaused: _status,
+    ev.RolloutFinished: _status,
+    ev.RolloutHalted: _status,
+    ev.RolloutCancelled: _status,
+}

@@ -1,0 +1,22 @@
+"""Effects: work that a decision asks for. Kept in the journal until an event says how it ended."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fleet.model.batch import BatchOrder
+from fleet.model.event import Event
+
+
+class RunBatch(msgspec.Struct, frozen=True, tag=True, tag_field="effect"):
+    order: BatchOrder
+
+
+Effect = RunBatch
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """`effects` may be carried out only after `events` are in the journal."""
+
+    events: tuple[Event, ...] = ()
+    effects: tuple[Effect, ...] = ()

@@ -1,0 +1,187 @@
+"""Events: what happened in a rollout, in the past tense. The CLI prints them, the journal keeps them for ever.
+
+Each carries its tag (`event`) and its version (`v`). Changes only add fields with defaults; what would be read wrongly
+gets a new version, and code that does not know a tag or a version refuses it. tests/golden/events holds one of each.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal
+
+import msgspec
+
+from fleet.errors import UsageError
+from fleet.model.rollout import RolloutCounts, RolloutStatus
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    v: Literal[1] = 1
+
+
+class RolloutStarted(_Event, frozen=True, tag=True):
+    rollout_id: str
+    fleet: str
+    commit: str
+    controller: str
+    epoch: int
+    nodes: int
+    waves: int
+
+
+class RolloutTakenOver(_Event, frozen=True, tag=True):
+    """A controller with a newer lease goes on; `batches` were in flight and are asked for again."""
+
+    rollout_id: str
+    controller: str
+    epoch: int
+    batches: tuple[str, ...] = ()
+
+
+class WaveStarted(_Event, frozen=True, tag=True):
+    wave: str
+    index: int
+    nodes: int
+
+
+class BatchStarted(_Event, frozen=True, tag=True):
+    batch_id: str
+    nodes: tuple[str, ...]
+
+
+class BatchEnded(_Event, frozen=True, tag=True):
+    """Comes after the events of the batch's nodes."""
+
+    batch_id: str
+
+
+class BatchRequeued(_Event, frozen=True, tag=True):
+    """What came of the batch is not known: `nodes` will be run again, in another batch."""
+
+    batch_id: str
+    nodes: tuple[str, ...]
+    reason: str
+
+
+class NodeApplied(_Event, frozen=True, tag=True):
+    """The node's own record holds the wanted `digest`. `changed` counts paths and units, 0 where all was there."""
+
+    node: str
+    site: str
+    batch_id: str
+    digest: str
+    changed: int = 0
+    restarted: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class NodeFailed(_Event, frozen=True, tag=True):
+    node: str
+    site: str
+    batch_id: str
+    reason: str
+    changed: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+class NodeUnreachable(_Event, frozen=True, tag=True):
+    node: str
+    site: str
+    batch_id: str
+    reason: str
+
+
+class NodeBlocked(_Event, frozen=True, tag=True):
+    """Not touched, because the server `by` of its cluster failed or could not be reached."""
+
+    node: str
+    site: str
+    by: str
+    reason: str
+
+
+class WaveFinished(_Event, frozen=True, tag=True):
+    """Every node of the wave has an outcome."""
+
+    wave: str
+    index: int
+    counts: RolloutCounts
+
+
+class PauseRequested(_Event, frozen=True, tag=True):
+    """No batch is started from here on; `in_flight` nodes are waited for."""
+
+    reason: str
+    in_flight: int
+
+
+class CancelRequested(_Event, frozen=True, tag=True):
+    reason: str
+    in_flight: int
+
+
+class RolloutPaused(_Event, frozen=True, tag=True):
+    rollout_id: str
+    reason: str
+    counts: RolloutCounts
+
+
+class RolloutResumed(_Event, frozen=True, tag=True):
+    rollout_id: str
+    counts: RolloutCounts
+
+
+class RolloutFinished(_Event, frozen=True, tag=True):
+    """Every node was applied."""
+
+    rollout_id: str
+    counts: RolloutCounts
+
+
+class RolloutHalted(_Event, frozen=True, tag=True):
+    """Ended with nodes that failed, could not be reached or were blocked (exit code 4)."""
+
+    rollout_id: str
+    counts: RolloutCounts
+
+
+class RolloutCancelled(_Event, frozen=True, tag=True):
+    rollout_id: str
+    reason: str
+    counts: RolloutCounts
+
+
+RolloutEvent = (
+    RolloutStarted | RolloutTakenOver | PauseRequested | CancelRequested | RolloutPaused | RolloutResumed
+    | RolloutFinished | RolloutHalted | RolloutCancelled
+)  # fmt: skip
+NodeEvent = NodeApplied | NodeFailed | NodeUnreachable | NodeBlocked
+Event = RolloutEvent | WaveStarted | WaveFinished | BatchStarted | BatchEnded | BatchRequeued | NodeEvent
+
+STATUS_AFTER: dict[type[Event], RolloutStatus] = {
+    RolloutStarted: "running",
+    PauseRequested: "pausing",
+    CancelRequested: "cancelling",
+    RolloutPaused: "paused",
+    RolloutResumed: "running",
+    RolloutFinished: "finished",
+    RolloutHalted: "halted",
+    RolloutCancelled: "cancelled",
+}
+"""What a rollout's status is after an event; events that are not here leave it as it was."""
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(Event)
+
+
+def decode_event(text: bytes) -> Event:
+    """Raises `UsageError` for an event, or a version of one, that this fleet does not know."""
+    try:
+        return _decoder().decode(text)
+    except msgspec.DecodeError as error:  # ValidationError is one
+        raise UsageError(
+            f"an event in the journal cannot be read: {error}: {text[:200]!r}",
+            hint="It was written by a newer fleet, or is damaged. Use the version of fleet that wrote it.",
+        ) from error

@@ -1,0 +1,168 @@
+"""A Rollout: which nodes are brought to which bundle, in which order, and how far that has come.
+
+Sets of nodes are bit sets (an int whose bit i is the i-th node of the order): immutable, a copy of 100,000 nodes is
+12 kB, and counting or finding the first one is a handful of machine words.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from fleet.model.node import Role
+
+STATE_VERSION = 1
+"""Of `RolloutState` and `RolloutSnapshot`. Raised when a state that older code wrote would be read wrongly."""
+
+RolloutStatus = Literal["new", "running", "pausing", "paused", "cancelling", "finished", "halted", "cancelled"]
+ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled"})
+
+
+class RolloutNode(msgspec.Struct, frozen=True):
+    """One node to bring from digest `base` ("" for a node without a record) to `wanted`.
+
+    `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order of updating.
+    """
+
+    name: str
+    site: str
+    cluster: str
+    role: Role
+    rank: int
+    base: str
+    wanted: str
+
+    @property
+    def joins(self) -> bool:
+        """An agent that is new to its cluster: many of them at once overload a server (k3s-contract, rule 13)."""
+        return self.role == "agent" and not self.base
+
+
+class WaveOrder(msgspec.Struct, frozen=True):
+    name: str
+    nodes: tuple[RolloutNode, ...]
+
+
+class RolloutOrder(msgspec.Struct, frozen=True):
+    """What a rollout is to do. `id` is short hex; `forks` is how many nodes are in flight at once, at most.
+
+    `take_over` is the operator's reason for overruling what nodes say they hold, empty for none.
+    """
+
+    id: str
+    fleet: str
+    commit: str
+    controller: str
+    waves: tuple[WaveOrder, ...]
+    forks: int
+    batch_size: int = 50
+    take_over: str = ""
+
+    @property
+    def nodes(self) -> tuple[RolloutNode, ...]:
+        return tuple(node for wave in self.waves for node in wave.nodes)
+
+
+class RolloutCounts(msgspec.Struct, frozen=True):
+    """Nodes by what came of them; `waiting` have no outcome yet."""
+
+    applied: int = 0
+    failed: int = 0
+    unreachable: int = 0
+    blocked: int = 0
+    waiting: int = 0
+
+
+class RunningBatch(msgspec.Struct, frozen=True):
+    batch_id: str
+    nodes: tuple[str, ...]
+
+
+class RolloutLayout(msgspec.Struct, frozen=True):
+    """What follows from an order and never changes: worked out once by `decide.initial`.
+
+    `after[i]` is the node that must be applied before node i, -1 for none; `followers` is the same the other way.
+    `waves` are bit sets. `crowded` holds, for clusters with more than 50 joining agents, those agents.
+    """
+
+    nodes: tuple[RolloutNode, ...]
+    index: dict[str, int]
+    after: tuple[int, ...]
+    followers: dict[int, tuple[int, ...]]
+    waves: tuple[int, ...]
+    crowded: dict[str, int]
+
+
+class RolloutState(msgspec.Struct, frozen=True):
+    """How far a rollout has come. Changed by `decide.evolve` only; kept as a `RolloutSnapshot`.
+
+    `wave` is the one that runs (-1: none yet), `batches` how many were ever started. A node is in at most one of the
+    sets `ready`, `in_flight`, `applied`, `failed`, `unreachable` and `blocked`; in none: it waits for another node.
+    """
+
+    order: RolloutOrder
+    layout: RolloutLayout
+    version: int = STATE_VERSION
+    status: RolloutStatus = "new"
+    epoch: int = 0
+    controller: str = ""
+    reason: str = ""
+    wave: int = -1
+    batches: int = 0
+    running: tuple[RunningBatch, ...] = ()
+    ready: int = 0
+    in_flight: int = 0
+    applied: int = 0
+    failed: int = 0
+    unreachable: int = 0
+    blocked: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def finals(self) -> int:
+        return self.applied | self.failed | self.unreachable | self.blocked
+
+    def counts(self, among: int = -1) -> RolloutCounts:
+        """Counts of the nodes in the bit set `among`; -1, every bit, is all of them."""
+        total = (((1 << len(self.layout.nodes)) - 1) & among).bit_count()
+        return RolloutCounts(
+            applied=(self.applied & among).bit_count(),
+            failed=(self.failed & among).bit_count(),
+            unreachable=(self.unreachable & among).bit_count(),
+            blocked=(self.blocked & among).bit_count(),
+            waiting=total - (self.finals & among).bit_count(),
+        )
+
+
+class RolloutSnapshot(msgspec.Struct, frozen=True):
+    """A `RolloutState` without what the order already says. Bit sets are lower-case hex."""
+
+    version: int
+    status: RolloutStatus
+    epoch: int
+    controller: str
+    reason: str
+    wave: int
+    batches: int
+    running: tuple[RunningBatch, ...]
+    applied: str
+    failed: str
+    unreachable: str
+    blocked: str
+
+
+class RolloutSummary(msgspec.Struct, frozen=True):
+    """A line of the list of rollouts. Times are seconds since 1970; `nodes` is the size of the order."""
+
+    id: str
+    fleet: str
+    commit: str
+    controller: str
+    nodes: int
+    status: RolloutStatus
+    started_at: float
+    updated_at: float
