@@ -31,6 +31,18 @@ class Entry(msgspec.Struct, frozen=True):
     event: Event
 
 
+class Step(msgspec.Struct, frozen=True):
+    """What is kept together. `snapshot` is the state after `events`; `handled` are ids of the inbox that led to them.
+
+    An effect is open from here until the event that ends its batch.
+    """
+
+    events: tuple[Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    snapshot: RolloutSnapshot | None = None
+    handled: tuple[int, ...] = ()
+
+
 class Kept(msgspec.Struct, frozen=True):
     """The newest snapshot of a rollout: its state after entry `seq`."""
 
@@ -67,19 +79,8 @@ class Journal(Protocol):
         """Keeps a new rollout's order, before its first event."""
         ...
 
-    def append(
-        self,
-        lease: Lease,
-        rollout_id: str,
-        events: Sequence[Event],
-        effects: Sequence[Effect] = (),
-        snapshot: RolloutSnapshot | None = None,
-        handled: Sequence[int] = (),
-    ) -> tuple[Entry, ...]:
-        """All of it, on disk, or nothing. `snapshot` is the state after `events`; `handled` are ids of the inbox.
-
-        An effect is open from here until the event that ends its batch.
-        """
+    def append(self, lease: Lease, rollout_id: str, step: Step) -> tuple[Entry, ...]:
+        """All of the step, on disk when this returns, or nothing. Stamps the events with the time."""
         ...
 
     def order(self, rollout_id: str) -> RolloutOrder:
