@@ -7,8 +7,19 @@ from typing import Any
 
 from fleet.formats import FormatError
 from fleet.formats.yaml_events import build
+from fleet.formats.yaml_marks import Position, Positions, locate
+from fleet.formats.yaml_write import dump, dump_mapping_item, dump_scalar
 
-__all__ = ["parse", "parse_all_errors"]
+__all__ = [
+    "Position",
+    "Positions",
+    "dump",
+    "dump_mapping_item",
+    "dump_scalar",
+    "locate",
+    "parse",
+    "parse_all_errors",
+]
 
 
 def parse(text: bytes) -> list[Any]:
