@@ -15,7 +15,7 @@ class SecretRef(msgspec.Struct, frozen=True):
     """A secret's place in a content. `fingerprint` comes from secrets.lock: a new value is a new digest."""
 
     name: str
-    encoding: Literal["plain", "base64"] = "plain"
+    encoding: Literal["plain", "base64", "json"] = "plain"
     fingerprint: str = ""
 
 

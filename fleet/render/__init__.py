@@ -1,0 +1,18 @@
+"""render: Node -> Bundle, and Bundles -> a complete Ansible project. Pure, and byte-identical for equal input.
+
+renderer      one node's bundle, sharing what nodes have in common
+slots         files made once for many nodes where they can be
+k3s_config    config.yaml and registries.yaml, key by key
+k3s_files     what K3s takes on a node: files, folders, binary, unit
+content       users' texts and templates, rendered once per distinct input
+sandbox       jinja2 with fuel; placeholders: secrets without their values
+manifest      the canonical manifest and its digest
+project       the Ansible project that stock ansible-playbook applies without fleet
+"""
+
+from fleet.render.renderer import Renderer, RenderError, Sketch
+
+RENDERER = 1
+"""Version of the renderer, pinned by fleet.lock: raised when equal input gives other bundles (design, decision 8)."""
+
+__all__ = ["RENDERER", "RenderError", "Renderer", "Sketch"]

@@ -1,0 +1,231 @@
+"""Users' contents: a text, a template file or a raw file becomes segments, rendered once per distinct input.
+
+What a template reads decides how often it is rendered: one that only looks at `vars.ntp` is rendered once per value
+of that variable, however many nodes hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+import jinja2
+import msgspec
+from jinja2 import nodes
+from jinja2.exceptions import SecurityError
+
+from fleet.model.bundle import Segment
+from fleet.model.fleet import ResolvedFleet
+from fleet.model.node import ContentSource, Node
+from fleet.model.secret import LockedSecret
+from fleet.render.placeholders import SecretNames, named, segments
+from fleet.render.sandbox import MAX_VALUE, Environment
+from fleet.render.views import fleet_view, node_view, site_view
+
+Content = tuple[Segment, ...] | bytes
+"""Segments of a text, or the bytes of a raw file."""
+
+
+class ContentError(ValueError):
+    """A content that cannot be made. `line` counts from 1 within the template, 0 where there is none."""
+
+    def __init__(self, message: str, hint: str = "", file: str = "", line: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.file = file
+        self.line = line
+
+
+class _Needs(msgspec.Struct, frozen=True):
+    """What a template reads: whole names, and single variables (`vars.ntp` -> "ntp")."""
+
+    names: frozenset[str]
+    variables: tuple[str, ...]
+
+
+class _Compiled(msgspec.Struct, frozen=True):
+    template: jinja2.Template | None
+    plain: tuple[Segment, ...]
+    needs: _Needs
+    file: str
+
+
+class Contents:
+    """Contents of one fleet. Raises ContentError; nothing is read but what `files` holds."""
+
+    def __init__(self, fleet: ResolvedFleet, files: Mapping[str, bytes], secrets: Mapping[str, LockedSecret]) -> None:
+        self._fleet = fleet
+        self._files = files
+        self._locked = secrets
+        self._environment = Environment(files)
+        self._compiled: dict[ContentSource, _Compiled] = {}
+        self._made: dict[Hashable, Content] = {}
+        self._named_vars: dict[int, tuple[Any, Any]] = {}
+        self._sites: dict[str, dict[str, Any]] = {}
+        self._fleet_view = fleet_view(fleet)
+        self._secrets = SecretNames(secrets)
+
+    def is_fixed(self, source: ContentSource) -> bool:
+        """Whether every node gets the same content."""
+        return source.kind == "source" or self._compile(source).template is None
+
+    def of(self, source: ContentSource, node: Node) -> Content:
+        if source.kind == "source":
+            return self._raw(source.value)
+        compiled = self._compile(source)
+        if compiled.template is None:
+            return compiled.plain
+        key = self._key(source, compiled.needs, node)
+        if key is None:
+            return self._render(compiled, compiled.template, node)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._render(compiled, compiled.template, node)
+        return made
+
+    def _key(self, source: ContentSource, needs: _Needs, node: Node) -> Hashable | None:
+        """Equal keys give equal contents; None: not worth remembering."""
+        if "node" in needs.names:
+            return None
+        variables = node.settings.vars
+        if "vars" in needs.names:
+            own: Hashable = id(variables)
+        else:
+            own = tuple(_hashable(variables.get(name)) for name in needs.variables)
+        return (source, node.site if "site" in needs.names else "", own)
+
+    def _raw(self, path: str) -> bytes:
+        content = self._files.get(path)
+        if content is None:
+            raise ContentError(
+                f"there is no file {path} in the repository", "The path counts from the repository's root."
+            )
+        return content
+
+    def _compile(self, source: ContentSource) -> _Compiled:
+        known = self._compiled.get(source)
+        if known is None:
+            known = self._compiled[source] = self._compile_anew(source)
+        return known
+
+    def _compile_anew(self, source: ContentSource) -> _Compiled:
+        file = source.value if source.kind == "template" else ""
+        text = source.value
+        if file:
+            try:
+                text = self._raw(file).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise ContentError(
+                    f"{file} is not UTF-8 (byte {error.start})", "Use `source:` for raw bytes."
+                ) from None
+        if "\0" in text:
+            raise ContentError("the template holds a NUL character", "Use `source:` for raw bytes.", file)
+        if "{{" not in text and "{%" not in text and "{#" not in text:
+            return _Compiled(None, (text,), _Needs(frozenset(), ()), file)
+        try:
+            tree = self._environment.parse(text)
+            needs = _needs(tree)
+            code = self._environment.compile(tree, filename=file or "content")
+        except jinja2.TemplateSyntaxError as error:
+            raise ContentError(error.message or "the template is broken", "", file, error.lineno) from None
+        except RecursionError:
+            raise ContentError("the template is nested too deeply", "", file) from None
+        template = jinja2.Template.from_code(self._environment, code, self._environment.globals, None)
+        return _Compiled(template, (), needs, file)
+
+    def _render(self, compiled: _Compiled, template: jinja2.Template, node: Node) -> Content:
+        self._environment.fuel.left = 100_000
+        context = template.new_context(self._context(compiled.needs, node))
+        try:
+            text = "".join(_bounded(template.root_render_func(context)))
+            return segments(text, self._locked)
+        except RecursionError:
+            raise ContentError("calls itself without an end", "", compiled.file) from None
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            line = _line(error, compiled.file or "content")
+            raise ContentError(_words(error), _hint(error, self._locked), compiled.file, line) from None
+
+    def _context(self, needs: _Needs, node: Node) -> dict[str, Any]:
+        names = needs.names
+        context: dict[str, Any] = {"fleet": self._fleet_view, "secrets": self._secrets}
+        if "node" in names:
+            context["node"] = node_view(node)
+        if "site" in names:
+            view = self._sites.get(node.site)
+            if view is None:
+                view = self._sites[node.site] = site_view(self._fleet.sites[node.site])
+            context["site"] = view
+        if "vars" in names or needs.variables:
+            context["vars"] = self._named(node.settings.vars)
+        return context
+
+    def _named(self, variables: dict[str, Any]) -> Any:
+        known = self._named_vars.get(id(variables))
+        if known is None:
+            if len(self._named_vars) > 4096:
+                self._named_vars.clear()
+            known = self._named_vars[id(variables)] = (variables, named(variables))
+        return known[1]
+
+
+def _needs(tree: nodes.Template) -> _Needs:
+    """Includes and imports see everything; `vars` that is only asked for its fields counts by field."""
+    if any(tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends))):
+        return _Needs(frozenset({"node", "site", "vars"}), ())
+    names = [name.name for name in tree.find_all(nodes.Name) if name.ctx == "load"]
+    fields = [
+        field.attr
+        for field in tree.find_all(nodes.Getattr)
+        if isinstance(field.node, nodes.Name) and field.node.name == "vars" and field.node.ctx == "load"
+    ]
+    found = set(names)
+    if names.count("vars") == len(fields):
+        found.discard("vars")
+        return _Needs(frozenset(found), tuple(sorted(set(fields))))
+    return _Needs(frozenset(found), ())
+
+
+def _hashable(value: Any) -> Hashable:
+    """A scalar by type and value (1 and True differ), anything else by identity."""
+    return (type(value), value) if isinstance(value, str | int | float | bool | None) else id(value)
+
+
+def _bounded(parts: Iterator[str]) -> Iterator[str]:
+    size = 0
+    for part in parts:
+        size += len(part)
+        if size > MAX_VALUE:
+            raise SecurityError(f"makes a file of more than {MAX_VALUE:,} characters")
+        yield part
+
+
+def _line(error: BaseException, filename: str) -> int:
+    """The template's line in which an exception was raised: the innermost frame of the compiled template."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        return error.lineno
+    found = 0
+    trace = error.__traceback__
+    while trace is not None:
+        template = trace.tb_frame.f_globals.get("__jinja_template__")
+        if template is not None and trace.tb_frame.f_code.co_filename == filename:
+            found = template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return found
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, jinja2.TemplateNotFound):
+        return f"there is no template {error.name} in the repository"
+    if isinstance(error, jinja2.UndefinedError):
+        return f"undefined: {error.message}"
+    return str(error) or type(error).__name__
+
+
+def _hint(error: BaseException, secrets: Mapping[str, LockedSecret]) -> str:
+    if isinstance(error, jinja2.UndefinedError) and "SecretNames" in str(error):
+        known = ", ".join(sorted(secrets)[:5]) or "none yet"
+        return f"Secrets that secrets.lock knows: {known}."
+    if isinstance(error, jinja2.UndefinedError):
+        return "Templates see node, site, fleet, vars and secrets."
+    return ""

@@ -1,0 +1,154 @@
+"""The files, folders, artifact and unit that K3s takes on a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from fleet.k3s import cis, paths
+from fleet.k3s.artifacts import RELEASES, release_path, release_url
+from fleet.k3s.proxy import environment_file, proxy_environment
+from fleet.model.bundle import BundleArtifact, BundleFile, BundleFolder, BundleUnit, SecretRef
+from fleet.model.cluster import Cluster
+from fleet.model.fleet import ResolvedFleet
+from fleet.model.lock import Lock
+from fleet.model.node import ContentSource, K3sSettings, Node
+from fleet.model.secret import LockedSecret
+from fleet.render.content import Contents
+from fleet.render.k3s_config import config_for, config_text, data_dir, join_text, registries_text
+from fleet.render.slots import FixedSlot, NodeSlot, Slot
+
+JOIN_FILE = f"{paths.CONFIG_DROPIN_DIR}/10-fleet-join.yaml"
+UNIT_TEMPLATE = "k3s/k3s.service.j2"
+
+
+class K3sInputs(msgspec.Struct, frozen=True, eq=False):
+    """What is the same for all nodes: the fleet, fleet.lock, secrets.lock, and fleet's own texts by name."""
+
+    fleet: ResolvedFleet
+    lock: Lock
+    secrets: Mapping[str, LockedSecret]
+    texts: Mapping[str, str]
+    contents: Contents
+
+
+class K3sShape(msgspec.Struct, frozen=True, eq=False):
+    """What nodes of one role in one cluster with one K3sSettings share."""
+
+    config: dict[str, Any]
+    slots: tuple[Slot, ...]
+    seeds: tuple[Slot, ...]
+    folders: tuple[BundleFolder, ...]
+    artifacts: tuple[BundleArtifact, ...]
+    unit: BundleUnit
+    sysctl: dict[str, str]
+
+
+def k3s_shape(inputs: K3sInputs, node: Node, cluster: Cluster) -> K3sShape:
+    """The shape of all nodes that are like `node` but for name and addresses."""
+    k3s, role = node.settings.k3s, node.role
+    is_first = cluster.servers[0] == node.name
+    is_hardened = node.settings.hardening == "cis"
+    config = config_for(k3s, node.settings.hardening, role, cluster, is_first=is_first)
+    folders = cis.server_dirs(data_dir(k3s)) if is_hardened and role == "server" else ()
+    return K3sShape(
+        config=config,
+        slots=tuple(_slots(inputs, node, cluster, config)),
+        seeds=tuple(_seeds(node, cluster)) if is_first else (),
+        folders=tuple(BundleFolder(folder.path, folder.mode) for folder in folders),
+        artifacts=_binary(inputs, node),
+        unit=BundleUnit(node.k3s_unit, enabled=True, state="started"),
+        sysctl={key: str(value) for key, value in cis.SYSCTLS.items()} if is_hardened else {},
+    )
+
+
+def _slots(inputs: K3sInputs, node: Node, cluster: Cluster, config: dict[str, Any]) -> Iterator[Slot]:
+    role, unit = node.role, (node.k3s_unit,)
+    yield NodeSlot(_private(paths.CONFIG, unit), config_text(config, inputs.secrets))
+    yield _token(inputs, paths.token_path(role), cluster.token if role == "server" else cluster.agent_token, unit)
+    if role == "server":
+        yield _token(inputs, paths.AGENT_TOKEN, cluster.agent_token, unit)
+        yield from _datastore_files(inputs, cluster, unit)
+        yield from _manifests(inputs, node.settings.k3s)
+    if node.settings.k3s.registries:
+        registries = registries_text(node.settings.k3s.registries, inputs.secrets)
+        yield FixedSlot(_private(paths.REGISTRIES, unit), registries)
+    unit_text = (
+        inputs.texts[UNIT_TEMPLATE]
+        .replace("{{ role }}", role)
+        .replace("{{ description }}", "Lightweight Kubernetes" if role == "server" else "Lightweight Kubernetes agent")
+    )
+    yield FixedSlot(BundleFile(paths.unit_path(role), mode=paths.MODE_UNIT, restart=unit), (unit_text,))
+    proxy = inputs.fleet.proxy
+    environment = proxy_environment(proxy.http, proxy.https, proxy.no_proxy)
+    if environment:
+        yield FixedSlot(_private(paths.environment_path(role), unit), (environment_file(environment),))
+    if node.settings.hardening == "cis":
+        yield from _hardening(inputs, node, unit)
+
+
+def _hardening(inputs: K3sInputs, node: Node, unit: tuple[str, ...]) -> Iterator[Slot]:
+    files = cis.server_files(data_dir(node.settings.k3s)) if node.role == "server" else cis.agent_files()
+    manifests = paths.Layout(data_dir(node.settings.k3s)).manifests
+    for file in files:
+        # K3s applies a changed manifest by itself, and the kernel settings are applied live.
+        restart = () if file.path.startswith(manifests) or file.path == paths.SYSCTL else unit
+        yield FixedSlot(BundleFile(file.path, mode=file.mode, restart=restart), (inputs.texts[file.template],))
+
+
+def _manifests(inputs: K3sInputs, k3s: K3sSettings) -> Iterator[Slot]:
+    folder = paths.Layout(data_dir(k3s)).manifests
+    for manifest in k3s.manifests:
+        yield _user_slot(inputs, BundleFile(f"{folder}/{manifest.name}.yaml", mode=paths.MODE_SECRET), manifest.content)
+
+
+def _user_slot(inputs: K3sInputs, file: BundleFile, source: ContentSource) -> Slot:
+    return NodeSlot(file, partial(inputs.contents.of, source))
+
+
+def _datastore_files(inputs: K3sInputs, cluster: Cluster, unit: tuple[str, ...]) -> Iterator[Slot]:
+    said = cluster.external
+    if said is None:
+        return
+    for source, path in ((said.ca, paths.DATASTORE_CA), (said.cert, paths.DATASTORE_CERT)):
+        if source:
+            yield _user_slot(inputs, _private(path, unit), ContentSource("source", source))
+    if said.key:
+        yield _token(inputs, paths.DATASTORE_KEY, said.key, unit)
+
+
+def _seeds(node: Node, cluster: Cluster) -> Iterator[Slot]:
+    if cluster.datastore == "etcd" and (text := join_text(cluster, node.name)):
+        yield FixedSlot(BundleFile(JOIN_FILE, mode=paths.MODE_SECRET, seed=True), (text,))
+
+
+def _token(inputs: K3sInputs, path: str, name: str, unit: tuple[str, ...]) -> Slot:
+    locked = inputs.secrets.get(name)
+    secret = SecretRef(name, "plain", "" if locked is None else locked.fingerprint)
+    return FixedSlot(_private(path, unit), (secret, "\n"))
+
+
+def _private(path: str, restart: tuple[str, ...]) -> BundleFile:
+    return BundleFile(path, mode=paths.MODE_SECRET, restart=restart)
+
+
+def _binary(inputs: K3sInputs, node: Node) -> tuple[BundleArtifact, ...]:
+    """K3s's binary, from the mirrors in their order. None while the architecture is pending."""
+    release = inputs.lock.releases.get(node.settings.k3s.version)
+    file = None if release is None else release.binaries.get(node.arch)
+    if release is None or file is None:
+        return ()
+    urls = tuple(_url(base, release.version, file.name) for base in inputs.fleet.mirrors or (RELEASES,))
+    artifact = BundleArtifact(
+        paths.BINARY, sha256=file.sha256, urls=urls, mode=paths.MODE_BINARY, restart=(node.k3s_unit,)
+    )
+    return (artifact,)
+
+
+def _url(base: str, version: str, name: str) -> str:
+    if base.startswith("file:"):
+        return f"{base.rstrip('/')}/{release_path(version, name)}"
+    return release_url(version, name, base)

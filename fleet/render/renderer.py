@@ -1,0 +1,225 @@
+"""Node -> Bundle. One Renderer serves a whole fleet and shares what nodes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import msgspec
+
+from fleet.k3s.artifacts import ARCHES
+from fleet.model.bundle import Bundle, BundleArtifact, BundleFacts, BundleFile, BundleFolder, BundleUnit
+from fleet.model.fleet import ResolvedFleet
+from fleet.model.lock import Lock
+from fleet.model.node import Node, OsSettings
+from fleet.model.secret import LockedSecret
+from fleet.render.content import ContentError, Contents
+from fleet.render.k3s_config import fact_config
+from fleet.render.k3s_files import K3sInputs, K3sShape, k3s_shape
+from fleet.render.manifest import artifact_entry, assembled, digest_of, encoded
+from fleet.render.slots import FixedSlot, Made, NodeSlot, Slot
+
+SYSCTL_FILE = "/etc/sysctl.d/80-fleet.conf"
+SYSCTL_MODE = "0644"
+
+
+class RenderError(ValueError):
+    """A node's bundle cannot be made. `path` is the file on the node that the fault is about."""
+
+    def __init__(self, node: Node, path: str, fault: ContentError) -> None:
+        super().__init__(fault.message)
+        self.node = node
+        self.path = path
+        self.fault = fault
+
+
+class Sketch(msgspec.Struct, frozen=True):
+    """As much of a bundle as a plan needs of a node that does not change: the digest and the canonical manifest."""
+
+    node: str
+    digest: str
+    manifest: bytes
+
+
+class _Encoded(msgspec.Struct, frozen=True):
+    """The parts of the manifest that all nodes of a shape share, as canonical text."""
+
+    artifacts: list[bytes]
+    facts: bytes
+    folders: list[bytes]
+    packages: bytes
+    sysctl: bytes
+    units: bytes
+    users: bytes
+
+
+class _Shape(msgspec.Struct, frozen=True, eq=False):
+    """What nodes with the same settings, role and cluster share; `slots` in the order of their path."""
+
+    facts: BundleFacts
+    slots: tuple[Slot, ...]
+    seeds: tuple[Slot, ...]
+    folders: tuple[BundleFolder, ...]
+    artifacts: tuple[BundleArtifact, ...]
+    units: tuple[BundleUnit, ...]
+    sysctl: dict[str, str]
+    os: OsSettings
+    encoded: _Encoded
+
+
+class Renderer:
+    """`files` are the repository's, `texts` fleet's own templates by their name below templates/."""
+
+    def __init__(
+        self,
+        fleet: ResolvedFleet,
+        lock: Lock,
+        secrets: Mapping[str, LockedSecret],
+        files: Mapping[str, bytes],
+        texts: Mapping[str, str],
+    ) -> None:
+        self._fleet = fleet
+        self._contents = Contents(fleet, files, secrets)
+        self._inputs = K3sInputs(fleet, lock, secrets, texts, self._contents)
+        self._shapes: dict[tuple[object, ...], _Shape] = {}
+        self._k3s: dict[tuple[object, ...], K3sShape] = {}
+
+    def sketch(self, node: Node) -> Sketch:
+        """The node's digest and manifest. Raises RenderError."""
+        shape = self._shape(node)
+        entries = []
+        for slot in shape.slots:
+            try:
+                entries.append(slot.entry(node))
+            except ContentError as error:
+                raise RenderError(node, slot.path, error) from None
+        ready = shape.encoded
+        manifest = assembled(
+            artifacts=ready.artifacts,
+            facts=ready.facts,
+            files=entries,
+            folders=ready.folders,
+            packages=ready.packages,
+            sysctl=ready.sysctl,
+            units=ready.units,
+            users=ready.users,
+        )
+        return Sketch(node.name, digest_of(manifest), manifest)
+
+    def bundle(self, node: Node) -> Bundle:
+        """The whole bundle, with contents. Raises RenderError."""
+        shape = self._shape(node)
+        sketch = self.sketch(node)
+        files = [self._made(slot, node) for slot in shape.slots]
+        seeds = [self._made(slot, node) for slot in shape.seeds]
+        return Bundle(
+            node=node.name,
+            digest=sketch.digest,
+            facts=shape.facts,
+            files=tuple(each.file for each in (*files, *seeds)),
+            folders=shape.folders,
+            artifacts=shape.artifacts,
+            units=shape.units,
+            packages=shape.os.packages,
+            users=shape.os.users,
+            sysctl=shape.sysctl,
+            blobs={each.file.sha256: each.blob for each in (*files, *seeds) if each.blob is not None},
+        )
+
+    def facts(self, node: Node) -> BundleFacts:
+        """The facts alone: what rules compare."""
+        return self._shape(node).facts
+
+    def _made(self, slot: Slot, node: Node) -> Made:
+        try:
+            return slot.made(node)
+        except ContentError as error:
+            raise RenderError(node, slot.path, error) from None
+
+    def _shape(self, node: Node) -> _Shape:
+        settings = node.settings
+        first = bool(node.cluster) and self._fleet.clusters[node.cluster].servers[0] == node.name
+        k3s_key = (id(settings.k3s), settings.hardening, node.role, node.cluster, node.arch, first)
+        key = (*k3s_key, id(settings.os), node.site)
+        shape = self._shapes.get(key)
+        if shape is None:
+            k3s = self._k3s.get(k3s_key)
+            if k3s is None and node.is_k3s:
+                k3s = self._k3s[k3s_key] = k3s_shape(self._inputs, node, self._fleet.clusters[node.cluster])
+            shape = self._shapes[key] = self._made_shape(node, k3s)
+        return shape
+
+    def _made_shape(self, node: Node, k3s: K3sShape | None) -> _Shape:
+        settings = node.settings.os
+        sysctl = {**({} if k3s is None else k3s.sysctl), **settings.sysctl}
+        slots = [*(() if k3s is None else k3s.slots), *self._os_slots(node, settings)]
+        _check_paths(node, slots)
+        units = sorted((*(() if k3s is None else (k3s.unit,)), *settings.units), key=lambda unit: unit.name)
+        folders = () if k3s is None else tuple(sorted(k3s.folders, key=lambda folder: folder.path))
+        artifacts = () if k3s is None else k3s.artifacts
+        facts = self._facts(node, k3s)
+        packages = tuple(sorted(settings.packages, key=lambda package: package.name))
+        users = tuple(sorted(settings.users, key=lambda user: user.name))
+        return _Shape(
+            facts=facts,
+            slots=tuple(sorted(slots, key=lambda slot: slot.path)),
+            seeds=() if k3s is None else k3s.seeds,
+            folders=folders,
+            artifacts=artifacts,
+            units=tuple(units),
+            sysctl=sysctl,
+            os=msgspec.structs.replace(settings, packages=packages, users=users),
+            encoded=_Encoded(
+                artifacts=[artifact_entry(artifact) for artifact in artifacts],
+                facts=encoded(facts),
+                folders=[encoded(folder) for folder in folders],
+                packages=encoded(packages),
+                sysctl=encoded(sysctl),
+                units=encoded(tuple(units)),
+                users=encoded(users),
+            ),
+        )
+
+    def _os_slots(self, node: Node, settings: OsSettings) -> Iterable[Slot]:
+        contents = self._contents
+        for file in settings.files:
+            blank = BundleFile(
+                file.path, file.mode, file.owner, file.group,
+                validate=file.validate, restart=file.restart, reload=file.reload,
+            )  # fmt: skip
+            if contents.is_fixed(file.content):
+                try:
+                    yield FixedSlot(blank, contents.of(file.content, node))
+                except ContentError as error:
+                    raise RenderError(node, file.path, error) from None
+            else:
+                yield NodeSlot(blank, partial(contents.of, file.content))
+        if settings.sysctl:
+            text = "".join(f"{key} = {value}\n" for key, value in sorted(settings.sysctl.items()))
+            yield FixedSlot(BundleFile(SYSCTL_FILE, mode=SYSCTL_MODE), (text,))
+
+    def _facts(self, node: Node, k3s: K3sShape | None) -> BundleFacts:
+        if k3s is None:
+            return BundleFacts(site=node.site, role=node.role)
+        return BundleFacts(
+            site=node.site,
+            role=node.role,
+            cluster=node.cluster,
+            k3s_version=node.settings.k3s.version,
+            datastore=self._fleet.clusters[node.cluster].datastore,
+            config=fact_config(k3s.config),
+        )
+
+
+def _check_paths(node: Node, slots: Iterable[Slot]) -> None:
+    seen: set[str] = set()
+    for slot in slots:
+        if slot.path in seen:
+            fault = ContentError(f"{slot.path} is a file that fleet writes itself", "Say it under `k3s:` instead.")
+            raise RenderError(node, slot.path, fault)
+        seen.add(slot.path)
+
+
+def is_complete(node: Node) -> bool:
+    """Whether everything that the bundle needs is known; a plan announces a second pass for the others."""
+    return not node.is_k3s or node.arch in ARCHES
