@@ -1,0 +1,132 @@
+# Copyright the fleet authors
+# SPDX-License-Identifier: Apache-2.0
+"""The controller's half of fleet_bundle: packs a node's bundle, its contents and the secrets that it names."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.text.converters import to_text
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
+
+MODULE = "edgefleet.fleet.fleet_bundle"
+# A packed bundle up to this size goes with the arguments, in the one connection that runs the module. A larger one is
+# a file of its own: four more round trips.
+INLINE_BYTES = 96 * 1024
+# What a host's earlier plays may have registered: any of them failed means that the host was not brought up.
+REGISTERED = ("bundle_result", "packages_result", "users_result", "users_folders", "users_keys")
+
+
+class ActionModule(ActionBase):
+    _requires_connection = True
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        failed = self._failed_before(args.pop("after", None) or [], task_vars)
+        if failed:
+            text = "%s failed in this run: what depends on it is left as it is" % ", ".join(failed)
+            display.warning(text)
+            return dict(result, skipped=True, changed=False, msg=text, skipped_reason=text)
+        project = args.pop("project", None) or self._loader.get_basedir()
+        if boolean(args.get("read", False)):
+            return dict(result, **self._execute_module(MODULE, args, task_vars=task_vars))
+        node = args.get("node")
+        if not node:
+            raise AnsibleActionFail("fleet_bundle: `node` is needed")
+        bundle = self._read_json(project, "bundles/%s.json" % node)
+        args["secrets"] = self._secrets(project, bundle)
+        packed = pack(bundle, lambda name: self._read(project, "files/%s/%s" % (name[:2], name)))
+        return dict(result, **self._call(args, packed, task_vars))
+
+    def _call(self, args, packed, task_vars):
+        if len(packed) <= INLINE_BYTES:
+            args["payload"] = base64.b64encode(packed).decode("ascii")
+            return self._execute_module(MODULE, args, task_vars=task_vars)
+        folder = self._make_tmp_path()
+        try:
+            source = self._connection._shell.join_path(folder, "bundle.gz")
+            self._transfer_data(source, packed)
+            self._fixup_perms2((folder, source))
+            return self._execute_module(MODULE, dict(args, bundle=source), task_vars=task_vars)
+        finally:
+            self._remove_tmp_path(folder)
+
+    def _failed_before(self, hosts, task_vars):
+        """Names of those of `hosts` that failed or were unreachable in an earlier play of this run."""
+        failed = []
+        for host in hosts:
+            known = task_vars["hostvars"].get(host) if host in task_vars["hostvars"] else None
+            for name in REGISTERED if known else ():
+                seen = known.get(name)
+                if isinstance(seen, dict) and (seen.get("failed") or seen.get("unreachable")):
+                    failed.append(host)
+                    break
+        return failed
+
+    def _read(self, project, path):
+        try:
+            with open(os.path.join(project, path), "rb") as handle:
+                return handle.read()
+        except OSError as exc:
+            raise AnsibleActionFail("%s of the rendered project %s: %s" % (path, project, exc.strerror))
+
+    def _read_json(self, project, path):
+        try:
+            return json.loads(self._read(project, path))
+        except ValueError as exc:
+            raise AnsibleActionFail("%s of the rendered project %s is not JSON: %s" % (path, project, exc))
+
+    def _secrets(self, project, bundle):
+        """Values of the secrets that the bundle names, from the vault files that secrets.lock says hold them."""
+        wanted = named_secrets(bundle)
+        if not wanted:
+            return {}
+        locked = self._read_json(project, "secrets/secrets.lock").get("secrets", {})
+        values, files = {}, {}
+        for name in sorted(wanted):
+            where = os.path.normpath(locked.get(name, {}).get("file", ""))
+            if not where.startswith("secrets/"):
+                raise AnsibleActionFail("secret `%s` is not in secrets/secrets.lock" % name)
+            if where not in files:
+                files[where] = self._vault(project, where)
+            value = files[where].get(name)
+            if not isinstance(value, str):
+                found = "absent" if value is None else "not a string"
+                raise AnsibleActionFail("secret `%s` is %s in %s" % (name, found, where))
+            values[name] = to_text(value.encode("utf-8"))
+        return values
+
+    def _vault(self, project, where):
+        try:
+            values = self._loader.load_from_file(os.path.join(project, where))
+        except AnsibleError as exc:
+            raise AnsibleActionFail("%s: cannot be opened: %s" % (where, getattr(exc, "message", None) or exc))
+        if not isinstance(values, dict):
+            raise AnsibleActionFail("%s: expected a mapping of names to values" % where)
+        return values
+
+
+def named_secrets(bundle):
+    entries = bundle["manifest"].get("files", []) + bundle.get("seeds", [])
+    parts = [part for entry in entries for part in entry.get("segments", ())]
+    return {part["name"] for part in parts if not isinstance(part, str)}
+
+
+def pack(bundle, read):
+    """gzip of a line of JSON, then the blobs one after another; the same bytes for the same bundle."""
+    entries = bundle["manifest"].get("files", []) + bundle.get("seeds", [])
+    names = sorted({entry["sha256"] for entry in entries if entry.get("sha256")})
+    blobs = [read(name) for name in names]
+    head = {"bundle": bundle, "blobs": [[name, len(data)] for name, data in zip(names, blobs)]}
+    line = json.dumps(head, separators=(",", ":")).encode("ascii")
+    return gzip.compress(b"\n".join([line, b"".join(blobs)]), 6, mtime=0)

@@ -1,0 +1,1529 @@
+#!/usr/bin/python3
+# Copyright the fleet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bring one bundle onto this node. Python 3.8 or later, nothing but the standard library.
+
+Run by Ansible, or alone: python3 fleet_bundle.py --bundle FILE [--root DIR] [--check] [--diff]
+
+In order: refuse, lock, look, fetch, validate, write beside, say what is meant (record), rename, remove, units, record.
+"""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_bundle
+short_description: Bring a whole bundle onto a node, or read what a node holds
+version_added: "0.1.0"
+author: The fleet authors (@edgefleet)
+description:
+  - Makes the files, folders, artifacts, kernel parameters and systemd units of a node what its bundle says, and nothing else.
+  - Every file is written beside its place, synced and renamed. Files that are no longer managed are removed, and what
+    was there before comes back.
+  - What the node holds is written last, to C(/var/lib/fleet/record.json).
+  - An action plugin on the controller reads the bundle, its contents and its secrets from the rendered project.
+options:
+  project:
+    description: The rendered project on the controller. It holds C(bundles/), C(files/) and C(secrets/).
+    type: path
+  node:
+    description: The node's name in the fleet.
+    type: str
+  after:
+    description: Hosts that this one depends on. Where one of them failed in this run, this host is skipped.
+    type: list
+    elements: str
+    default: []
+  bundle:
+    description:
+      - A bundle on the node, packed by the action plugin, or as JSON with its contents in O(files).
+      - The action plugin sets it.
+    type: path
+  files:
+    description: Folder of contents by sha256, beside a bundle that is JSON. Default is C(../files) from the bundle.
+    type: path
+  payload:
+    description: A packed bundle in base64. The action plugin sets it where the bundle is small.
+    type: str
+  secrets:
+    description: Values of the secrets that the bundle names. The action plugin sets it.
+    type: dict
+  root:
+    description: Directory that stands for C(/). Anything else than C(/) is a sandbox, in which nothing is started or owned.
+    type: path
+    default: /
+  read:
+    description: Only read the record, and tell what on disk differs from it.
+    type: bool
+    default: false
+  fleet:
+    description: Name of the fleet. A node that another fleet holds is refused.
+    type: str
+    default: ""
+  expect:
+    description:
+      - Digest that the node must hold, or V(none) where it must hold none yet. Empty does not ask.
+      - A node that holds the wanted digest already is never refused.
+    type: str
+    default: ""
+  machine_id:
+    description: The enrolled machine-id. Another machine is never written to.
+    type: str
+    default: ""
+  take_over:
+    description: Reason to write although the node is held by another fleet, another name, or another digest than O(expect).
+    type: str
+    default: ""
+  commit:
+    description: Commit of the fleet's repository, for the record.
+    type: str
+    default: ""
+  controller:
+    description: Who applies, for the record.
+    type: str
+    default: ""
+  epoch:
+    description: Which run of the controller applies, for the record.
+    type: int
+    default: 0
+  unit_timeout:
+    description: Seconds that units have to become active.
+    type: int
+    default: 300
+attributes:
+  check_mode:
+    description: Writes nothing at all.
+    support: full
+  diff_mode:
+    description: Texts before and after. Files that hold secrets only say that they differ.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Bring the bundle onto the node
+  edgefleet.fleet.fleet_bundle:
+    project: "{{ playbook_dir }}"
+    node: "{{ fleet_node }}"
+    fleet: "{{ fleet_name }}"
+
+- name: Read what the node holds
+  edgefleet.fleet.fleet_bundle:
+    read: true
+"""
+
+RETURN = r"""
+digest: {description: "Digest of the bundle. With O(read), the recorded one.", type: str, returned: always}
+before_digest: {description: Digest that the node held before., type: str, returned: always}
+machine_id: {description: The node's machine-id., type: str, returned: always}
+arch: {description: "V(amd64), V(arm64) or V(arm).", type: str, returned: always}
+changes:
+  description: One entry for each path, kernel parameter or unit that differed, with kind, path, action and what differed.
+  type: list
+  elements: dict
+  returned: always
+restarted: {description: Units that were restarted., type: list, elements: str, returned: always}
+reloaded: {description: Units that were reloaded., type: list, elements: str, returned: always}
+record: {description: The node's record., type: dict, returned: always}
+step: {description: Where it failed., type: str, returned: failure}
+at: {description: "What it failed on: a path, a unit, or empty.", type: str, returned: failure}
+"""
+
+import argparse
+import base64
+import contextlib
+import errno
+import fcntl
+import grp
+import gzip
+import hashlib
+import json
+import os
+import pwd
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+import time
+
+STATE = "/var/lib/fleet"
+RECORD = STATE + "/record.json"
+PRIVATE = STATE + "/private.json"  # sha256 of files with secrets: readable for root only
+STAGED = STATE + "/staged.json"
+UNITS = STATE + "/units.json"  # what a sandbox would have started
+CHECK = STATE + "/check"
+ORIGINALS = STATE + "/originals"
+GENERATIONS = STATE + "/generations"
+KEPT_GENERATIONS = 3
+TEMP = re.compile(r"\.fleet-[0-9a-f]{16}\.new")
+UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/run/systemd/system/")
+FORBIDDEN = ("/proc/", "/sys/", "/dev/", STATE + "/")
+ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "armv8l": "arm"}
+VALIDATE_SECONDS = 60
+FETCH_SECONDS = 30
+DIFF_BYTES = 128 * 1024
+CHUNK = 1024 * 1024
+
+
+class Failure(Exception):
+    """What stopped the run: the step, the path (or unit) and the reason, in words for people."""
+
+    def __init__(self, step, path, reason):
+        super().__init__("%s: %s: %s" % (step, path, reason) if path else "%s: %s" % (step, reason))
+        self.step = step
+        self.path = path
+
+
+def words(exc):
+    return exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+
+
+def canonical(manifest):
+    return json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The tree: every access to disk below one root
+
+
+def temp_name(name):
+    """Fixed by the name: under the lock, one that exists was left by a run that crashed."""
+    return ".fleet-%s.new" % sha256(os.fsencode(name))[:16]
+
+
+class Tree:
+    """Files below `root`, by absolute paths that start there.
+
+    A link on the way is followed inside the root only, and only if root or the running user made it: nobody else can
+    lead a write astray. The last component is never followed. `base` is None while the root does not exist.
+    """
+
+    def __init__(self, root, make):
+        self.root = root
+        self.real = root == "/"
+        if make:
+            os.makedirs(root, 0o755, exist_ok=True)
+        try:
+            self.base = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self.base = None
+
+    def outside(self, path):
+        """The path as other programs see it."""
+        return path if self.real else self.root.rstrip("/") + path
+
+    def _link(self, folder, name):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISLNK(found.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "`%s` on the way is not a folder" % name)
+        if found.st_uid not in (0, os.geteuid()):
+            raise PermissionError(errno.EPERM, "`%s` on the way is a link made by user %d" % (name, found.st_uid))
+        return os.readlink(name, dir_fd=folder)
+
+    @contextlib.contextmanager
+    def folder(self, path):
+        """A descriptor of the folder. Raises FileNotFoundError, NotADirectoryError, PermissionError."""
+        if self.base is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.root)
+        stack, todo, links = [os.dup(self.base)], path.split("/")[::-1], 0
+        try:
+            while todo:
+                name = todo.pop()
+                if name == "..":
+                    if len(stack) > 1:
+                        os.close(stack.pop())
+                elif name not in ("", "."):
+                    try:
+                        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                        stack.append(os.open(name, flags, dir_fd=stack[-1]))
+                    except OSError as exc:
+                        links += 1
+                        if exc.errno not in (errno.ENOTDIR, errno.ELOOP) or links > 40:
+                            raise
+                        target = self._link(stack[-1], name)
+                        while target.startswith("/") and len(stack) > 1:
+                            os.close(stack.pop())
+                        todo.extend(target.split("/")[::-1])
+            yield stack[-1]
+        finally:
+            for descriptor in stack:
+                os.close(descriptor)
+
+    def stat(self, path):
+        """None where nothing is. A link is not followed."""
+        parent, name = os.path.split(path)
+        try:
+            with self.folder(parent) as folder:
+                return os.stat(name or ".", dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    @contextlib.contextmanager
+    def open(self, path):
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        with os.fdopen(descriptor, "rb") as handle:
+            yield handle
+
+    def read(self, path, limit=-1):
+        with self.open(path) as handle:
+            return handle.read(limit)
+
+    def digest(self, path):
+        state = hashlib.sha256()
+        with self.open(path) as handle:
+            for chunk in iter(lambda: handle.read(CHUNK), b""):
+                state.update(chunk)
+        return state.hexdigest()
+
+    def mkdir(self, path, mode=0o755, ids=(-1, -1)):
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            os.mkdir(name, 0o700, dir_fd=folder)
+            os.fsync(folder)
+        self.restyle(path, mode, ids)
+
+    def restyle(self, path, mode, ids):
+        """Owner first: a change of owner clears the set-user-id bits."""
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                if ids != (-1, -1):
+                    os.fchown(descriptor, ids[0], ids[1])
+                os.fchmod(descriptor, mode)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def beside(self, path, chunks, mode, ids):
+        """Write the temp beside `path`: complete, synced, with its owner and mode; `place` puts it there."""
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temp_name(name), dir_fd=folder)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(temp_name(name), flags, 0o600, dir_fd=folder), "wb") as handle:
+                for chunk in chunks:
+                    handle.write(chunk)
+                handle.flush()
+                if ids != (-1, -1):
+                    os.fchown(handle.fileno(), ids[0], ids[1])
+                os.fchmod(handle.fileno(), mode)
+                os.fsync(handle.fileno())
+
+    def place(self, path):
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            os.rename(temp_name(name), name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+
+    def unlink(self, path, temp=False):
+        parent, name = os.path.split(path)
+        with contextlib.suppress(FileNotFoundError), self.folder(parent) as folder:
+            os.unlink(temp_name(name) if temp else name, dir_fd=folder)
+            os.fsync(folder)
+
+    def rmdir(self, path):
+        """True if it was there and empty."""
+        parent, name = os.path.split(path)
+        try:
+            with self.folder(parent) as folder:
+                os.rmdir(name, dir_fd=folder)
+                os.fsync(folder)
+        except OSError as exc:
+            if exc.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EBUSY):
+                return False
+            raise
+        return True
+
+    def names(self, path):
+        try:
+            with self.folder(path) as folder:
+                return sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
+
+    def room(self, path):
+        """(device, free bytes) of the file system on which `path` is or will be."""
+        while True:
+            path = os.path.dirname(path)
+            with contextlib.suppress(FileNotFoundError), self.folder(path) as folder:
+                free = os.fstatvfs(folder)
+                return os.fstat(folder).st_dev, free.f_bavail * free.f_frsize
+
+    def missing(self, path):
+        """Folders that must be made before `path` can be, outermost first."""
+        found = []
+        while True:
+            path = os.path.dirname(path)
+            if path == "/" or self.stat(path) is not None:
+                return found[::-1]
+            found.append(path)
+
+    def read_json(self, path):
+        """None where nothing is. Raises ValueError where it is not a JSON object."""
+        try:
+            value = json.loads(self.read(path).decode("utf-8"))
+        except FileNotFoundError:
+            return None
+        if not isinstance(value, dict):
+            raise ValueError("not a JSON object")
+        return value
+
+    def write_json(self, path, value, mode=0o644):
+        data = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+        self.beside(path, [data.encode("utf-8")], mode, (-1, -1))
+        self.place(path)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is wanted
+
+
+class Item:
+    """One file or artifact that the node must hold. `data` is None for an artifact: its content is behind `urls`."""
+
+    def __init__(self, entry, kind="file", data=None, urls=()):
+        self.path = check_path(entry["path"])
+        self.kind = kind
+        self.mode = check_mode(entry, "0644" if kind == "file" else "0755")
+        self.owner = entry.get("owner", "root")
+        self.group = entry.get("group", "root")
+        self.data = data
+        self.urls = list(urls)
+        self.sha256 = sha256(data) if data is not None else entry.get("sha256", "")
+        self.secret = any(not isinstance(part, str) for part in entry.get("segments", ()))
+        self.validate = entry.get("validate", "")
+        self.restart = list(entry.get("restart", ()))
+        self.reload = list(entry.get("reload", ()))
+
+
+def check_path(path):
+    parts = path.split("/")
+    if not path.startswith("/") or path != os.path.normpath(path) or ".." in parts or "\0" in path or "\n" in path:
+        raise Failure("bundle", path, "not a plain absolute path")
+    if (path + "/").startswith(FORBIDDEN):
+        raise Failure("bundle", path, "nothing may be managed there")
+    return path
+
+
+def check_mode(entry, default):
+    mode = entry.get("mode", default)
+    if not re.match(r"[0-7]{4}\Z", mode):
+        raise Failure("bundle", entry["path"], "mode `%s` is not four octal digits" % mode)
+    return int(mode, 8)
+
+
+def read_bundle(opts):
+    """(bundle, blobs by sha256). A packed bundle is gzip: a line of JSON, then the blobs one after another."""
+    where = opts["bundle"] or "payload"
+    try:
+        if opts["payload"]:
+            raw = base64.b64decode(opts["payload"])
+        else:
+            with open(where, "rb") as handle:
+                raw = handle.read()
+        if not raw.startswith(b"\x1f\x8b"):
+            return read_loose(json.loads(raw.decode("utf-8")), opts)
+        head, _, rest = gzip.decompress(raw).partition(b"\n")
+        packed = json.loads(head.decode("utf-8"))
+        blobs, at = {}, 0
+        for name, size in packed["blobs"]:
+            blobs[name] = rest[at : at + size]
+            at += size
+        return packed["bundle"], blobs
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as exc:
+        raise Failure("bundle", where, "cannot be read: %s" % words(exc))
+
+
+def read_loose(bundle, opts):
+    folder = opts["files"] or os.path.join(os.path.dirname(os.path.abspath(opts["bundle"])), "..", "files")
+    blobs = {}
+    for entry in bundle["manifest"].get("files", []) + bundle.get("seeds", []):
+        name = entry.get("sha256")
+        if name:
+            with open(os.path.join(folder, name[:2], name), "rb") as handle:
+                blobs[name] = handle.read()
+    return bundle, blobs
+
+
+def verify(bundle, opts):
+    """Raises Failure unless the manifest is whole, ours, and for this node."""
+    if bundle.get("format") != "fleet.bundle/v1":
+        raise Failure("bundle", "", "format is `%s`, expected `fleet.bundle/v1`" % bundle.get("format"))
+    if opts["node"] and bundle["node"] != opts["node"]:
+        raise Failure("bundle", "", "it is the bundle of `%s`, not of `%s`" % (bundle["node"], opts["node"]))
+    opts["fleet"] = opts["fleet"] or bundle.get("fleet", "")
+    if bundle.get("fleet", opts["fleet"]) != opts["fleet"]:
+        raise Failure("bundle", "", "it is a bundle of fleet `%s`, not of `%s`" % (bundle["fleet"], opts["fleet"]))
+    found = "b1:" + sha256(canonical(bundle["manifest"]).encode("utf-8"))
+    if found != bundle["digest"]:
+        raise Failure("bundle", "", "the manifest's digest is %s, expected %s" % (found, bundle["digest"]))
+
+
+def content(entry, blobs, secrets):
+    """The bytes of a file. Raises Failure where a blob or a secret is absent or wrong."""
+    if entry.get("sha256"):
+        data = blobs.get(entry["sha256"])
+        if data is None or sha256(data) != entry["sha256"]:
+            state = "did not arrive" if data is None else "arrived damaged"
+            raise Failure("bundle", entry["path"], "content %s %s" % (entry["sha256"], state))
+        return data
+    parts = []
+    for part in entry.get("segments", ()):
+        if isinstance(part, str):
+            parts.append(part)
+        elif part["name"] not in secrets:
+            raise Failure("secrets", entry["path"], "secret `%s` did not arrive" % part["name"])
+        else:
+            value = secrets[part["name"]]
+            plain = part.get("encoding", "plain") == "plain"
+            parts.append(value if plain else base64.b64encode(value.encode("utf-8")).decode("ascii"))
+    return "".join(parts).encode("utf-8")
+
+
+def read_items(bundle, blobs, secrets):
+    """(items to hold, seeds). Raises Failure, also where a path is named twice."""
+    manifest, urls = bundle["manifest"], bundle.get("urls", {})
+    items = [Item(entry, data=content(entry, blobs, secrets)) for entry in manifest.get("files", ())]
+    items += [Item(entry, "artifact", urls=urls.get(entry["path"], ())) for entry in manifest.get("artifacts", ())]
+    seeds = [Item(entry, data=content(entry, blobs, secrets)) for entry in bundle.get("seeds", ())]
+    seen = set()
+    for item in items + seeds:
+        if item.path in seen:
+            raise Failure("bundle", item.path, "named twice")
+        seen.add(item.path)
+    return items, seeds
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The record
+
+
+def read_record(tree, take_over=""):
+    """What the node says it holds; an empty record where it says nothing."""
+    try:
+        record = tree.read_json(RECORD)
+        if record and not isinstance(record.get("files", {}), dict):
+            raise ValueError("`files` is not an object")
+        return record or {}
+    except ValueError as exc:
+        if take_over:
+            return {}
+        raise Failure("record", RECORD, "cannot be read (%s); give a reason to take over to start anew" % exc)
+
+
+def guard(record, bundle, opts, machine):
+    """Raises Failure where this node may not be written to. Writes nothing."""
+    if opts["machine_id"] and machine != opts["machine_id"]:
+        found = machine or "none"
+        raise Failure("machine-id", "", "enrolled is %s, this machine has %s" % (opts["machine_id"], found))
+    if opts["take_over"]:
+        return
+    hint = "; give a reason to take it over"
+    if record.get("fleet", opts["fleet"]) != opts["fleet"]:
+        raise Failure("fleet", "", "fleet `%s` holds this node, not `%s`%s" % (record["fleet"], opts["fleet"], hint))
+    if record.get("node", bundle["node"]) != bundle["node"]:
+        raise Failure("node", "", "this machine is node `%s`, not `%s`%s" % (record["node"], bundle["node"], hint))
+    if record.get("machine_id", machine) != machine:
+        raise Failure("machine-id", "", "the record is of machine %s, this is %s%s" % (record["machine_id"], machine, hint))
+    held = record.get("digest", "")
+    base = record.get("base", "") if record.get("partial") else held
+    if opts["expect"] not in ("", base or "none") and bundle["digest"] not in (held, record.get("wanted")):
+        by = " (commit %s by %s)" % (record.get("commit") or "unknown", record.get("controller") or "unknown")
+        found = (base or "no whole bundle") + by if record else "none"
+        raise Failure("expect", "", "the node was to hold %s and holds %s%s" % (opts["expect"], found, hint))
+
+
+def machine_id(tree, write=False):
+    """That of the node. A sandbox that has none gets one of its path."""
+    try:
+        found = tree.read("/etc/machine-id", 64).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        found = ""
+    if tree.real or found:
+        return found if re.match(r"[0-9a-f]{32}\Z", found) else ""
+    found = sha256(os.fsencode(os.path.realpath(tree.root)))[:32]
+    if write:
+        make_folders(tree, [("/etc", 0o755, (-1, -1))])
+        tree.beside("/etc/machine-id", [found.encode() + b"\n"], 0o444, (-1, -1))
+        tree.place("/etc/machine-id")
+    return found
+
+
+@contextlib.contextmanager
+def locked(tree, write):
+    """Only one run at a time. A run that may not write does not make the lock file."""
+    if write:
+        make_folders(tree, [(path, 0o755, (-1, -1)) for path in tree.missing(STATE + "/lock")])
+    try:
+        with tree.folder(STATE) as folder:
+            flags = (os.O_RDWR | os.O_CREAT if write else os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open("lock", flags, 0o600, dir_fd=folder)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Failure("lock", STATE + "/lock", "another run is at work on this node")
+    finally:
+        os.close(descriptor)
+
+
+def make_folders(tree, folders):
+    for path, mode, ids in folders:
+        if tree.stat(path) is None:
+            tree.mkdir(path, mode, ids)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Looking: what differs
+
+
+class Look:
+    """What differs between the node and what is wanted; nothing here has been written.
+
+    write: items whose content is put in place. style: items or folders of which only mode or owner differ.
+    gone: paths that are no longer managed. make: folders to make, as (path, mode, ids). restart, reload: units that
+    read what changes. take: paths of which the original is kept.
+    """
+
+    def __init__(self):
+        self.changes, self.diff = [], []
+        self.write, self.style, self.gone, self.make, self.take = [], [], [], [], []
+        self.restart, self.reload = set(), set()
+        self.daemon_reload = False
+
+    def add(self, kind, path, action, what=()):
+        self.changes.append({"kind": kind, "path": path, "action": action, "what": list(what)})
+
+
+class Ids:
+    """Numbers of users and groups. In a sandbox nothing is owned: (-1, -1) leaves owners alone."""
+
+    def __init__(self, tree, check):
+        self.real = tree.real
+        self.check = check
+
+    def of(self, item):
+        if not self.real:
+            return (-1, -1)
+        return (self._number(item, item.owner, pwd.getpwnam), self._number(item, item.group, grp.getgrnam))
+
+    def _number(self, item, name, find):
+        if name.isdigit():
+            return int(name)
+        try:
+            return find(name)[2]
+        except KeyError:
+            if self.check:  # users are made before the bundle, but not in check mode
+                return -1
+            raise Failure("look", item.path, "no user or group `%s` on this node" % name)
+
+
+def style_differs(found, mode, ids):
+    what = ["mode"] if stat.S_IMODE(found.st_mode) != mode else []
+    what += ["owner"] if ids[0] not in (-1, found.st_uid) else []
+    return what + (["group"] if ids[1] not in (-1, found.st_gid) else [])
+
+
+def look_item(tree, item, ids, known):
+    """What differs: "absent", "content", "mode", "owner", "group". Raises Failure where something else is there."""
+    found = tree.stat(item.path)
+    if found is None:
+        return ["absent"]
+    if stat.S_ISLNK(found.st_mode):
+        if known:
+            return ["content"]
+        raise Failure("look", item.path, "is a symbolic link, which is never followed; remove it or manage its target")
+    if not stat.S_ISREG(found.st_mode):
+        raise Failure("look", item.path, "is not a regular file")
+    if item.data is not None and found.st_size != len(item.data):
+        what = ["content"]
+    else:
+        what = ["content"] if tree.digest(item.path) != item.sha256 else []
+    return what + style_differs(found, item.mode, ids.of(item))
+
+
+def look_items(tree, items, seeds, record, ids, look, shows):
+    known = record.get("files", {})
+    for item in items + seeds:
+        is_seed = item in seeds
+        what = look_item(tree, item, ids, item.path in known) if not is_seed else seed_absent(tree, item)
+        if not is_seed and item.path not in known and what != ["absent"]:
+            look.take.append(item.path)
+        if not what:
+            continue
+        whole = "absent" in what or "content" in what
+        look.add("seed" if is_seed else item.kind, item.path, action_of(what), what)
+        (look.write if whole else look.style).append(item)
+        if whole:
+            look.restart.update(item.restart)
+            look.reload.update(item.reload)
+            look.daemon_reload = look.daemon_reload or item.path.startswith(UNIT_FOLDERS)
+        if shows:
+            look.diff.append(diff_of(tree, item, what, known.get(item.path)))
+
+
+def seed_absent(tree, item):
+    return ["absent"] if tree.stat(item.path) is None else []
+
+
+def action_of(what):
+    return "create" if "absent" in what else "update" if "content" in what else "restyle"
+
+
+def look_folders(tree, entries, items, ids, look):
+    """Listed folders, and parents that nobody listed."""
+    listed = {}
+    for entry in entries:
+        item = Item(dict(entry, mode=entry.get("mode", "0755")), "folder")
+        listed[item.path] = item
+        found = tree.stat(item.path)
+        if found is None:
+            look.add("folder", item.path, "create", ["absent"])
+        elif not stat.S_ISDIR(found.st_mode):
+            raise Failure("look", item.path, "is not a folder")
+        else:
+            what = style_differs(found, item.mode, ids.of(item))
+            if what:
+                look.add("folder", item.path, "restyle", what)
+                look.style.append(item)
+    needed = {path for item in items for path in tree.missing(item.path)}
+    for path in listed:
+        needed.update(tree.missing(path + "/x"))
+    for path in sorted(needed):
+        item = listed.get(path)
+        look.make.append((path, item.mode, ids.of(item)) if item else (path, 0o755, (-1, -1)))
+
+
+def look_gone(tree, items, record, look, shows):
+    kept = {item.path for item in items}
+    for path, entry in sorted(record.get("files", {}).items()):
+        if path in kept:
+            continue
+        look.gone.append(path)
+        found = tree.stat(path)
+        if found is None and not entry.get("original"):
+            continue
+        look.add(entry.get("kind", "file"), path, "restore" if entry.get("original") else "remove")
+        look.restart.update(entry.get("restart", ()))
+        look.reload.update(entry.get("reload", ()))
+        look.daemon_reload = look.daemon_reload or path.startswith(UNIT_FOLDERS)
+        if shows:
+            before = text_of(tree, path, bool(entry.get("secret")))
+            after = text_of(tree, original_path(path), private_original(entry)) if entry.get("original") else ""
+            look.diff.append(diff_entry(path, before, after))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Diffs for people
+
+
+def text_of(tree, path, hidden):
+    found = tree.stat(path)
+    if found is None or not stat.S_ISREG(found.st_mode):
+        return ""
+    return "" if hidden else as_text(tree.read(path) if found.st_size <= DIFF_BYTES else None, found.st_size)
+
+
+def as_text(data, size):
+    with contextlib.suppress(UnicodeDecodeError):
+        if data is not None and len(data) <= DIFF_BYTES and b"\0" not in data:
+            return data.decode("utf-8")
+    return "(%d bytes, not shown)\n" % size
+
+
+def private_original(entry):
+    return not int(entry["original"].get("mode", "0"), 8) & stat.S_IROTH
+
+
+def diff_entry(path, before, after, note=""):
+    return {"before_header": path, "after_header": path + note, "before": before, "after": after}
+
+
+def diff_of(tree, item, what, known):
+    """Secrets never show: neither ours, nor those in a private file that fleet did not write."""
+    note = " (%s, mode %04o)" % (", ".join(what), item.mode)
+    if item.kind == "folder" or not {"absent", "content"} & set(what):
+        return diff_entry(item.path, "", "", note)
+    found = tree.stat(item.path)
+    foreign = known is None and found is not None and not found.st_mode & stat.S_IROTH
+    if item.secret or (known or {}).get("secret") or foreign:
+        return diff_entry(item.path, "", "(differs; not shown, it is private)\n", note)
+    if item.data is None:
+        return diff_entry(item.path, text_of(tree, item.path, False), "(artifact sha256 %s)\n" % item.sha256, note)
+    return diff_entry(item.path, text_of(tree, item.path, False), as_text(item.data, len(item.data)), note)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Staging: everything is beside its place before the first file is in place
+
+
+def check_room(tree, items):
+    need = {}
+    for item in items:
+        if item.data is not None:
+            device, free = tree.room(item.path)
+            need[device] = need.get(device, 0) + len(item.data)
+            if need[device] > free:
+                raise Failure("room", item.path, "%d bytes are needed, %d are free" % (need[device], free))
+
+
+def run_validate(tree, item, warnings, secrets):
+    """Run the file's own check on its new content, under its own name, in a private folder."""
+    shown = shlex.split(item.validate)
+    path = os.path.join(CHECK, os.path.basename(item.path))
+    if not tree.real and shutil.which(shown[0]) is None:
+        warnings.append("%s: `%s` is not here, not validated in a sandbox" % (item.path, shown[0]))
+        return
+    make_folders(tree, [(CHECK, 0o700, (-1, -1))])
+    tree.beside(path, [item.data], 0o600, (-1, -1))
+    tree.place(path)
+    command = [word.replace("{file}", tree.outside(path)) for word in shown]
+    try:
+        code, output = run_command(command, VALIDATE_SECONDS)
+    finally:
+        tree.unlink(path)
+        tree.rmdir(CHECK)
+    if code != 0:
+        said = scrub(output.strip()[-2000:], secrets)
+        raise Failure("validate", item.path, "`%s` ended with %s: %s" % (item.validate, code, said or "it said nothing"))
+
+
+def run_command(command, seconds):
+    """(exit code or a word for it, output)."""
+    env = dict(os.environ, LC_ALL="C", SYSTEMD_PAGER="", SYSTEMD_COLORS="0")
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, env=env
+        )
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired as exc:
+        return "no end after %d s" % seconds, (exc.stdout or b"").decode("utf-8", "replace")
+    except OSError as exc:
+        return "no start", words(exc)
+
+
+def scrub(text, secrets):
+    """`text` without the values of secrets, plain or in base64, also line by line."""
+    for value in secrets.values():
+        for part in [value] + value.splitlines():
+            for form in (part, base64.b64encode(part.encode("utf-8")).decode("ascii")):
+                if part.strip():
+                    text = text.replace(form, "********")
+    return text
+
+
+def shown_url(url):
+    """Without user, password and query: they may be secrets."""
+    return re.sub(r"//[^/@]*@", "//", url.split("?", 1)[0])
+
+
+def open_url(url):
+    """(stream, length or None). Imported late: most runs fetch nothing, and the import is not cheap."""
+    import urllib.parse
+    import urllib.request
+
+    scheme = url.split(":", 1)[0].lower()
+    if scheme == "file":
+        path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+        handle = open(path, "rb")
+        return handle, os.fstat(handle.fileno()).st_size
+    if scheme not in ("http", "https"):
+        raise ValueError("scheme `%s` is not http, https or file" % scheme)
+    answer = urllib.request.urlopen(urllib.request.Request(url, headers={"User-Agent": "fleet_bundle"}), timeout=FETCH_SECONDS)
+    length = answer.headers.get("Content-Length")
+    return answer, int(length) if length and length.isdigit() else None
+
+
+def download(tree, item, ids, url):
+    """Put the verified content beside its place. Raises OSError, ValueError, HTTPException for a bad source."""
+    stream, length = open_url(url)
+    with contextlib.closing(stream):
+        free = tree.room(item.path)[1]
+        if (length or 0) > free:
+            raise Failure("room", item.path, "%d bytes are needed, %d are free" % (length, free))
+        state, count = hashlib.sha256(), 0
+
+        def chunks():
+            nonlocal count
+            for chunk in iter(lambda: stream.read(CHUNK), b""):
+                count += len(chunk)
+                if count > free:
+                    raise Failure("room", item.path, "more than the %d free bytes arrived" % free)
+                state.update(chunk)
+                yield chunk
+            if length is not None and count != length:
+                raise ValueError("%d of %d bytes arrived" % (count, length))
+            if state.hexdigest() != item.sha256:
+                raise ValueError("sha256 is %s, wanted %s" % (state.hexdigest(), item.sha256))
+
+        tree.beside(item.path, chunks(), item.mode, ids.of(item))
+
+
+def fetch(tree, item, ids):
+    import http.client
+
+    reasons = []
+    for url in item.urls:
+        try:
+            return download(tree, item, ids, url)
+        except (OSError, ValueError, http.client.HTTPException) as exc:
+            tree.unlink(item.path, temp=True)
+            if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            reasons.append("%s: %s" % (shown_url(url), getattr(exc, "reason", None) or words(exc)))
+    raise Failure("fetch", item.path, "no source gave it: " + ("; ".join(reasons) or "it has no URL"))
+
+
+def stage(tree, look, ids, warnings, secrets):
+    """Everything beside its place. What a failure leaves there, clean_staged takes away."""
+    check_room(tree, look.write)
+    for item in look.write:
+        if item.validate:
+            run_validate(tree, item, warnings, secrets)
+    plan = {"temps": [item.path for item in look.write] + look.gone, "folders": [path for path, _, _ in look.make]}
+    if plan["temps"] or plan["folders"]:
+        tree.write_json(STAGED, plan)
+    make_folders(tree, look.make)
+    for item in sorted(look.write, key=lambda one: one.data is not None):
+        if item.data is None:
+            fetch(tree, item, ids)
+        else:
+            tree.beside(item.path, [item.data], item.mode, ids.of(item))
+
+
+def clean_staged(tree):
+    plan = tree.read_json(STAGED) or {}
+    for path in plan.get("temps", ()):
+        tree.unlink(check_path(path), temp=True)
+    for path in reversed(plan.get("folders", ())):
+        tree.rmdir(check_path(path))
+    if plan:
+        tree.unlink(STAGED)
+
+
+def clean_up(tree):
+    """Take away what a crashed run left: by names that only this module gives."""
+    for folder in (STATE, ORIGINALS, GENERATIONS):
+        for name in tree.names(folder):
+            if TEMP.match(name):
+                tree.unlink(os.path.join(folder, name))
+    for name in tree.names(CHECK):
+        tree.unlink(os.path.join(CHECK, name))
+    tree.rmdir(CHECK)
+    clean_staged(tree)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Putting in place
+
+
+def original_path(path):
+    return os.path.join(ORIGINALS, sha256(os.fsencode(path)))
+
+
+def keep_original(tree, path):
+    """Copy what is there before fleet writes over it. Returns what to remember of it."""
+    found = tree.stat(path)
+    make_folders(tree, [(ORIGINALS, 0o700, (-1, -1))])
+    with tree.open(path) as handle:
+        tree.beside(original_path(path), iter(lambda: handle.read(CHUNK), b""), 0o600, (-1, -1))
+    tree.place(original_path(path))
+    mode = "%04o" % stat.S_IMODE(found.st_mode)
+    return {"mode": mode, "uid": found.st_uid, "gid": found.st_gid, "mtime": int(found.st_mtime)}
+
+
+def managed(items, record, originals):
+    """`files` of the record: what fleet manages, and what it must know to take it away again."""
+    files = {}
+    for item in items:
+        entry = {"kind": item.kind}
+        entry.update({key: value for key, value in (("restart", item.restart), ("reload", item.reload)) if value})
+        if item.secret:
+            entry["secret"] = True
+        original = originals.get(item.path) or record.get("files", {}).get(item.path, {}).get("original")
+        if original:
+            entry["original"] = original
+        files[item.path] = entry
+    return files
+
+
+def put_in_place(tree, look, ids):
+    for item in look.write:
+        tree.place(item.path)
+    for item in look.style:
+        tree.restyle(item.path, item.mode, ids.of(item))
+
+
+def take_away(tree, look, record, warnings):
+    for path in look.gone:
+        entry = record["files"][path]
+        original = entry.get("original")
+        found = tree.stat(path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            warnings.append("%s: is a folder now, left alone" % path)
+        elif original and tree.stat(original_path(path)) is None:
+            warnings.append("%s: its original is not in %s any more, left as it is" % (path, ORIGINALS))
+        elif original:
+            make_folders(tree, [(parent, 0o755, (-1, -1)) for parent in tree.missing(path)])
+            ids = (original["uid"], original["gid"]) if tree.real else (-1, -1)
+            with tree.open(original_path(path)) as handle:
+                tree.beside(path, iter(lambda: handle.read(CHUNK), b""), int(original["mode"], 8), ids)
+            tree.place(path)
+        else:
+            tree.unlink(path)
+
+
+def drop_folders(tree, made, items, folders, look):
+    """Folders that fleet made and nothing needs any more go when they are empty. Returns those that stay."""
+    needed = {entry["path"] for entry in folders}
+    for path in [item.path for item in items] + sorted(needed):
+        while path != "/":
+            path = os.path.dirname(path)
+            needed.add(path)
+    stay = []
+    for path in sorted(made, reverse=True):
+        if path in needed or not tree.rmdir(path):
+            if tree.stat(path) is not None:
+                stay.append(path)
+        else:
+            look.add("folder", path, "remove")
+    return sorted(stay)
+
+
+def keep_generation(tree, record):
+    if not record.get("manifest") or not record.get("digest"):
+        return
+    make_folders(tree, [(GENERATIONS, 0o755, (-1, -1))])
+    name = "%012d-%s.json" % (int(record.get("at", 0)), record["digest"].split(":")[-1][:16])
+    kept = {key: record.get(key) for key in ("digest", "commit", "at", "manifest")}
+    tree.write_json(os.path.join(GENERATIONS, name), kept)
+    for old in [name for name in tree.names(GENERATIONS) if not TEMP.match(name)][:-KEPT_GENERATIONS]:
+        tree.unlink(os.path.join(GENERATIONS, old))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Kernel parameters
+
+
+def sysctl_path(key):
+    """As sysctl.d(5): after a first dot, dots and slashes change places."""
+    first = re.search(r"[./]", key)
+    if first and first.group() == ".":
+        key = key.translate(str.maketrans("./", "/."))
+    if not re.match(r"[A-Za-z0-9_./:@-]+\Z", key) or ".." in key.split("/"):
+        raise Failure("sysctl", key, "is not the name of a kernel parameter")
+    return "/proc/sys/" + key
+
+
+def read_sysctl(key):
+    """The live value with single blanks; None where it cannot be read."""
+    try:
+        with open(sysctl_path(key)) as handle:
+            return " ".join(handle.read().split())
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def try_sysctl(key, value):
+    """Why the kernel does not take it; empty where it does."""
+    try:
+        with open(sysctl_path(key), "w") as handle:
+            handle.write(value + "\n")
+    except OSError as exc:
+        return words(exc)
+    found = read_sysctl(key)
+    return "" if found == value else "the kernel keeps %s" % found
+
+
+def look_sysctl(wanted, refused, check, look, warnings):
+    """Live values to set: the file in /etc/sysctl.d is one of the bundle's files.
+
+    What the kernel refused before is no difference, but is tried again. Returns (what to set, what it still refuses).
+    """
+    differs, still = {}, {}
+    for key, value in sorted(wanted.items()):
+        value = " ".join(str(value).split())
+        if read_sysctl(key) == value:
+            continue
+        if refused.get(key) != value:
+            differs[key] = value
+        elif check or try_sysctl(key, value):
+            warnings.append("sysctl %s = %s was refused by this kernel" % (key, value))
+            still[key] = value
+            continue
+        look.add("sysctl", key, "update", ["value"])
+    return differs, still
+
+
+def set_sysctl(differs, warnings):
+    """Set live values. Returns what the kernel refused: a node may be unable to (a container, an absent module)."""
+    refused = {}
+    for key, value in differs.items():
+        reason = try_sysctl(key, value)
+        if reason:
+            refused[key] = value
+            warnings.append("sysctl %s = %s was not set: %s" % (key, value, reason))
+    return refused
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Units
+
+
+class Systemd:
+    """The node's own systemd, by systemctl."""
+
+    ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient", "linked")
+    SHOWN = "Id,LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus"
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def states(self, names):
+        """name -> {"enabled", "active", "settled", "why"}."""
+        if not names:
+            return {}
+        code, output = run_command(["systemctl", "show", "--no-pager", "-p", self.SHOWN, "--"] + names, self.seconds)
+        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in output.strip().split("\n\n")]
+        if code != 0 or len(blocks) != len(names):
+            raise Failure("units", " ".join(names), "systemctl show: %s" % (output.strip() or code))
+        return {name: self._state(block) for name, block in zip(names, blocks)}
+
+    def _state(self, block):
+        active = block.get("ActiveState", "")
+        once = active == "inactive" and block.get("Result") == "success"
+        why = "%s, %s, exit %s" % (active, block.get("Result"), block.get("ExecMainStatus"))
+        return {
+            "enabled": block.get("UnitFileState") in self.ENABLED,
+            "plain": block.get("UnitFileState") in ("enabled", "enabled-runtime"),
+            "active": active in ("active", "reloading"),
+            "settled": active in ("active", "failed") or once,
+            "fine": active == "active" or once,
+            "why": "not found" if block.get("LoadState") == "not-found" else why,
+        }
+
+    def call(self, verb, names):
+        """The output where it failed, else ""."""
+        code, output = run_command(["systemctl", "--no-pager", verb, "--"] + names, self.seconds)
+        return "" if code == 0 else "systemctl %s: %s" % (verb, output.strip() or code)
+
+    def daemon_reload(self):
+        said = run_command(["systemctl", "daemon-reload"], self.seconds)
+        if said[0] != 0:
+            raise Failure("units", "daemon-reload", said[1].strip() or said[0])
+
+    def wait(self, names):
+        """Wait until they have settled. A unit that ends right after its start must not pass: look a second time."""
+        deadline = time.monotonic() + self.seconds
+        time.sleep(1)
+        while True:
+            states = self.states(names)
+            if all(state["settled"] for state in states.values()) or time.monotonic() > deadline:
+                return {name: state["why"] for name, state in states.items() if not state["fine"]}
+            time.sleep(0.5)
+
+    def journal(self, name):
+        return run_command(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", "20", "-u", name], 30)[1].strip()
+
+    def save(self):
+        """systemd remembers by itself."""
+
+
+class Pretended:
+    """The units of a sandbox: what would have been done is counted in units.json."""
+
+    def __init__(self, tree):
+        self.tree = tree
+        self.units = tree.read_json(UNITS) or {}
+        self.before = json.dumps(self.units, sort_keys=True)
+
+    def states(self, names):
+        shown = {}
+        for name in names:
+            unit = self.units.get(name, {})
+            is_enabled, is_active = bool(unit.get("enabled")), unit.get("state") == "started"
+            shown[name] = {"enabled": is_enabled, "plain": is_enabled, "active": is_active}
+        return shown
+
+    def call(self, verb, names):
+        for name in names:
+            unit = self.units.setdefault(name, {"enabled": False, "state": "stopped", "starts": 0, "restarts": 0, "reloads": 0})
+            if verb in ("enable", "disable"):
+                unit["enabled"] = verb == "enable"
+                self._link(name, unit["enabled"])
+            elif verb == "start":
+                unit.update(state="started", starts=unit["starts"] + 1)
+            elif verb == "stop":
+                unit["state"] = "stopped"
+            else:
+                counter = "restarts" if verb == "restart" else "reloads"
+                unit[counter] += 1
+        return ""
+
+    def _link(self, name, wanted):
+        """What `systemctl enable` does with WantedBy, as far as the unit file is in the sandbox."""
+        path = "/etc/systemd/system/" + name
+        with contextlib.suppress(FileNotFoundError):
+            text = self.tree.read(path).decode("utf-8", "replace")
+            for target in " ".join(re.findall(r"^WantedBy=(.*)$", text, re.M)).split():
+                folder = "/etc/systemd/system/%s.wants" % os.path.basename(target)
+                self.tree.unlink(os.path.join(folder, name))
+                if wanted:
+                    make_folders(self.tree, [(folder, 0o755, (-1, -1))])
+                    with self.tree.folder(folder) as descriptor:
+                        os.symlink(path, name, dir_fd=descriptor)
+                else:
+                    self.tree.rmdir(folder)
+
+    def daemon_reload(self):
+        """A sandbox has no manager to tell."""
+
+    def wait(self, names):
+        return {}
+
+    def journal(self, name):
+        return ""
+
+    def save(self):
+        if json.dumps(self.units, sort_keys=True) != self.before:
+            self.tree.write_json(UNITS, self.units)
+
+
+def unit_steps(units, states, restart, reload):
+    """What to do to units, as (verb, names) in order. Pure. A unit gets one of stop, restart, start, reload."""
+    steps = {verb: [] for verb in ("disable", "enable", "stop", "restart", "start", "reload")}
+    wanted = {unit["name"]: unit for unit in units}
+    for name in sorted(states):
+        unit, state = wanted.get(name, {}), states[name]
+        if unit.get("enabled") is True and not state["enabled"]:
+            steps["enable"].append(name)
+        if unit.get("enabled") is False and state["plain"]:
+            steps["disable"].append(name)
+        if unit.get("state") == "stopped":
+            if state["active"]:
+                steps["stop"].append(name)
+        elif not state["active"]:
+            if unit.get("state") == "started":
+                steps["start"].append(name)
+        elif name in restart:
+            steps["restart"].append(name)
+        elif name in reload:
+            steps["reload"].append(name)
+    return [(verb, names) for verb, names in steps.items() if names]
+
+
+def add_unit_changes(steps, look):
+    for verb, names in steps:
+        for name in names:
+            if verb not in ("restart", "reload"):
+                look.add("unit", name, verb)
+
+
+def carry_out_units(manager, steps):
+    """unit -> why it is not as wanted, for those that are not."""
+    bad, expected = {}, []
+    for verb, names in steps:
+        said = manager.call("reload-or-restart" if verb == "reload" else verb, names)
+        if verb in ("restart", "start", "reload"):
+            expected += names
+        elif said:
+            bad.update({name: said for name in names})
+    if expected:
+        bad.update(manager.wait(sorted(expected)))
+    return bad
+
+
+def stop_gone(manager, look, record):
+    """A unit whose file goes for good is stopped and disabled while systemd still knows it."""
+    for path in look.gone:
+        name = os.path.basename(path)
+        ours = path.startswith(UNIT_FOLDERS) and path.count("/") == 4 and not record["files"][path].get("original")
+        if ours and name.endswith((".service", ".timer", ".socket", ".path", ".mount")):
+            state = manager.states([name])[name]
+            if state["active"]:
+                manager.call("stop", [name])
+            if state["plain"]:
+                manager.call("disable", [name])
+            look.restart.discard(name)
+            look.reload.discard(name)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The run
+
+
+class Apply:
+    """One run on one node: what is wanted, what the node holds, and what came of it."""
+
+    def __init__(self, opts, bundle, blobs):
+        self.opts, self.bundle, self.manifest = opts, bundle, bundle["manifest"]
+        self.secrets = opts["secrets"] or {}
+        self.check = opts["check"]
+        self.items, self.seeds = read_items(bundle, blobs, self.secrets)
+        self.warnings, self.look, self.steps = [], Look(), []
+        self.changed = self.touched = False
+        self.tree = Tree(opts["root"], make=False)
+        self.ids = Ids(self.tree, self.check)
+        self.machine = machine_id(self.tree)
+        self.record = read_record(self.tree, opts["take_over"])
+        self.before = self.record.get("digest", "")
+        self.refused = self.record.get("refused", {})
+
+    def run(self):
+        guard(self.record, self.bundle, self.opts, self.machine)
+        if not self.check:
+            self.tree = Tree(self.opts["root"], make=True)
+            self.machine = machine_id(self.tree, write=True)
+        with locked(self.tree, write=not self.check):
+            self.record = read_record(self.tree, self.opts["take_over"])
+            guard(self.record, self.bundle, self.opts, self.machine)
+            if not self.check:
+                clean_up(self.tree)
+            self.look_at_all()
+            self.changed = bool(self.look.changes or self.steps) or self.is_stale()
+            if not self.look.changes and not self.steps and self.changed:
+                self.look.add("record", RECORD, "update")
+            if self.changed and not self.check:
+                self.carry_out()
+        return self
+
+    def is_stale(self):
+        held = (self.record.get("digest"), self.record.get("fleet"), self.record.get("node"), self.record.get("machine_id"))
+        return held != (self.bundle["digest"], self.opts["fleet"], self.bundle["node"], self.machine)
+
+    def look_at_all(self):
+        shows = self.opts["diff"]
+        look_items(self.tree, self.items, self.seeds, self.record, self.ids, self.look, shows)
+        look_folders(self.tree, self.manifest.get("folders", ()), self.items + self.seeds, self.ids, self.look)
+        look_gone(self.tree, self.items + self.seeds, self.record, self.look, shows)
+        pending = self.record.get("pending", {})
+        self.look.restart.update(pending.get("restart", ()))
+        self.look.reload.update(pending.get("reload", ()))
+        self.look.daemon_reload = self.look.daemon_reload or bool(pending.get("daemon_reload"))
+        self.manager = Systemd(self.opts["unit_timeout"]) if self.tree.real else Pretended(self.tree)
+        self.steps = self.plan_units()
+        add_unit_changes(self.steps, self.look)
+        wanted = self.manifest.get("sysctl", {}) if self.tree.real else {}
+        self.sysctl, self.refused = look_sysctl(wanted, self.refused, self.check, self.look, self.warnings)
+
+    def plan_units(self):
+        units = self.manifest.get("units", ())
+        names = {unit["name"] for unit in units} | self.look.restart | self.look.reload
+        states = self.manager.states(sorted(names))
+        return unit_steps(units, states, self.look.restart, self.look.reload)
+
+    def carry_out(self):
+        tree, look, old = self.tree, self.look, self.record
+        try:
+            stage(tree, look, self.ids, self.warnings, self.secrets)
+            originals = {path: keep_original(tree, path) for path in look.take}
+            if old.get("digest") != self.bundle["digest"]:
+                keep_generation(tree, old)
+            made = sorted(set(old.get("folders", ())) | {path for path, _, _ in look.make})
+            files = managed(self.items, old, originals)
+            self.touched = True
+            if look.changes and look.changes[0]["kind"] != "record":
+                self.write_record(partial=True, files=dict(old.get("files", {}), **files), folders=made)
+            stop_gone(self.manager, look, old)
+            put_in_place(tree, look, self.ids)
+            take_away(tree, look, old, self.warnings)
+        finally:
+            clean_staged(tree)
+        folders = drop_folders(tree, made, self.items, self.manifest.get("folders", ()), look)
+        self.finish(files, folders)
+
+    def finish(self, files, folders):
+        """Files are in place: now what reads them, and at last the record."""
+        tree = self.tree
+        self.refused.update(set_sysctl(self.sysctl, self.warnings))
+        bad = self.units()
+        hashes = {item.path: item.sha256 for item in self.items if item.secret}
+        if hashes != (tree.read_json(PRIVATE) or {}):
+            tree.write_json(PRIVATE, hashes, 0o600)
+        self.write_record(partial=bool(bad), files=files, folders=folders, bad=bad)
+        for path in self.look.gone:
+            tree.unlink(original_path(path))
+        if bad:
+            self.fail_units(bad)
+
+    def units(self):
+        """Do what is wanted of units; what has changed decides, seen anew after the files are in place."""
+        if self.look.daemon_reload:
+            self.manager.daemon_reload()
+        self.steps = self.plan_units()
+        bad = carry_out_units(self.manager, self.steps)
+        self.manager.save()
+        return bad
+
+    def fail_units(self, bad):
+        name = sorted(bad)[0]
+        lines = scrub(self.manager.journal(name), self.secrets)
+        others = "; also not as wanted: " + ", ".join(sorted(bad)[1:]) if len(bad) > 1 else ""
+        raise Failure("units", name, "did not start: %s%s\n%s" % (scrub(bad[name], self.secrets), others, lines))
+
+    def write_record(self, partial, files, folders, bad=None):
+        """`partial`: files are on their way, or units are not as wanted; no digest is claimed then."""
+        opts, old, look = self.opts, self.record, self.look
+        record = {"format": "fleet.record/v1", "node": self.bundle["node"], "fleet": opts["fleet"]}
+        record.update(machine_id=self.machine, digest="" if partial else self.bundle["digest"], arch=arch())
+        record.update(commit=opts["commit"], controller=opts["controller"], epoch=opts["epoch"], at=time.time())
+        record.update(manifest=canonical(self.manifest), files=files, folders=folders)
+        if partial:
+            waiting = (look.restart, look.reload) if bad is None else (set(bad), set())
+            record.update(partial=True, wanted=self.bundle["digest"], base=old.get("digest") or old.get("base", ""))
+            record["pending"] = {"restart": sorted(waiting[0]), "reload": sorted(waiting[1])}
+            record["pending"]["daemon_reload"] = look.daemon_reload and bad is None
+        if self.refused:
+            record["refused"] = self.refused
+        if opts["take_over"]:
+            record["taken_over"] = {"reason": opts["take_over"], "fleet": old.get("fleet", ""), "digest": self.before}
+        self.tree.write_json(RECORD, record)
+        self.written = record
+
+    def result(self):
+        record = getattr(self, "written", self.record)
+        done = dict((verb, names) for verb, names in self.steps)
+        out = {"changed": self.changed, "digest": self.bundle["digest"], "before_digest": self.before}
+        out.update(machine_id=self.machine, arch=arch(), changes=self.look.changes, warnings=self.warnings)
+        out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record))
+        if self.opts["diff"]:
+            out["diff"] = [
+                dict(one, before=scrub(one["before"], self.secrets), after=scrub(one["after"], self.secrets))
+                for one in self.look.diff
+            ]
+        return out
+
+
+def public(record):
+    """What the controller keeps of a record."""
+    return {key: value for key, value in record.items() if key not in ("files", "folders")}
+
+
+def arch():
+    machine = os.uname().machine
+    return ARCH.get(machine, machine)
+
+
+def observe(opts):
+    """The record, and what on disk differs from it. Needs no bundle and no secret."""
+    tree = Tree(opts["root"], make=False)
+    record = read_record(tree)
+    manifest = json.loads(record["manifest"]) if record.get("manifest") else {}
+    hashes = tree.read_json(PRIVATE) or {}
+    ids, look = Ids(tree, check=True), Look()
+    entries = [("file", one) for one in manifest.get("files", ())] + [("artifact", one) for one in manifest.get("artifacts", ())]
+    for kind, entry in entries:
+        item = Item(entry, kind)
+        item.sha256 = item.sha256 or hashes.get(item.path, "")
+        what = look_item(tree, item, ids, known=True)
+        if what:
+            look.add(kind, item.path, action_of(what), what)
+    look_folders(tree, manifest.get("folders", ()), (), ids, look)
+    out = {"changed": False, "digest": record.get("digest", ""), "before_digest": record.get("digest", "")}
+    out.update(machine_id=machine_id(tree), arch=arch(), changes=look.changes, record=public(record))
+    return dict(out, restarted=[], reloaded=[], warnings=[])
+
+
+def run(opts):
+    """The result, with `failed` where it failed. Never a secret in it."""
+    os.umask(0o022)
+    work = None
+    try:
+        if not os.path.isabs(opts["root"]):
+            raise Failure("root", opts["root"], "is not an absolute path")
+        opts["root"] = os.path.normpath(opts["root"])
+        if opts["read"]:
+            return observe(opts)
+        bundle, blobs = read_bundle(opts)
+        verify(bundle, opts)
+        work = Apply(opts, bundle, blobs)
+        return work.run().result()
+    except Failure as exc:
+        failure = {"failed": True, "msg": str(exc), "step": exc.step, "at": exc.path}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as exc:
+        path = getattr(exc, "filename", None) or ""
+        reason = words(exc) if isinstance(exc, OSError) else "%s: %s" % (type(exc).__name__, exc)
+        text = scrub("%s: %s" % (path, reason) if path else reason, opts["secrets"] or {})
+        failure = {"failed": True, "msg": "node: " + text, "step": "node", "at": str(path)}
+    return dict(work.result(), changed=work.touched, **failure) if work else dict(failure, changed=False)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Its two faces
+
+OPTIONS = {
+    "project": {"type": "path"},
+    "node": {"type": "str"},
+    "after": {"type": "list", "elements": "str", "default": []},
+    "bundle": {"type": "path"},
+    "files": {"type": "path"},
+    "payload": {"type": "str", "no_log": True},
+    "secrets": {"type": "dict", "no_log": True},
+    "root": {"type": "path", "default": "/"},
+    "read": {"type": "bool", "default": False},
+    "fleet": {"type": "str", "default": ""},
+    "expect": {"type": "str", "default": ""},
+    "machine_id": {"type": "str", "default": ""},
+    "take_over": {"type": "str", "default": ""},
+    "commit": {"type": "str", "default": ""},
+    "controller": {"type": "str", "default": ""},
+    "epoch": {"type": "int", "default": 0},
+    "unit_timeout": {"type": "int", "default": 300},
+}
+
+
+def by_ansible():
+    from ansible.module_utils.basic import AnsibleModule
+
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    result = run(dict(module.params, check=module.check_mode, diff=module._diff))
+    # `run` takes secrets out of every text. Masking again would only damage digests and paths where a secret is a
+    # short word; so the arguments are shown here without the two that hold values.
+    module.no_log_values = set()
+    shown = {name: value for name, value in module.params.items() if name not in ("payload", "secrets")}
+    result["invocation"] = {"module_args": shown}
+    for text in result.pop("warnings", []):
+        module.warn(text)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def alone(argv):
+    """For hands and for seeding a node without a network: secrets come as a JSON object on stdin."""
+    parser = argparse.ArgumentParser(description="Bring a bundle onto this node and print the result as JSON.")
+    for name, option in OPTIONS.items():
+        if name in ("project", "after", "payload", "secrets"):
+            continue
+        flag = "--" + name.replace("_", "-")
+        if option["type"] == "bool":
+            parser.add_argument(flag, action="store_true")
+        else:
+            parser.add_argument(flag, type=int if option["type"] == "int" else str, default=option.get("default"))
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--diff", action="store_true")
+    parser.add_argument("--secrets-stdin", action="store_true")
+    opts = vars(parser.parse_args(argv))
+    if not opts["bundle"] and not opts["read"]:
+        parser.error("--bundle FILE or --read is needed")
+    opts.update(payload=None, secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {})
+    result = run(opts)
+    print(json.dumps(result, indent=1, sort_keys=True))
+    return 1 if result.get("failed") else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and sys.argv[1].startswith("--"):
+        sys.exit(alone(sys.argv[1:]))
+    by_ansible()
