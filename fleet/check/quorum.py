@@ -1,0 +1,68 @@
+"""The etcd of a living cluster never loses so many servers at once that it loses its quorum.
+
+Source: etcd.io, "Failure tolerance"; k3s-io/docs datastore/ha-embedded.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.check.picture import Picture
+from fleet.k3s.rules import quorum
+from fleet.model.cluster import Cluster
+from fleet.model.verdict import Verdict
+
+RULE = "quorum"
+
+
+def judge(picture: Picture) -> Iterator[Verdict]:
+    """Servers that left the spec are still members until they are retired, one after the other.
+
+    A cluster that is gone as a whole is a closed shop: max-removed counts it. Restarts cost no quorum, since
+    apply restarts one server at a time; with two members even that stops the API for a moment.
+    """
+    gone: dict[str, list[str]] = {}
+    for name in picture.given.removed:
+        facts = picture.now.get(name)
+        if facts is not None and facts.role == "server" and facts.datastore == "etcd":
+            gone.setdefault(facts.cluster, []).append(name)
+    for name in sorted(gone.keys() & picture.fleet.clusters.keys()):
+        yield _left(picture, picture.fleet.clusters[name], sorted(gone[name]))
+    for cluster in picture.touched:
+        yield from _pair(picture, cluster)
+
+
+def _left(picture: Picture, cluster: Cluster, gone: list[str]) -> Verdict:
+    staying = sum(1 for _ in picture.living(cluster))
+    members = staying + len(gone)
+    need = quorum(members)
+    if staying < need or len(gone) > 1:
+        message = f"{len(gone)} of {members} etcd servers left the spec at once ({', '.join(gone)})"
+        hint = f"Put all but one back, and retire one at a time: fleet node retire {gone[0]}"
+        return Verdict(
+            RULE, "refused", cluster.name, f"{message}: {staying} stay, quorum needs {need}", hint, cluster.place
+        )
+    return Verdict(
+        RULE,
+        "warning",
+        cluster.name,
+        f"{gone[0]} left the spec and is still one of {members} members of etcd",
+        f"Retire it before another server goes: fleet node retire {gone[0]}",
+        cluster.place,
+    )
+
+
+def _pair(picture: Picture, cluster: Cluster) -> Iterator[Verdict]:
+    living = [name for name in cluster.servers if picture.current(name) is not None]
+    if cluster.datastore != "etcd" or len(living) != 2:
+        return
+    restarting = {c.node for c in picture.changes if c.cluster == cluster.name and "k3s.service" in c.restarts}
+    if restarting & set(living):
+        yield Verdict(
+            RULE,
+            "warning",
+            cluster.name,
+            "K3s restarts on one of 2 etcd servers, and both are needed: its API stands still until that one is back",
+            "Let the third server join first, or choose a quiet hour.",
+            cluster.place,
+        )
