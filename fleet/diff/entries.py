@@ -25,12 +25,13 @@ from fleet.model.manifest import Manifest
 _Entry = TypeVar("_Entry")
 
 
-def changes(base: Manifest | None, wanted: Bundle, *, has_record: bool = False) -> tuple[Change, ...]:
+def changes(base: Manifest | None, wanted: Bundle | Manifest, *, has_record: bool = False) -> tuple[Change, ...]:
     """The changes that bring a node from `base` to `wanted`, in the order K3s, files, folders, ..., facts.
 
     A node without a manifest gets one Change for everything: `add` where it never had a record, `edit` with
     `before` "unknown" where it has one (`has_record`) whose manifest nobody kept. An empty answer for a node whose
-    digest differs means that both sides say the same in other bytes: `groups` shows it as its record.
+    digest differs means that both sides say the same in other bytes: `groups` shows it as its record. Seeds are no
+    part of what a node holds.
     """
     if base is None:
         return _unknown(wanted) if has_record else _first(wanted.facts.k3s_version)
@@ -48,7 +49,7 @@ def _first(version: str) -> tuple[Change, ...]:
     return (Change("first", "add", "everything", after=version),)
 
 
-def _unknown(wanted: Bundle) -> tuple[Change, ...]:
+def _unknown(wanted: Bundle | Manifest) -> tuple[Change, ...]:
     restarts = {unit for file in wanted.files for unit in file.restart}
     restarts.update(unit for artifact in wanted.artifacts for unit in artifact.restart)
     return (
@@ -63,8 +64,8 @@ def _unknown(wanted: Bundle) -> tuple[Change, ...]:
     )
 
 
-def _entries(base: Manifest, wanted: Bundle) -> Iterator[Change]:
-    yield from _parts(base.files, wanted.files, _path, _file)
+def _entries(base: Manifest, wanted: Bundle | Manifest) -> Iterator[Change]:
+    yield from _parts(_kept(base.files), _kept(wanted.files), _path, _file)
     yield from _parts(base.folders, wanted.folders, _path, _folder)
     yield from _parts(base.artifacts, wanted.artifacts, _path, _artifact)
     yield from _parts(base.units, wanted.units, _name, _unit)
@@ -87,6 +88,11 @@ def _parts(
     for name in sorted(old.keys() | new.keys()):
         if (before := old.get(name)) != (after := new.get(name)):
             yield from compare(before, after)
+
+
+def _kept(files: tuple[BundleFile, ...]) -> tuple[BundleFile, ...]:
+    """Files without seeds, which are written once, stand in no manifest and are never compared."""
+    return tuple(file for file in files if not file.seed) if any(file.seed for file in files) else files
 
 
 def _path(entry: BundleFile | BundleFolder | BundleArtifact) -> str:
@@ -124,7 +130,7 @@ def _file(before: BundleFile | None, after: BundleFile | None) -> Iterator[Chang
     if before is None or after is None:
         yield _change(kind, entry.path, *_both(content_id, before, after), entry)
         return
-    if not after.seed and (old := content_id(before)) != (new := content_id(after)):
+    if (old := content_id(before)) != (new := content_id(after)):
         yield _change(kind, entry.path, old, new, entry)
     if _access(before) != _access(after):
         yield _change(kind, entry.path, *_differing(_access(before), _access(after)), entry)
@@ -149,7 +155,6 @@ def _handling(file: BundleFile) -> tuple[str, ...]:
         f"restarts {', '.join(file.restart) or 'nothing'}",
         f"reloads {', '.join(file.reload) or 'nothing'}",
         f"checked by {file.validate or 'nothing'}",
-        "written once" if file.seed else "kept as it is wanted",
     )
 
 

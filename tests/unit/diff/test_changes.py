@@ -171,10 +171,15 @@ def test_modes_and_owners_are_shown():
     )
 
 
-def test_a_seed_is_not_compared():
-    base = Manifest(files=(BundleFile("/etc/rancher/k3s/agent-token", sha256=OLD, seed=True),))
-    bundle = wanted(files=(BundleFile("/etc/rancher/k3s/agent-token", sha256=NEW, seed=True),))
-    assert changes(base, bundle) == ()
+def test_seeds_are_no_part_of_what_a_node_holds():
+    file = BundleFile("/etc/motd", sha256=OLD)
+    seed = BundleFile("/etc/rancher/k3s/config.yaml.d/join.yaml", sha256=NEW, seed=True)
+    assert changes(Manifest(files=(file,)), wanted(files=(file, seed))) == ()
+
+
+def test_two_manifests_compare_as_well():
+    base, after = Manifest(sysctl={"a": "1"}), Manifest(sysctl={"a": "2"})
+    assert changes(base, after) == (Change("sysctl", "edit", "a", "1", "2"),)
 
 
 def test_the_other_parts():
