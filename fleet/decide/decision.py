@@ -59,13 +59,13 @@ def _begin(course: Course, signal: sig.Begin) -> None:
 
 
 def _take_over(course: Course, signal: sig.TakeOver) -> None:
+    """Starts nothing new: every earlier decision has started what it could, and a pause may be waiting."""
     state = course.state
     if state.status == "new":
         return
     batches = tuple(batch.batch_id for batch in state.running)
     course.add(ev.RolloutTakenOver(state.order.id, signal.controller, signal.epoch, batches))
     course.effects.extend(RunBatch(batch_order(course.state, batch)) for batch in state.running)
-    go_on(course)
 
 
 def _pause(course: Course, signal: sig.Pause) -> None:

@@ -1,0 +1,1 @@
+"""What drives `decide`: `local` with a journal on this machine. Blind to adapters: they come in through ports."""

@@ -1,0 +1,118 @@
+"""One rollout under way: signals in, steps into the journal, batches out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from fleet.decide import decide, evolve_all, snapshot
+from fleet.engine.crew import Crew, Done
+from fleet.engine.heartbeat import Heartbeat
+from fleet.errors import FleetError, StoppedError
+from fleet.model.event import Event
+from fleet.model.rollout import RolloutState
+from fleet.model.signal import BatchFinished, BatchLost, Pause, Signal
+from fleet.ports.journal import Journal, Step
+from fleet.ports.records import Records
+
+STEPS_PER_SNAPSHOT = 64
+"""Reading back costs some 3 us an event: snapshots keep only very long rollouts quick to open."""
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """`handled` are the ids of the inbox that the signal came with."""
+
+    signal: Signal
+    handled: tuple[int, ...] = ()
+
+
+class Drive:
+    """`stops` tells how often somebody has asked to stop."""
+
+    def __init__(
+        self, journal: Journal, records: Records, crew: Crew, heartbeat: Heartbeat, stops: Callable[[], int]
+    ) -> None:
+        self._journal = journal
+        self._records = records
+        self._crew = crew
+        self._heartbeat = heartbeat
+        self._stops = stops
+        self._heard_stops = 0
+        self._steps = 0
+        self._next_look = 0.0
+        self._error: FleetError | None = None
+
+    def run(self, state: RolloutState, signals: Iterable[Incoming], poll_seconds: float) -> Iterator[Event]:
+        """Ends when the rollout has ended or is paused. Raises what the applier, the records or the journal raised."""
+        queue = deque(signals)
+        while queue or not self._is_at_rest(state):
+            if not queue:
+                queue.extend(self._next(state.order.id, poll_seconds))
+                continue
+            incoming = queue.popleft()
+            decision = decide(state, incoming.signal)
+            state = evolve_all(state, decision.events)
+            # On disk before anything is carried out or shown: what ran unseen would be lost by a crash.
+            self._keep(state, Step(decision.events, decision.effects, handled=incoming.handled))
+            for effect in decision.effects:
+                self._crew.start(effect.order)
+            yield from decision.events
+        if self._error:
+            raise self._error
+        if state.running:
+            raise StoppedError(
+                f"stopped at once, with {state.in_flight.bit_count()} nodes under way",
+                hint=f"fleet rollout resume {state.order.id} finds out how far they came, and goes on.",
+            )
+
+    def _is_at_rest(self, state: RolloutState) -> bool:
+        ended_by_force = self._heard_stops > 1 and not self._crew.active
+        return state.has_ended or state.status == "paused" or ended_by_force
+
+    def _keep(self, state: RolloutState, step: Step) -> None:
+        if not (step.events or step.effects or step.handled):
+            return
+        self._steps += 1
+        if state.status == "paused" or self._steps % STEPS_PER_SNAPSHOT == 0:
+            step = msgspec.structs.replace(step, snapshot=snapshot(state))
+        self._journal.append(self._heartbeat.lease, state.order.id, step)
+
+    def _next(self, rollout_id: str, poll_seconds: float) -> list[Incoming]:
+        """Waits until something has happened, or until it is time to look into the inbox."""
+        done = self._crew.wait(poll_seconds)
+        if self._heartbeat.lost:
+            raise self._heartbeat.lost
+        heard = self._hear_stop()
+        if done:
+            heard += self._hear_done(done)
+        if time.monotonic() >= self._next_look:
+            heard += inbox(self._journal, rollout_id)
+            self._next_look = time.monotonic() + poll_seconds
+        return heard
+
+    def _hear_stop(self) -> list[Incoming]:
+        before, self._heard_stops = self._heard_stops, self._stops()
+        if before < 2 <= self._heard_stops:
+            self._crew.end_now()
+        return [Incoming(Pause("stopped by the operator"))] if not before and self._heard_stops else []
+
+    def _hear_done(self, done: Done) -> list[Incoming]:
+        batch_id = done.order.batch_id
+        try:
+            result = done.result()
+        except FleetError as error:
+            if self._heard_stops > 1:
+                return []  # ended by force: it stays open, and `resume` asks for it again
+            self._error = self._error or error
+            return [Incoming(BatchLost(batch_id, error.message)), Incoming(Pause(error.message))]
+        # Before the step: a record that is kept twice is harmless, one that is missing makes the next plan wrong.
+        self._records.save([found.record for found in result.results if found.record])
+        return [Incoming(BatchFinished(batch_id, result.results))]
+
+
+def inbox(journal: Journal, rollout_id: str) -> list[Incoming]:
+    """Requests of other processes. Each leaves the inbox with the step that answers it."""
+    return [Incoming(posted.request, (posted.id,)) for posted in journal.posted(rollout_id)]

@@ -1,0 +1,101 @@
+"""The embedded engine: `decide` driven by a journal on this machine, one thread for each running batch.
+
+A step is decided, kept in one transaction, and only then carried out and shown. A controller that dies leaves its open
+batches in the journal; `resume` asks for them again with the epoch of its own lease, and `run_batch` is idempotent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from fleet.decide import evolve_all, initial, restore
+from fleet.engine.crew import Bell, Crew
+from fleet.engine.drive import Drive, Incoming, inbox
+from fleet.engine.heartbeat import Heartbeat
+from fleet.errors import UnavailableError, UsageError
+from fleet.model.event import Event
+from fleet.model.rollout import RolloutOrder, RolloutState
+from fleet.model.signal import Begin, Resume, TakeOver
+from fleet.ports.applier import Applier
+from fleet.ports.journal import Journal, Lease
+from fleet.ports.records import Records
+
+
+class LocalEngine:
+    """Implements `fleet.ports.engine.Engine`. Drives one rollout at a time; `stop` may come from a signal handler.
+
+    A generator that is closed early is a watcher that went away: that is `stop`, and closing returns when the running
+    batches are over and their results are kept. One that is left unread starts nothing new, and loses nothing.
+
+    When the applier itself fails (not a node of its batch), the batch goes back to be run again, the rollout pauses,
+    and the applier's error is raised after `RolloutPaused`: `resume` goes on once its cause is mended.
+    """
+
+    def __init__(self, journal: Journal, applier: Applier, records: Records, poll_seconds: float = 1.0) -> None:
+        self._journal = journal
+        self._applier = applier
+        self._records = records
+        self._poll_seconds = poll_seconds
+        self._bell = Bell()
+        self._stops = 0
+
+    def roll(self, order: RolloutOrder) -> Iterator[Event]:
+        """Raises `BusyError` while another controller rolls, `RefusedError` for waves that part a cluster wrongly."""
+        state = initial(order)
+        lease = self._journal.acquire(order.controller)
+        with self._heartbeat(lease) as heartbeat:
+            self._journal.begin(lease, order)
+            yield from self._driven(heartbeat, state, [Incoming(Begin(lease.epoch))])
+
+    def resume(self, rollout_id: str) -> Iterator[Event]:
+        """What came into the inbox meanwhile is heard first: a cancel wins over going on."""
+        order = self._journal.order(rollout_id)
+        lease = self._journal.acquire(order.controller)
+        with self._heartbeat(lease) as heartbeat:
+            state = load(self._journal, order)
+            if state.has_ended:
+                raise UsageError(f"rollout {rollout_id} is {state.status}: there is nothing left to go on with")
+            if state.status == "new":
+                signals = [Incoming(Begin(lease.epoch))]
+            else:
+                waiting = inbox(self._journal, rollout_id)
+                signals = [Incoming(TakeOver(lease.epoch, order.controller)), *waiting, Incoming(Resume())]
+            yield from self._driven(heartbeat, state, signals)
+
+    def stop(self) -> None:
+        self._stops += 1
+        self._bell.put(None)
+
+    def _heartbeat(self, lease: Lease) -> Heartbeat:
+        return Heartbeat(self._journal, lease, wake=lambda: self._bell.put(None))
+
+    def _driven(self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming]) -> Iterator[Event]:
+        self._bell = Bell()
+        crew = Crew(self._applier, state.order.forks, self._bell)
+        drive = Drive(self._journal, self._records, crew, heartbeat, lambda: self._stops)
+        events = drive.run(state, signals, self._poll_seconds)
+        try:
+            for event in events:  # noqa: UP028 - `yield from` would close `events` too, and they are to end well
+                yield event
+        except GeneratorExit:
+            self.stop()
+            deque(events, maxlen=0)
+            raise
+        finally:
+            crew.dismiss()
+            self._stops = 0
+
+
+def load(journal: Journal, order: RolloutOrder) -> RolloutState:
+    """How far a rollout had come. Raises `UnavailableError` for a journal that contradicts itself."""
+    kept = journal.kept(order.id)
+    state = restore(order, kept.snapshot) if kept else initial(order)
+    state = evolve_all(state, (entry.event for entry in journal.read(order.id, after=kept.seq if kept else 0)))
+    open_batches = {effect.order.batch_id for effect in journal.open_effects(order.id)}
+    if open_batches != {batch.batch_id for batch in state.running}:
+        raise UnavailableError(
+            f"the journal of rollout {order.id} is damaged: its events and its open batches do not agree",
+            hint="Start a new rollout: fleet plan --refresh asks the nodes what they hold.",
+        )
+    return state

@@ -1,0 +1,13 @@
+"""In-memory stand-ins, one for each port, for tests of `fleet` and of what is built on it.
+
+`fleet.testing.contracts` holds a suite for each port (it needs pytest): a stand-in and its real adapter pass the same.
+"""
+
+from fleet.testing.applier import MemoryApplier
+from fleet.testing.clock import MemoryClock
+from fleet.testing.folder import FolderApplier
+from fleet.testing.journal import MemoryJournal
+from fleet.testing.observer import MemoryObserver
+from fleet.testing.records import MemoryRecords
+
+__all__ = ["FolderApplier", "MemoryApplier", "MemoryClock", "MemoryJournal", "MemoryObserver", "MemoryRecords"]

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from fleet.model.learned import LearnedCluster
+from fleet.model.record import Record
+
+
+class MemoryRecords:
+    """`saves` counts calls of `save`, for tests of when records are kept."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._records: dict[str, Record] = {}
+        self._objects: dict[str, bytes] = {}
+        self._clusters: dict[str, LearnedCluster] = {}
+        self.saves = 0
+        self.save(records)
+
+    def all(self) -> Mapping[str, Record]:
+        return dict(self._records)
+
+    def manifests(self, digests: Iterable[str]) -> Mapping[str, str]:
+        return {key: body.decode() for key, body in self.blobs(digests).items()}
+
+    def save(self, records: Iterable[Record]) -> None:
+        self.saves += 1
+        for record in records:
+            self._records[record.node] = replace(record, manifest="")
+            if record.manifest:
+                self._objects.setdefault(record.digest, record.manifest.encode())
+
+    def forget(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self._records.pop(node, None)
+
+    def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]:
+        return {sha: self._objects[sha] for sha in shas if sha in self._objects}
+
+    def keep_blobs(self, blobs: Mapping[str, bytes]) -> None:
+        for sha, body in blobs.items():
+            self._objects.setdefault(sha, body)
+
+    def clusters(self) -> Mapping[str, LearnedCluster]:
+        return dict(self._clusters)
+
+    def learn_clusters(self, clusters: Mapping[str, LearnedCluster]) -> None:
+        self._clusters.update(clusters)
