@@ -44,7 +44,7 @@ class Aliases:
         value = self._values[name]
         if id(value) in self._open:
             raise _at(event, f"the alias *{name} stands inside its own anchor", "Write the value out")
-        nodes, levels = self._measure(value)
+        nodes, levels = self.measure(value)
         self._unfolded += nodes
         if self._unfolded > MAX_UNFOLDED:
             problem = f"the aliases up to here unfold to more than {MAX_UNFOLDED:,} nodes"
@@ -53,7 +53,8 @@ class Aliases:
             raise _at(event, f"more than {MAX_DEPTH} levels of nesting behind *{name}", "Make the document flatter")
         return value
 
-    def _measure(self, value: Any) -> tuple[int, int]:
+    def measure(self, value: Any) -> tuple[int, int]:
+        """Give how many nodes and levels a value unfolds to."""
         kind = value.__class__
         if kind is not dict and kind is not list:
             return _LEAF
@@ -61,7 +62,7 @@ class Aliases:
         if known is None:
             nodes, levels = 1, 0
             for child in value.values() if kind is dict else value:
-                child_nodes, child_levels = self._measure(child)
+                child_nodes, child_levels = self.measure(child)
                 nodes += child_nodes + (kind is dict)
                 levels = max(levels, child_levels)
             known = (nodes, levels + 1)
