@@ -1,1 +1,1 @@
-"""One module per outside system, named after it. Adapters are blind to each other; `fleet.wiring` names them."""
+"""One module per outside system, named after it; `fleet.wiring` names them, nothing else does."""

@@ -1,0 +1,182 @@
+"""What ansible-runner's events say about each node. Pure: events in, results out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from fleet.adapters.ansible import reasons
+from fleet.model.batch import BatchOrder, BatchResult, NodeResult, Observation
+from fleet.model.record import Record
+
+_BUNDLE = "fleet_bundle"
+
+
+class EventData(msgspec.Struct, frozen=True):
+    """The part of an event that we read. `failures`, `dark` and `rescued` come with the statistics at the end."""
+
+    host: str | None = None
+    task: str | None = None
+    task_action: str | None = None
+    ignore_errors: bool | None = None
+    res: dict[str, Any] | None = None
+    failures: dict[str, int] | None = None
+    dark: dict[str, int] | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One event of ansible-runner (its documentation, "Runner Artifact Job Events")."""
+
+    event: str
+    event_data: EventData | None = None
+
+    @property
+    def host(self) -> str:
+        return (self.event_data.host if self.event_data else None) or ""
+
+    @property
+    def task(self) -> str:
+        return (self.event_data.task if self.event_data else None) or ""
+
+    @property
+    def is_bundle(self) -> bool:
+        action = (self.event_data.task_action if self.event_data else None) or ""
+        return action.rpartition(".")[2] == _BUNDLE
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return (self.event_data.res if self.event_data else None) or {}
+
+    @property
+    def is_ignored(self) -> bool:
+        return bool(self.event_data and self.event_data.ignore_errors)
+
+
+def event_of(raw: Mapping[str, Any]) -> Event:
+    """Raises msgspec.ValidationError for what is not an event."""
+    return msgspec.convert(raw, Event, strict=False)
+
+
+class BatchAnswers:
+    """Gathers a node's fate from its events: the last word counts, and a failure that was rescued is none.
+
+    A host that failed gets no further task, so what it says after a failure comes out of a rescue.
+    """
+
+    def __init__(self, nodes: Iterable[str]) -> None:
+        self._nodes = frozenset(nodes)
+        self._applied: dict[str, NodeResult] = {}
+        self._failed: set[str] = set()
+        self.is_complete = False
+        """Ansible came to its end by itself: a node without an answer was in no play."""
+
+    def take(self, event: Event) -> list[NodeResult]:
+        """What became known with this event; a later result of a node replaces its earlier one."""
+        if event.event == "playbook_on_stats":
+            self.is_complete = True
+            data = event.event_data or EventData()
+            bad = {*(data.failures or {}), *(data.dark or {})}
+            return [result for node, result in self._applied.items() if node in self._failed and node not in bad]
+        found = self._of(event, event.host) if event.host in self._nodes else None
+        if found is None:
+            return []
+        if found.outcome == "applied":
+            self._applied[found.node] = found
+            self._failed.discard(found.node)
+        else:
+            self._failed.add(found.node)
+        return [found]
+
+    def _of(self, event: Event, node: str) -> NodeResult | None:
+        match event.event:
+            case "runner_on_ok" if event.is_bundle and "digest" in event.result:
+                return _applied(node, event.result)
+            case "runner_on_skipped" if event.is_bundle and event.result.get("msg"):
+                return NodeResult(node, "failed", reason=str(event.result["msg"]))
+            case "runner_on_failed" if not event.is_ignored:
+                return _failed(node, event)
+            case "runner_on_unreachable":
+                return NodeResult(node, "unreachable", reason=reasons.of_unreachable(event.result, node))
+            case _:
+                return None
+
+
+def _applied(node: str, result: Mapping[str, Any]) -> NodeResult:
+    return NodeResult(
+        node,
+        "applied",
+        changed=_count(result),
+        digest=str(result["digest"]),
+        record=record_of(result.get("record")),
+        restarted=_texts(result.get("restarted")),
+        warnings=_texts(result.get("warnings")),
+    )
+
+
+def _failed(node: str, event: Event) -> NodeResult:
+    result = event.result
+    return NodeResult(
+        node,
+        "failed",
+        changed=_count(result) if event.is_bundle and result.get("changed") else 0,
+        reason=reasons.of_failure(result, event.task, is_bundle=event.is_bundle),
+        record=record_of(result.get("record")) if event.is_bundle else None,
+        warnings=_texts(result.get("warnings")),
+    )
+
+
+def _count(result: Mapping[str, Any]) -> int:
+    changes = result.get("changes")
+    return len(changes) if isinstance(changes, list) else int(bool(result.get("changed")))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+
+
+def record_of(value: object) -> Record | None:
+    """None where the node never had one. A record of another shape is none that we may believe."""
+    if not isinstance(value, dict) or not value.get("node"):
+        return None
+    try:
+        return msgspec.convert(value, Record, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def observation_of(event: Event) -> Observation | None:
+    """A node's answer to a look at it, or why there is none; None for an event that says neither."""
+    node, result = event.host, event.result
+    match event.event:
+        case "runner_on_ok" if event.is_bundle:
+            changes = result.get("changes")
+            paths = [str(change.get("path", "")) for change in changes] if isinstance(changes, list) else []
+            return Observation(
+                node,
+                record=record_of(result.get("record")),
+                machine_id=str(result.get("machine_id") or ""),
+                arch=str(result.get("arch") or ""),
+                differs=tuple(paths),
+            )
+        case "runner_on_failed" if not event.is_ignored:
+            return Observation(node, unreachable=reasons.of_failure(result, event.task, is_bundle=event.is_bundle))
+        case "runner_on_unreachable":
+            return Observation(node, unreachable=reasons.of_unreachable(result, node))
+        case _:
+            return None
+
+
+def gathered(order: BatchOrder, lines: Iterable[NodeResult], missing: str) -> BatchResult:
+    """One result per node of the order, in its order. `missing` is why some never answered."""
+    last = {result.node: result for result in lines}
+    return BatchResult(
+        order.batch_id,
+        tuple(last.get(node) or NodeResult(node, "failed", reason=missing) for node in order.nodes),
+    )
+
+
+def unanswered(tail: str) -> str:
+    """The reason of a node that a broken run left without an answer: the run's last words."""
+    return f"the run ended before it answered: {tail}" if tail else "the run ended before it answered"

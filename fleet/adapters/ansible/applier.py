@@ -1,0 +1,146 @@
+"""AnsibleApplier: brings batches of nodes to their bundles, each batch once, whatever happens to the controller."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import msgspec
+
+from fleet.adapters.ansible.answers import gathered, unanswered
+from fleet.adapters.ansible.child import EXIT_TAKEN
+from fleet.adapters.ansible.launch import Launcher, Password, Settings, plain, unsafe
+from fleet.adapters.ansible.process import end_marked, is_alive
+from fleet.adapters.ansible.workdir import Job, Workdir
+from fleet.adapters.disk import make_private_folder
+from fleet.errors import StoppedError, UnavailableError
+from fleet.model.batch import BatchOrder, BatchResult, NodeResult
+from fleet.ports.applier import ProjectWriter
+
+_KEPT_SECONDS = 7 * 86400
+_FIRST_NAP, _LONGEST_NAP = 0.02, 0.5
+_ATTEMPTS = 3
+
+
+class AnsibleApplier:
+    """Fills `ports.Applier`. Safe to call from several threads, each with a batch of its own.
+
+    The order of things in `run_batch` is what makes it idempotent:
+
+    1. A done.json is the answer, also after the controller that ordered it is gone.
+    2. A living child of the same work is adopted: waited for, and its result is the result. It keeps the epoch that
+       it was started with, and writes it into the nodes' records.
+    3. A living child of other work under the same name is ended, and so is whatever a dead child left running: ssh,
+       Ansible's workers. Only then does the batch run again.
+    """
+
+    def __init__(self, settings: Settings, write_project: ProjectWriter, password: Password | None = None) -> None:
+        self._launcher = Launcher(settings, write_project, password)
+        self._run_dir = settings.run_dir.absolute()
+        self._stopped = threading.Event()
+        self._running: dict[str, Workdir] = {}
+        self._guard = threading.RLock()  # a signal may ask for a stop at any point
+
+    def run_batch(self, order: BatchOrder) -> BatchResult:
+        """Raises StoppedError after `stop_now`, UnavailableError or UsageError where the disk or Ansible refuse."""
+        make_private_folder(self._run_dir)
+        workdir = Workdir(self._run_dir / order.batch_id)
+        with self._guard:
+            self._running[order.batch_id] = workdir
+        try:
+            for _ in range(_ATTEMPTS):
+                self._check_stop(order)
+                if (result := self._attempt(workdir, order)) is not None:
+                    return result
+        finally:
+            with self._guard:
+                del self._running[order.batch_id]
+        raise UnavailableError(f"batch {order.batch_id} is run by someone else", "is another fleet running here?")
+
+    def stop_now(self) -> None:
+        """Ends running children and all that they started. What they did not finish, the next run finds again."""
+        self._stopped.set()
+        with self._guard:
+            running = list(self._running.values())
+        for workdir in running:
+            end_marked(str(workdir.path))
+
+    def _attempt(self, workdir: Workdir, order: BatchOrder) -> BatchResult | None:
+        """None when another child took the folder first: look again."""
+        if (done := workdir.done()) is not None:
+            return done
+        intent, child = workdir.intent(), workdir.child()
+        if intent is not None and child is not None and is_alive(child.identity) and _is_same_work(intent, order):
+            return self._adopt(workdir, order)
+        end_marked(str(workdir.path))
+        if (done := workdir.done()) is not None:  # it came to its end while we looked
+            return done
+        self._forget_old(order)
+        workdir.intend(order)
+        process = self._launcher.start(workdir, _job(order, self._launcher.settings), self._variables(order))
+        if self._stopped.is_set():  # a stop between the check and the start found nothing to end
+            end_marked(str(workdir.path))
+        if process.wait() == EXIT_TAKEN:
+            return None
+        return self._collect(workdir, order)
+
+    def _adopt(self, workdir: Workdir, order: BatchOrder) -> BatchResult:
+        nap = _FIRST_NAP
+        while (child := workdir.child()) is not None and is_alive(child.identity):
+            time.sleep(nap)
+            nap = min(nap * 1.5, _LONGEST_NAP)
+        return self._collect(workdir, order)
+
+    def _collect(self, workdir: Workdir, order: BatchOrder) -> BatchResult:
+        """The child has ended: its result, or what can be told when it was killed."""
+        self._check_stop(order)
+        if (done := workdir.done()) is not None:
+            return done
+        end_marked(str(workdir.path))
+        lines, _ = workdir.answers(NodeResult)
+        result = gathered(order, lines, unanswered(workdir.tail()))
+        workdir.finish(result)
+        workdir.keep_output()
+        workdir.clear()
+        return result
+
+    def _check_stop(self, order: BatchOrder) -> None:
+        if self._stopped.is_set():
+            raise StoppedError(f"batch {order.batch_id} was stopped")
+
+    def _variables(self, order: BatchOrder) -> dict[str, str]:
+        """What the nodes' records and checks need of this run (roles/bundle). A digest that may not be there: none."""
+        expect = {node: digest or "none" for node, digest in order.expect.items()}
+        return {
+            "fleet_epoch": plain(order.epoch),
+            "fleet_controller": unsafe(self._launcher.settings.controller),
+            "fleet_take_over": unsafe(order.take_over),
+            "fleet_run_expect": plain(expect),
+            "fleet_expect": "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\"",
+        }
+
+    def _forget_old(self, order: BatchOrder) -> None:
+        """Results that every journal has read long ago go."""
+        for path in self._run_dir.iterdir():
+            done = path / "done.json"
+            if path.name.startswith(f"{order.rollout_id}-") or not done.is_file():
+                continue
+            if time.time() - done.stat().st_mtime > _KEPT_SECONDS:
+                Workdir(path).remove()
+
+
+def _is_same_work(intent: BatchOrder, order: BatchOrder) -> bool:
+    """Whether two orders differ in nothing but the lease under which they were given."""
+    return msgspec.structs.replace(intent, epoch=order.epoch) == order
+
+
+def _job(order: BatchOrder, settings: Settings) -> Job:
+    return Job(
+        kind="apply",
+        playbook="site.yml",
+        nodes=order.nodes,
+        batch_id=order.batch_id,
+        epoch=order.epoch,
+        forks=max(1, min(settings.forks, len(order.nodes))),
+        verbosity=settings.verbosity,
+    )

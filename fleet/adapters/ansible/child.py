@@ -1,0 +1,116 @@
+"""The process that runs Ansible, one per batch (design, decision 5). `launch` starts it with a folder to work in.
+
+It lives in a session of its own and outlives a controller that was killed: the next one finds it by child.json and
+child.lock, and adopts or ends it. It writes down who it is before it starts anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from fleet.adapters.ansible.answers import BatchAnswers, Event, event_of, gathered, observation_of, unanswered
+from fleet.adapters.ansible.process import identity_of
+from fleet.adapters.ansible.workdir import Child, Job, Workdir
+from fleet.errors import FleetError
+from fleet.model.batch import NodeResult
+
+EXIT_TAKEN = 75  # another child of this folder lives
+EXIT_ENDED = 143  # it was asked to end: there is no result, whoever needs one runs it again
+_IN_NO_PLAY = "no play took it up: is it in a group of site.yml?"
+
+
+def main(folder: str) -> int:
+    workdir = Workdir(Path(folder))
+    handle = os.open(workdir.lock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return EXIT_TAKEN
+    asked_to_end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked_to_end.set())
+    job, mine = workdir.job(), identity_of(os.getpid())
+    if job is None or mine is None:
+        raise FleetError(f"{workdir.path} holds no job")
+    workdir.introduce(Child(mine, job.epoch))
+    if job.kind == "observe":
+        _run(workdir, job, _Observing(workdir), asked_to_end)
+        return 0
+    order = workdir.intent()
+    if order is None:
+        raise FleetError(f"{workdir.path} holds no order")
+    answers = _Applying(workdir, job.nodes)
+    _run(workdir, job, answers, asked_to_end)
+    if asked_to_end.is_set():
+        return EXIT_ENDED
+    lines, _ = workdir.answers(NodeResult)
+    workdir.finish(gathered(order, lines, _IN_NO_PLAY if answers.is_complete else unanswered(workdir.tail())))
+    workdir.keep_output()
+    workdir.clear()
+    return 0
+
+
+class _Applying:
+    def __init__(self, workdir: Workdir, nodes: tuple[str, ...]) -> None:
+        self._workdir = workdir
+        self._answers = BatchAnswers(nodes)
+
+    def take(self, event: Event) -> None:
+        for result in self._answers.take(event):
+            self._workdir.append(result)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._answers.is_complete
+
+
+class _Observing:
+    def __init__(self, workdir: Workdir) -> None:
+        self._workdir = workdir
+
+    def take(self, event: Event) -> None:
+        if (observation := observation_of(event)) is not None:
+            self._workdir.append(observation)
+
+
+def _run(workdir: Workdir, job: Job, answers: _Applying | _Observing, asked_to_end: threading.Event) -> None:
+    import ansible_runner.interface
+
+    # `command` tells the whole environment; it is of no use once the run has begun.
+    command = workdir.path / "artifacts" / "run" / "command"
+
+    def on_event(raw: dict[str, Any]) -> bool:
+        answers.take(event_of(raw))
+        return False  # keeps the event off the disk
+
+    def on_status(status: dict[str, Any], runner_config: object) -> None:  # noqa: ARG001 - ansible-runner's signature
+        if status["status"] == "running":
+            command.unlink(missing_ok=True)
+
+    ansible_runner.interface.run(
+        private_data_dir=str(workdir.path),
+        project_dir=str(workdir.project),
+        playbook=job.playbook,
+        ident="run",
+        forks=job.forks,
+        verbosity=job.verbosity,
+        cmdline=shlex.join(_options(workdir, job)),
+        event_handler=on_event,
+        status_handler=on_status,
+        cancel_callback=asked_to_end.is_set,
+        fact_cache_type="memory",
+        quiet=True,
+    )
+
+
+def _options(workdir: Workdir, job: Job) -> list[str]:
+    options = ["-e", f"@{workdir.path / 'vars.yml'}"]
+    if job.vault_fd >= 0:
+        # Held in memory by this process as long as ansible-playbook runs: never on disk, never in an environment.
+        options += ["--vault-password-file", f"/proc/{os.getpid()}/fd/{job.vault_fd}"]
+    return options

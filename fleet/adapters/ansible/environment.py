@@ -1,0 +1,97 @@
+"""What surrounds a run of ansible-playbook: its environment, ssh's options, and a short folder for ssh's sockets.
+
+Nothing of the caller's own Ansible settings reaches a run, and no vault password is in its environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+from fleet.adapters.ansible.process import MARK
+from fleet.adapters.ansible.workdir import Workdir
+from fleet.adapters.disk import cannot, write_atomic
+from fleet.errors import UsageError
+
+# A socket's path ends at 107 bytes (unix(7)); ssh adds a dot and 16 letters while it makes one, Ansible a slash and
+# 10 hex digits before that.
+_MAX_SOCKET_FOLDER = 107 - 17 - 11
+_DROPPED = ("ANSIBLE_", "FLEET_VAULT_", "AWX_", "RUNNER_", "LC_")
+# `Include` last: ssh takes the first value that it finds, so ours win, and a user's own ProxyCommand or identity for
+# a host still counts. Options in a file, not on the command line, reach the jump hosts as well.
+_SSH_CONFIG = """\
+StrictHostKeyChecking yes
+UserKnownHostsFile "{known_hosts}"
+GlobalKnownHostsFile /dev/null
+UpdateHostKeys no
+BatchMode yes
+ServerAliveInterval 15
+ServerAliveCountMax 4
+Include ~/.ssh/config
+Include /etc/ssh/ssh_config
+"""
+
+
+def environment(workdir: Workdir, private_key: Path | None) -> dict[str, str]:
+    """The child's environment. Writes the ssh configuration and makes the socket folder."""
+    config = workdir.path / "ssh_config"
+    write_atomic(config, _ssh_config(workdir).encode())
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
+    pinned = {
+        MARK: str(workdir.path),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONFIG": str(workdir.project / "ansible.cfg"),
+        "ANSIBLE_HOME": str(workdir.temporary),
+        "ANSIBLE_LOCAL_TEMP": str(workdir.temporary),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "ANSIBLE_HOST_KEY_CHECKING": "1",
+        "ANSIBLE_SSH_ARGS": f"-F {_quoted(config)} -o ControlMaster=auto -o ControlPersist=60s",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(socket_folder(workdir.path.parent)),
+    }
+    if private_key is not None:
+        pinned["ANSIBLE_PRIVATE_KEY_FILE"] = str(private_key)
+    return kept | pinned
+
+
+def _ssh_config(workdir: Workdir) -> str:
+    name = str(workdir.project / "known_hosts")
+    if any(character in name for character in '"\n%$\\'):
+        raise UsageError(f"ssh cannot be told of known hosts in {name!r}", "use a folder whose name is plain")
+    return _SSH_CONFIG.format(known_hosts=name)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "'\"'\"'") + "'"
+
+
+def socket_folder(runs: Path) -> Path:
+    """One short private folder per folder of runs: no fleet reuses a connection that another one opened.
+
+    Raises UsageError where the folder cannot be made or belongs to someone else.
+    """
+    name = hashlib.sha256(os.fsencode(runs.absolute())).hexdigest()[:8]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    parents = [Path(runtime, "fleet")] if runtime and Path(runtime).is_dir() and os.access(runtime, os.W_OK) else []
+    parents.append(Path(f"/tmp/fleet-{os.geteuid()}"))  # noqa: S108 - its owner and mode are checked below
+    for parent in parents:
+        folder = parent / name
+        if len(os.fsencode(folder)) <= _MAX_SOCKET_FOLDER:
+            for made in (parent, folder):
+                _make_owned(made)
+            return folder
+    raise UsageError(f"no folder is short enough for ssh's sockets: {parents}", "set XDG_RUNTIME_DIR to a short one")
+
+
+def _make_owned(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise cannot("make the folder", folder, error) from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise UsageError(f"{folder} is not a private folder of yours", f"remove {folder}, or set XDG_RUNTIME_DIR")

@@ -1,0 +1,106 @@
+"""Starts the child of one run: its project, its papers, its environment, its vault password in memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+import fleet
+from fleet.adapters.ansible.environment import environment
+from fleet.adapters.ansible.workdir import Job, Workdir
+from fleet.adapters.disk import cannot, write_atomic
+from fleet.errors import UnavailableError
+from fleet.ports.applier import ProjectWriter
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """`run_dir` holds a folder per batch (0700, made when absent). `forks` is how many nodes Ansible works on at once.
+
+    `controller` is who applies, for the nodes' records. `verbosity` is Ansible's -v, 0 to 4.
+    Host keys are those in the project's known_hosts; `private_key` is for nodes whose spec names none.
+    """
+
+    run_dir: Path
+    forks: int = 10
+    controller: str = ""
+    verbosity: int = 0
+    private_key: Path | None = None
+
+
+Password = Callable[[], bytes]
+
+
+class Launcher:
+    """Knows how runs are made; each one gets a child of its own."""
+
+    def __init__(self, settings: Settings, write_project: ProjectWriter, password: Password | None) -> None:
+        self.settings = settings
+        self._write_project = write_project
+        self._password = password
+
+    def start(self, workdir: Workdir, job: Job, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Writes the project into the folder and starts the child there, in a session of its own with stdin closed.
+
+        `variables` are YAML by name, passed to Ansible as extra variables. The password is asked for only when the
+        project holds a vault file.
+        """
+        workdir.make()
+        self._write_project(workdir.project, job.nodes)
+        text = "".join(f"{name}: {value}\n" for name, value in variables.items()) or "{}\n"
+        write_atomic(workdir.path / "vars.yml", text.encode())
+        vault = -1
+        if self._password is not None and _has_vault(workdir.project):
+            vault = _held_in_memory(self._password())
+        try:
+            workdir.order_job(msgspec.structs.replace(job, vault_fd=vault))
+            return self._spawn(workdir, environment(workdir, self.settings.private_key), [vault] if vault >= 0 else [])
+        except OSError as error:
+            raise cannot("start Ansible in", workdir.path, error) from None
+        finally:
+            if vault >= 0:
+                os.close(vault)
+
+    def _spawn(self, workdir: Workdir, env: Mapping[str, str], kept: Sequence[int]) -> subprocess.Popen[bytes]:
+        # The child imports this very fleet, wherever it lies; Ansible and what it runs do not see it.
+        code = f"import sys; sys.path.insert(0, {str(Path(fleet.__file__).parents[1])!r})"
+        code += "; from fleet.adapters.ansible.child import main; sys.exit(main(sys.argv[1]))"
+        with workdir.log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-c", code, str(workdir.path)],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=kept,
+                start_new_session=True,
+                cwd=workdir.path,
+            )
+
+
+def unsafe(text: str) -> str:
+    """A text as YAML that Ansible does not take for a template."""
+    return f"!unsafe {msgspec.json.encode(text).decode()}"
+
+
+def plain(value: object) -> str:
+    """A value as YAML; JSON is YAML where every string is quoted."""
+    return msgspec.json.encode(value).decode()
+
+
+def _has_vault(project: Path) -> bool:
+    return any(path.suffix in {".yaml", ".yml"} for path in (project / "secrets").rglob("*"))
+
+
+def _held_in_memory(password: bytes) -> int:
+    try:
+        handle = os.memfd_create("fleet-vault", os.MFD_CLOEXEC)
+    except OSError as error:
+        raise UnavailableError(f"this system keeps no file in memory: {error.strerror}") from None
+    os.fchmod(handle, 0o600)  # one that may be executed would be run
+    os.write(handle, password)
+    return handle

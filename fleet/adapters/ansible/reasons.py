@@ -1,0 +1,92 @@
+"""Why a node failed, in one line that a person can act on, out of what Ansible says about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_MAX = 300
+_PREFIXES = (
+    "Task failed: ",
+    "Module failed: ",
+    "Action failed: ",
+    "Failed to connect to the host via ssh: ",
+    "Data could not be sent to remote host ",
+)
+_SSH_NOISE = re.compile(r"^(@+$|@ +WARNING|Warning: Permanently added|debug\d:|OpenSSH_|mux_client_|Connection to )")
+_KEY_CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
+_KEY_UNKNOWN = re.compile(r"No (\S+) host key is known for (\S+) and you have requested strict checking")
+_DENIED = re.compile(r"^(?:(\S+@\S+): )?Permission denied \(([^)]*)\)", re.MULTILINE)
+
+
+def of_unreachable(result: Mapping[str, Any], node: str) -> str:
+    """Why no connection came about: ssh's own words, or what a refused host key asks for."""
+    text = _text(result.get("msg")) or _text(result.get("exception"))
+    if _KEY_CHANGED in text:
+        return f"its host key is not the pinned one: if the machine was replaced, fleet node trust {node}"
+    if (match := _KEY_UNKNOWN.search(text)) is not None:
+        return f"no host key is pinned for {match[2].rstrip('.')}: fleet node trust {node}"
+    if "Host key verification failed" in text:
+        return f"its host key is not pinned: fleet node trust {node}"
+    if (match := _DENIED.search(text)) is not None:
+        who = f" for {match[1]}" if match[1] else ""
+        return f"ssh: permission denied{who} ({match[2]}): does the user exist there, and is your key allowed?"
+    lines = [line for line in _lines(_strip(text)) if not _SSH_NOISE.match(line)]
+    return _short(lines[-1] if lines else "no connection, and ssh gave no reason")
+
+
+def of_failure(result: Mapping[str, Any], task: str, *, is_bundle: bool) -> str:
+    """Why a task failed. fleet_bundle speaks for itself; other tasks are named."""
+    if is_bundle and result.get("step") == "units" and result.get("at"):
+        unit = str(result["at"])
+        said = _first(_text(result.get("msg"))).removeprefix(f"units: {unit}: ")
+        return _short(f"{unit} {said}")
+    words = _words(_failed_item(result))
+    return _short(words if is_bundle or not task else f"{task}: {words}")
+
+
+def _failed_item(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a loop, the first item that failed; else the result itself."""
+    items = result.get("results")
+    if isinstance(items, list):
+        for item in items:
+            if isinstance(item, dict) and item.get("failed"):
+                return item
+    return result
+
+
+def _words(result: Mapping[str, Any]) -> str:
+    crash = _lines(_text(result.get("module_stderr")) or _text(result.get("exception")))
+    said = _first(_strip(_text(result.get("msg"))))
+    if said.startswith("MODULE FAILURE") or not said:
+        return crash[-1] if crash else said or "it failed and gave no reason"
+    if "rc" in result and result["rc"] not in {0, None}:
+        errors = _lines(_text(result.get("stderr")) or _text(result.get("stdout")))
+        ending = f"exit {result['rc']}"
+        if said.startswith("non-zero return code"):
+            return f"{ending}: {errors[-1]}" if errors else ending
+    return said
+
+
+def _strip(text: str) -> str:
+    while prefix := next((prefix for prefix in _PREFIXES if text.startswith(prefix)), ""):
+        text = text[len(prefix) :]
+    return text
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _first(text: str) -> str:
+    lines = _lines(text)
+    return lines[0] if lines else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX else text[: _MAX - 1] + "…"
