@@ -58,9 +58,9 @@ class Cgroup:
         """Every process in this group and those below it."""
         found: set[int] = set()
         for directory in self.directories:
-            for procs in directory.rglob("cgroup.procs"):
+            for path, _, _ in os.walk(directory):
                 try:
-                    found.update(int(pid) for pid in procs.read_text().split())
+                    found.update(int(pid) for pid in Path(path, "cgroup.procs").read_text().split())
                 except OSError:  # the group went away while it was read
                     continue
         return found

@@ -174,15 +174,16 @@ class Host:
             if time.monotonic() > give_up:
                 raise LabError(f"{self.name} does not shut down:\n{self._console_tail()}")
             time.sleep(0.02)
-        self.reap()
+        self._reap()
 
     def kill(self) -> None:
         """Pull the plug: every process ends at once. The page cache stays, so this is no power cut for the disk."""
+        self._cgroup.child("host").kill()
+        self._reap()  # the keeper ends by itself, after its child
         self._cgroup.kill()
-        self.reap()
 
-    def reap(self) -> None:
-        """Collect the ended process that kept the host booted, if this process started it."""
+    def _reap(self) -> None:
+        """Collect the process that kept the host booted, if this process started it."""
         if self._keeper:
             self._keeper.wait()
             self._keeper = None

@@ -22,10 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.lab import prerequisites
+from tests.lab.apt import make_repository
 from tests.lab.cgroups import Cgroup
 from tests.lab.command import run
 from tests.lab.host import Host, HostPlace
 from tests.lab.image import SSH_USER, ensure_image, own_recipe
+from tests.lab.mirror import Mirror
 from tests.lab.network import CONTROLLER_ADDRESS, CONTROLLER_ADDRESS6, Network, inside
 from tests.lab.record import LabRecord, labs_directory, sweep, take_down, this_process
 
@@ -50,6 +52,14 @@ class Lab:
         self._record = record
         self._image = image
         self._cgroup = Cgroup(record.cgroup_name)
+        self.mirror = Mirror(
+            self.directory,
+            address=CONTROLLER_ADDRESS,
+            listen="::",
+            port=80,
+            wrap=self._in_mirror_group,
+            kept=record.owner is None,
+        )
         self._watcher: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -84,13 +94,23 @@ class Lab:
         if self._record.owner:
             self._watch()
         try:
-            self._cgroup.create()
+            self._mirror_group.create()
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {self.id}", "-f", str(self.ssh_key)])
             self.known_hosts.touch()
             self.network.create()
+            self.mirror.publish()
+            make_repository(self.mirror.www / "apt")
+            self.mirror.start()
         except BaseException:
             self.down()
             raise
+
+    @property
+    def _mirror_group(self) -> Cgroup:
+        return self._cgroup.child("mirror")
+
+    def _in_mirror_group(self, argv: list[str]) -> list[str]:
+        return self._mirror_group.enter(self.controller_command(argv))
 
     def _watch(self) -> None:
         """Start the watcher: it reads a pipe whose other end only this process holds, and so learns of its end."""
@@ -159,9 +179,10 @@ class Lab:
 
     def down(self) -> None:
         """End everything that the lab started and remove all that it made. May be called twice."""
-        take_down(self._record)
+        self.mirror.stop()
         for host in self.hosts:
-            host.reap()
+            host.kill()
+        take_down(self._record)
         if self._watcher:
             self._watcher.kill()
             self._watcher.communicate()
