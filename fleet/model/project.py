@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -13,22 +15,24 @@ class ProjectFile(msgspec.Struct, frozen=True):
     private: bool = False
 
 
-class RunFacts(msgspec.Struct, frozen=True):
-    """What one run adds to a project. All empty in a project that `fleet render` writes for stock Ansible.
-
-    `expect` maps a node to the digest that it must hold ("none" for a node without a record), `machine_ids` to the
-    machine-id that was enrolled.
-    """
-
-    controller: str = ""
-    epoch: int = 0
-    take_over: str = ""
-    expect: dict[str, str] = {}
-    machine_ids: dict[str, str] = {}
-
-
 class Group(msgspec.Struct, frozen=True):
     """A group of the inventory: its hosts in the inventory's order."""
 
     name: str
     hosts: tuple[str, ...]
+
+
+class FolderReport(msgspec.Struct, frozen=True):
+    """What writing a tree of files came to, in files; `bytes` is what was written."""
+
+    written: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    bytes: int = 0
+
+
+class Shipped(msgspec.Struct, frozen=True, eq=False):
+    """What ships beside the code: templates as texts, playbooks and collection as bytes, by path below their folder."""
+
+    texts: Mapping[str, str]
+    playbooks: Mapping[str, bytes]

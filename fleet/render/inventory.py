@@ -10,14 +10,14 @@ from typing import Any
 from fleet.formats.yaml_write import dump_scalar
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import Connection, Node
-from fleet.model.project import Group, RunFacts
+from fleet.model.project import Group
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]")
 RANKS = 5
 """Servers of a cluster beyond this many go one at a time through `server_rank_more`."""
 
 
-def host_vars(fleet: ResolvedFleet, node: Node, run: RunFacts) -> dict[str, Any]:
+def host_vars(fleet: ResolvedFleet, node: Node, machine_id: str = "") -> dict[str, Any]:
     """The variables of one host: how to reach it, what it is, what it waits for."""
     values: dict[str, Any] = {
         **connection_vars(node),
@@ -33,9 +33,7 @@ def host_vars(fleet: ResolvedFleet, node: Node, run: RunFacts) -> dict[str, Any]
         values["fleet_packages"] = [{"name": p.name, **({"version": p.version} if p.version else {})} for p in packages]
     if users := node.settings.os.users:
         values["fleet_users"] = [_user(user) for user in users]
-    if expect := run.expect.get(node.name):
-        values["fleet_expect"] = expect
-    if machine_id := run.machine_ids.get(node.name):
+    if machine_id:
         values["fleet_machine_id"] = machine_id
     return values
 
@@ -59,14 +57,9 @@ def connection_vars(node: Node) -> dict[str, Any]:
     return values
 
 
-def all_vars(fleet: ResolvedFleet, commit: str, run: RunFacts) -> dict[str, Any]:
+def all_vars(fleet: ResolvedFleet, commit: str) -> dict[str, Any]:
     """The variables of every host."""
-    values: dict[str, Any] = {"fleet_name": fleet.name, "fleet_commit": commit}
-    if run.controller:
-        values |= {"fleet_controller": run.controller, "fleet_epoch": run.epoch}
-    if run.take_over:
-        values["fleet_take_over"] = run.take_over
-    return values
+    return {"fleet_name": fleet.name, "fleet_commit": commit}
 
 
 def groups(fleet: ResolvedFleet, nodes: Sequence[Node]) -> list[Group]:

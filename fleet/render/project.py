@@ -20,7 +20,7 @@ from fleet.formats.yaml_write import dump
 from fleet.model.bundle import Bundle
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import Node
-from fleet.model.project import ProjectFile, RunFacts
+from fleet.model.project import ProjectFile, Shipped
 from fleet.model.secret import SecretsLock
 from fleet.render.inventory import all_vars, groups, host_vars, hosts_text
 from fleet.render.manifest import encoded
@@ -34,8 +34,7 @@ _PLAYBOOKS = ("site.yml", "observe.yml")
 class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
     """What a project is made of beside the bundles.
 
-    `playbooks` holds fleet's own playbooks and collection by their path below playbooks/. `files` are the
-    repository's. `absolute` makes a `file:` URL of a mirror absolute.
+    `files` are the repository's. `absolute` makes a `file:` URL of a mirror absolute; `machine_ids` are those of enrolled nodes.
     """
 
     fleet: ResolvedFleet
@@ -43,21 +42,22 @@ class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
     secrets: SecretsLock
     files: Mapping[str, bytes]
     known_hosts: bytes
-    playbooks: Mapping[str, bytes]
-    texts: Mapping[str, str]
+    shipped: Shipped
     absolute: Callable[[str], str]
+    machine_ids: Mapping[str, str] = {}
 
 
-def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str, run: RunFacts) -> Iterator[ProjectFile]:
+def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterator[ProjectFile]:
     """Every file of the project for `nodes`. Raises RenderError."""
     yield from _frame(inputs)
     yield ProjectFile("inventory/hosts.yml", hosts_text(groups(inputs.fleet, nodes)).encode())
-    yield ProjectFile("inventory/group_vars/all.yml", dump(all_vars(inputs.fleet, commit, run)).encode())
+    yield ProjectFile("inventory/group_vars/all.yml", dump(all_vars(inputs.fleet, commit)).encode())
     written: set[str] = set()
     secrets: set[str] = set()
     for node in nodes:
         bundle = inputs.renderer.bundle(node)
-        yield ProjectFile(f"inventory/host_vars/{node.name}.yml", dump(host_vars(inputs.fleet, node, run)).encode())
+        variables = host_vars(inputs.fleet, node, inputs.machine_ids.get(node.name, ""))
+        yield ProjectFile(f"inventory/host_vars/{node.name}.yml", dump(variables).encode())
         yield ProjectFile(f"bundles/{node.name}.json", bundle_text(inputs, bundle))
         for sha256, content in bundle.blobs.items():
             if sha256 not in written:
@@ -92,12 +92,12 @@ def _lines(entries: list[bytes]) -> bytes:
 
 def _frame(inputs: ProjectInputs) -> Iterator[ProjectFile]:
     """What is the same for every fleet."""
-    yield ProjectFile("README.md", inputs.texts["project/README.md"].encode())
-    yield ProjectFile("ansible.cfg", inputs.texts["project/ansible.cfg"].encode())
+    yield ProjectFile("README.md", inputs.shipped.texts["project/README.md"].encode())
+    yield ProjectFile("ansible.cfg", inputs.shipped.texts["project/ansible.cfg"].encode())
     yield ProjectFile("known_hosts", inputs.known_hosts)
     for name in _PLAYBOOKS:
-        yield ProjectFile(name, inputs.playbooks[name])
-    for path, data in sorted(inputs.playbooks.items()):
+        yield ProjectFile(name, inputs.shipped.playbooks[name])
+    for path, data in sorted(inputs.shipped.playbooks.items()):
         if path.startswith("ansible_collections/"):
             yield ProjectFile(f"collections/{path}", data)
 

@@ -6,6 +6,7 @@
     members    sites become nodes: the listed ones and those of node sets
     clusters   nodes become clusters: order of servers, datastore, join address
     clashes    names, addresses and dial targets that two nodes share
+    scope      which nodes --site, --selector, --node and --limit leave
     origin     which line of the spec each value of one node comes from, on demand
 
 Nothing here may read a file, a clock or the environment.
@@ -13,5 +14,6 @@ Nothing here may read a file, a clock or the environment.
 
 from fleet.resolve.fleet import resolve
 from fleet.resolve.origin import Origin, origins
+from fleet.resolve.scope import in_scope, seen_labels
 
-__all__ = ["Origin", "origins", "resolve"]
+__all__ = ["Origin", "in_scope", "origins", "resolve", "seen_labels"]

@@ -1,0 +1,67 @@
+"""What is applied where, since when, by which commit: read from records and the journal alone."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from fleet.model.record import Record
+from fleet.model.rollout import RolloutSummary
+from fleet.model.tree import Revision
+
+
+class CommitRow(msgspec.Struct, frozen=True):
+    """Nodes that hold what one commit wanted. Times are seconds since 1970, by the nodes' own clocks."""
+
+    commit: str
+    nodes: int
+    first_at: float
+    last_at: float
+    sample: tuple[str, ...] = ()
+
+
+class Status(msgspec.Struct, frozen=True):
+    """`reported` counts nodes that ever told what they hold; `rollouts` are the latest ones, newest first."""
+
+    revision: Revision
+    reported: int
+    commits: tuple[CommitRow, ...]
+    rollouts: tuple[RolloutSummary, ...]
+    sandbox: str = ""
+
+
+NodeState = Literal["current", "behind", "never"]
+
+
+class NodeRow(msgspec.Struct, frozen=True):
+    """One line of `fleet node list`: `state` compares the node's record with what git wants."""
+
+    name: str
+    site: str
+    role: str
+    cluster: str
+    address: str
+    arch: str
+    k3s: str
+    state: NodeState
+    commit: str = ""
+    at: float = 0.0
+
+
+class OriginRow(msgspec.Struct, frozen=True):
+    """One value of a node, and `file:line` where it is written."""
+
+    path: str
+    value: Any
+    where: str
+
+
+class NodeDetail(msgspec.Struct, frozen=True):
+    row: NodeRow
+    labels: dict[str, str]
+    settings: dict[str, Any]
+    files: tuple[str, ...]
+    record: Record | None = None
+    origins: tuple[OriginRow, ...] = ()
+    log: tuple[str, ...] = ()

@@ -1,0 +1,179 @@
+"""apply: a plan carried out as a rollout, as a generator of its events."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from fleet.diff import content_id, secret_texts
+from fleet.errors import RefusedError
+from fleet.model.event import Event, NodeApplied
+from fleet.model.learned import LearnedCluster
+from fleet.model.node import Node
+from fleet.model.plan import Plan
+from fleet.model.project import Shipped
+from fleet.model.rollout import RolloutNode, RolloutOrder, WaveOrder
+from fleet.operations.intent import Intent
+from fleet.ports.applier import ProjectWriter
+from fleet.ports.engine import Engine
+from fleet.ports.folder import Folder
+from fleet.ports.records import Records
+from fleet.render.project import ProjectInputs, project
+
+WAVE = "everyone"
+_BLOBS_AT_ONCE = 500
+
+
+class ApplyOptions(msgspec.Struct, frozen=True):
+    """`forks` nodes are in flight at most. `take_over` is the reason for overruling what nodes say they hold."""
+
+    forks: int = 20
+    take_over: str = ""
+    allow_dirty: bool = False
+    unenforced: bool = False
+
+
+class Hands(msgspec.Struct, frozen=True, eq=False):
+    """What carries a plan out, and in whose name."""
+
+    engine: Engine
+    records: Records
+    controller: str
+
+
+def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> Iterator[Event]:
+    """Carries out `plan`, which was just made from `intent`. Raises RefusedError before anything is touched."""
+    refuse(intent, plan, options)
+    if not plan.nodes:
+        return
+    keep_contents(intent, plan, hands.records)
+    order = RolloutOrder(
+        id=secrets.token_hex(4),
+        fleet=plan.fleet,
+        commit=plan.revision.commit,
+        controller=hands.controller,
+        waves=(WaveOrder(WAVE, tuple(_rollout_nodes(intent, plan))),),
+        forks=options.forks,
+        take_over=options.take_over,
+    )
+    yield from learning(intent, hands.engine.roll(order), hands.records)
+
+
+def refuse(intent: Intent, plan: Plan, options: ApplyOptions) -> None:
+    """Every reason not to carry out a plan that is not the plan's own: what it would need is missing."""
+    if plan.refused:
+        first = plan.refused[0]
+        raise RefusedError(
+            f"{len(plan.refused)} change(s) are refused, the first by {first.rule}: {first.subject}: {first.message}",
+            first.hint or "fleet plan shows them all.",
+        )
+    if plan.unenforced and not options.unenforced:
+        raise RefusedError(
+            "the spec declares what is not enforced yet: " + "; ".join(plan.unenforced),
+            "--unenforced applies the rest all the same.",
+        )
+    changing = {change.node for change in plan.nodes}
+    nodes = [node for node in intent.fleet.nodes if node.name in changing]
+    is_hosts = any(node.connection.type == "ssh" for node in nodes)
+    if is_hosts and not options.allow_dirty and (plan.revision.dirty or not plan.revision.commit):
+        raise RefusedError(
+            f"hosts are changed from a commit, and this is {plan.revision.short}",
+            "Commit first, or say --allow-dirty.",
+        )
+    _refuse_missing_secrets(intent, nodes)
+
+
+def _refuse_missing_secrets(intent: Intent, nodes: Sequence[Node]) -> None:
+    clusters = sorted({node.cluster for node in nodes if node.cluster})
+    known = intent.spec.secrets_lock.secrets
+    missing = [
+        name
+        for cluster in clusters
+        for name in (intent.fleet.clusters[cluster].token, intent.fleet.clusters[cluster].agent_token)
+        if name not in known
+    ]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise RefusedError(
+            f"secrets/ lacks {', '.join(missing[:3])}{more}",
+            "Run `fleet secret generate` and commit what it writes: apply never makes a secret.",
+        )
+
+
+def keep_contents(intent: Intent, plan: Plan, records: Records) -> None:
+    """Keeps what the nodes are going to hold, for later diffs: contents without secrets, by id."""
+    nodes = {node.name: node for node in intent.fleet.nodes}
+    kept: dict[str, bytes] = {}
+    seen: set[str] = set()
+    for change in plan.nodes:
+        bundle = intent.renderer.bundle(nodes[change.node])
+        texts = secret_texts(bundle.files)
+        for file in bundle.files:
+            name = content_id(file)
+            if name not in seen:
+                seen.add(name)
+                kept[name] = bundle.blobs.get(file.sha256) or texts.get(name, b"")
+        if len(kept) >= _BLOBS_AT_ONCE:
+            records.keep_blobs(kept)
+            kept = {}
+    if kept:
+        records.keep_blobs(kept)
+
+
+def learning(intent: Intent, events: Iterator[Event], records: Records) -> Iterator[Event]:
+    """Passes events on, and remembers that a cluster exists once its first server came through."""
+    servers = {name: cluster for cluster in intent.fleet.clusters.values() for name in cluster.servers}
+    for event in events:
+        cluster = servers.pop(event.node, None) if isinstance(event, NodeApplied) else None
+        if cluster is not None and not cluster.existed:
+            records.learn_clusters({cluster.name: LearnedCluster(existed=True, datastore=cluster.datastore)})
+        yield event
+
+
+def project_writer(intent: Intent, folder: Folder, shipped: Shipped) -> ProjectWriter:
+    """Writes the project of a batch: the same that `fleet render` writes, for its nodes only."""
+    nodes = {node.name: node for node in intent.fleet.nodes}
+    inputs = project_inputs(intent, shipped)
+
+    def write(path: Path, names: Sequence[str]) -> None:
+        folder.write(path, project(inputs, [nodes[name] for name in names], intent.tree.revision.commit))
+
+    return write
+
+
+def project_inputs(intent: Intent, shipped: Shipped) -> ProjectInputs:
+    return ProjectInputs(
+        fleet=intent.fleet,
+        renderer=intent.renderer,
+        secrets=intent.spec.secrets_lock,
+        files=intent.tree.files,
+        known_hosts=intent.spec.known_hosts,
+        shipped=shipped,
+        absolute=lambda url: _absolute(url, intent.tree.root),
+        machine_ids={name: record.machine_id for name, record in intent.records.items() if record.machine_id},
+    )
+
+
+def _absolute(url: str, root: str) -> str:
+    """A `file:` URL with a path that does not depend on the working directory (RFC 8089)."""
+    if not url.startswith("file:"):
+        return url
+    path = url.removeprefix("file://").removeprefix("file:")
+    return f"file://{path if path.startswith('/') else f'{root}/{path}'}"
+
+
+def _rollout_nodes(intent: Intent, plan: Plan) -> Iterator[RolloutNode]:
+    ranks = {name: at for cluster in intent.fleet.clusters.values() for at, name in enumerate(cluster.servers)}
+    for change in plan.nodes:
+        yield RolloutNode(
+            name=change.node,
+            site=change.site,
+            cluster=change.cluster,
+            role=change.role,  # type: ignore[arg-type]  # NodeChange takes it from a Node
+            rank=ranks.get(change.node, 0),
+            base=change.base,
+            wanted=change.wanted,
+        )

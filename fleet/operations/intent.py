@@ -1,0 +1,140 @@
+"""What git says: a tree loaded, resolved and ready to be rendered. Every operation starts here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from fleet.errors import MistakesError, SpecError, UsageError
+from fleet.load import load, to_problems
+from fleet.model.fleet import ResolvedFleet
+from fleet.model.learned import Learned, LearnedNode
+from fleet.model.lock import Lock
+from fleet.model.node import Connection, Node
+from fleet.model.problem import Mistake, Place, Problem
+from fleet.model.record import Record
+from fleet.model.spec.document import Spec
+from fleet.model.tree import Tree
+from fleet.ports.records import Records
+from fleet.render import RENDERER, Renderer, RenderError
+from fleet.resolve import origins, resolve
+
+T = TypeVar("T")
+
+MAX_FAULTS = 100
+"""Faults of templates that are shown at once: each may come from thousands of nodes."""
+
+
+class Intent(msgspec.Struct, frozen=True, eq=False):
+    """One tree, as it was meant. `records` are what nodes last told, without manifests."""
+
+    tree: Tree
+    spec: Spec
+    fleet: ResolvedFleet
+    learned: Learned
+    records: Mapping[str, Record]
+    renderer: Renderer
+    sandbox: str = ""
+
+    def held(self, node: str) -> str:
+        """The digest that a node last told, empty for one that never was applied."""
+        record = self.records.get(node)
+        return "" if record is None else record.digest
+
+    @property
+    def lock(self) -> Lock:
+        return self.spec.lock
+
+
+def read_intent(tree: Tree, records: Records, texts: Mapping[str, str], home: str, sandbox: str = "") -> Intent:
+    """Load, resolve and make ready to render. Raises SpecError with every mistake, placed in its file.
+
+    With `sandbox`, every node is a folder below it; without, those whose spec says so are folders below `home`.
+    """
+    spec = load(tree)
+    known = records.all()
+    learned = _learned(known, records)
+    try:
+        fleet = resolve(spec, learned)
+    except MistakesError as error:
+        raise SpecError(to_problems(error.mistakes, tree.files), spec.documents) from None
+    fleet = _sandboxed(fleet, sandbox, everything=True) if sandbox else _sandboxed(fleet, home, everything=False)
+    renderer = Renderer(fleet, spec.lock, spec.secrets_lock.secrets, spec.files, texts)
+    return Intent(tree, spec, fleet, learned, known, renderer, sandbox)
+
+
+def warnings(intent: Intent) -> tuple[Problem, ...]:
+    """What is doubtful in the spec, but allowed."""
+    return to_problems((*intent.spec.warnings, *intent.fleet.warnings), intent.tree.files)
+
+
+def check_locked(intent: Intent) -> None:
+    """Raises UsageError where a plan would need what fleet.lock does not pin, or was made by another renderer."""
+    if intent.fleet.unlocked:
+        raise UsageError(
+            f"fleet.lock does not pin {', '.join(intent.fleet.unlocked)}",
+            "Run `fleet lock`, look at the change, and commit fleet.lock.",
+        )
+    if intent.lock.renderer > RENDERER:
+        raise UsageError(
+            f"fleet.lock was written for renderer {intent.lock.renderer}, this fleet has {RENDERER}",
+            "Use the newer fleet that the repository is kept with.",
+        )
+
+
+def _sandboxed(fleet: ResolvedFleet, folder: str, *, everything: bool) -> ResolvedFleet:
+    """The fleet with its sandboxes below `folder`: nothing of them is reached over the network."""
+    way = Connection(type="sandbox", address=folder, port=0, user="", become=False)
+    if not everything and all(node.connection.type == "ssh" for node in fleet.nodes):
+        return fleet
+    nodes = [
+        msgspec.structs.replace(node, connection=way) if everything or node.connection.type == "sandbox" else node
+        for node in fleet.nodes
+    ]
+    return msgspec.structs.replace(fleet, nodes=nodes)
+
+
+def each_rendered(intent: Intent, nodes: Iterable[Node], make: Callable[[Node], T]) -> Sequence[T]:
+    """`make` for each node. Raises SpecError with every distinct fault of a template, up to MAX_FAULTS."""
+    made: list[T] = []
+    faults: dict[tuple[object, ...], RenderError] = {}
+    for node in nodes:
+        try:
+            made.append(make(node))
+        except RenderError as error:
+            fault = error.fault
+            faults.setdefault((fault.file, fault.line, fault.message, error.path), error)
+            if len(faults) >= MAX_FAULTS:
+                break
+    if faults:
+        raise SpecError([_problem(intent, error) for error in faults.values()], intent.spec.documents)
+    return made
+
+
+def _problem(intent: Intent, error: RenderError) -> Problem:
+    """A fault at the template's line, or at the line of the spec that holds the content."""
+    fault = error.fault
+    told = f"{fault.message} (for {error.path} of {error.node.name})"
+    if fault.file and fault.line:
+        return Problem(fault.file, fault.line, 1, "", told, fault.hint)
+    place = _place(intent, error.node, error.path)
+    (problem,) = to_problems([Mistake(place, told, fault.hint)], intent.tree.files)
+    if fault.line and place.path[-1:] == ("content",):
+        # A block scalar starts on the line below its key: line 1 of the content is the next one.
+        return msgspec.structs.replace(problem, line=problem.line + fault.line - 1)
+    return problem
+
+
+def _place(intent: Intent, node: Node, path: str) -> Place:
+    prefix = f"os.files[{path}]."
+    for origin in origins(intent.spec, intent.learned, node):
+        if origin.path in {f"{prefix}content", f"{prefix}template", f"{prefix}source", f"{prefix}path"}:
+            return origin.place
+    return node.place
+
+
+def _learned(known: Mapping[str, Record], records: Records) -> Learned:
+    nodes = {name: LearnedNode(machine_id=record.machine_id, arch=record.arch) for name, record in known.items()}  # type: ignore[arg-type]
+    return Learned(nodes=nodes, clusters=dict(records.clusters()))

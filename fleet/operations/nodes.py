@@ -1,0 +1,74 @@
+"""node list, node show: nodes as they were meant, beside what their records say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from fleet.errors import UsageError
+from fleet.load import to_problems
+from fleet.model.node import Node
+from fleet.model.plan import Scope
+from fleet.model.problem import Mistake
+from fleet.model.status import NodeDetail, NodeRow, NodeState, OriginRow
+from fleet.operations.intent import Intent, each_rendered
+from fleet.resolve import in_scope, origins
+
+
+def rows(intent: Intent, scope: Scope) -> tuple[NodeRow, ...]:
+    nodes = in_scope(intent.fleet, scope)
+    digests = each_rendered(intent, nodes, lambda node: intent.renderer.sketch(node).digest)
+    return tuple(_row(intent, node, digest) for node, digest in zip(nodes, digests, strict=True))
+
+
+def detail(intent: Intent, name: str, *, origin: bool, log: Sequence[str] = ()) -> NodeDetail:
+    """One node, whole. Raises UsageError for a name that the spec does not have."""
+    (node,) = in_scope(intent.fleet, Scope(nodes=(name,)))
+    (bundle,) = each_rendered(intent, [node], intent.renderer.bundle)
+    return NodeDetail(
+        row=_row(intent, node, bundle.digest),
+        labels=node.labels,
+        settings=_settings(node),
+        files=tuple(sorted((*(file.path for file in bundle.files), *(each.path for each in bundle.artifacts)))),
+        record=intent.records.get(name),
+        origins=_origins(intent, node) if origin else (),
+        log=tuple(log),
+    )
+
+
+def _row(intent: Intent, node: Node, wanted: str) -> NodeRow:
+    record = intent.records.get(node.name)
+    held = intent.held(node.name)
+    state: NodeState = "never" if not held else "current" if held == wanted else "behind"
+    return NodeRow(
+        name=node.name,
+        site=node.site,
+        role=node.role,
+        cluster=node.cluster,
+        address=node.addresses[0] if node.addresses else "",
+        arch=node.arch,
+        k3s=node.settings.k3s.version,
+        state=state,
+        commit="" if record is None else record.commit,
+        at=0.0 if record is None else record.at,
+    )
+
+
+def _settings(node: Node) -> dict[str, Any]:
+    """The node's total settings as plain values."""
+    plain: dict[str, Any] = msgspec.to_builtins(node.settings)
+    plain["connection"] = msgspec.to_builtins(node.connection)
+    return plain
+
+
+def _origins(intent: Intent, node: Node) -> tuple[OriginRow, ...]:
+    found = origins(intent.spec, intent.learned, node)
+    placed = to_problems([Mistake(origin.place, "") for origin in found], intent.tree.files)
+    if len(placed) != len(found):
+        raise UsageError(f"the origins of {node.name} cannot be told", "Is the working tree changing right now?")
+    return tuple(
+        OriginRow(origin.path, origin.value, f"{place.file}:{place.line}")
+        for origin, place in zip(found, placed, strict=True)
+    )

@@ -1,0 +1,148 @@
+"""plan: what would change on which nodes, and what the rules say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from fleet.check import check
+from fleet.diff import changes, content_id, groups, secret_texts
+from fleet.estimate import radius
+from fleet.load import to_problems
+from fleet.model.bundle import Bundle, BundleFacts
+from fleet.model.change import NodeChange
+from fleet.model.check import CheckInput
+from fleet.model.manifest import Manifest, read_manifest
+from fleet.model.node import Node
+from fleet.model.plan import Plan, Scope
+from fleet.model.problem import Mistake
+from fleet.model.verdict import Verdict
+from fleet.operations.intent import Intent, check_locked, each_rendered
+from fleet.ports.records import Records
+from fleet.render import Sketch
+from fleet.resolve import in_scope
+
+
+def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
+    """The plan for a scope. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
+    check_locked(intent)
+    nodes = in_scope(intent.fleet, scope)
+    sketches = each_rendered(intent, nodes, intent.renderer.sketch)
+    moved = [(node, sketch) for node, sketch in zip(nodes, sketches, strict=True) if _differs(intent, sketch)]
+    held = _held(intent, records, moved)
+    bundles: dict[str, Bundle] = {}
+    changing = tuple(_node_change(intent, node, sketch, held, bundles) for node, sketch in moved)
+    removed = _removed(intent) if scope.is_everything else ()
+    wanted = {node.name: intent.renderer.facts(node) for node in nodes}
+    verdicts = check(
+        CheckInput(
+            fleet=intent.fleet,
+            changes=changing,
+            now={name: manifest.facts for name, manifest in held.items() if manifest is not None},
+            wanted=wanted,
+            records=intent.records,
+            lock=intent.lock,
+            removed=removed,
+        )
+    )
+    return Plan(
+        fleet=intent.fleet.name,
+        revision=intent.tree.revision,
+        tree_digest=intent.spec.digest,
+        scope=scope,
+        total=len(nodes),
+        staying=len(nodes) - len(moved),
+        removed=removed,
+        nodes=changing,
+        groups=groups(changing, _Texts(records, held, bundles)),
+        verdicts=_placed(intent, verdicts),
+        radius=radius(intent.fleet, changing, _sizes(intent)),
+        reported=sum(1 for node in nodes if intent.held(node.name)),
+        unenforced=intent.fleet.unenforced,
+        pending=intent.fleet.pending,
+        sandbox=intent.sandbox,
+    )
+
+
+def _differs(intent: Intent, sketch: Sketch) -> bool:
+    """A node is done if and only if its own record holds the wanted digest."""
+    return intent.held(sketch.node) != sketch.digest
+
+
+def _held(intent: Intent, records: Records, moved: Sequence[tuple[Node, Sketch]]) -> Mapping[str, Manifest | None]:
+    """What those changing nodes hold that have a record; None where the manifest is not to be had."""
+    known = {node.name: digest for node, _ in moved if (digest := intent.held(node.name))}
+    texts = records.manifests(set(known.values()))
+    read: dict[str, Manifest | None] = {}
+    for digest, text in texts.items():
+        try:
+            read[digest] = read_manifest(text)
+        except (msgspec.MsgspecError, ValueError):
+            read[digest] = None
+    return {name: read.get(digest) for name, digest in known.items()}
+
+
+def _node_change(
+    intent: Intent, node: Node, sketch: Sketch, held: Mapping[str, Manifest | None], bundles: dict[str, Bundle]
+) -> NodeChange:
+    digest = intent.held(node.name)
+    if not digest:
+        found = changes(None, _first(intent.renderer.facts(node)))
+    else:
+        bundle = bundles[node.name] = intent.renderer.bundle(node)
+        found = changes(held.get(node.name), bundle, has_record=True)
+    return NodeChange(
+        node=node.name,
+        site=node.site,
+        cluster=node.cluster,
+        role=node.role,
+        base=digest,
+        wanted=sketch.digest,
+        changes=found,
+    )
+
+
+def _first(facts: BundleFacts) -> Manifest:
+    """A node that never reported changes in everything: its facts are all that the plan says of it."""
+    return Manifest(facts=facts)
+
+
+def _removed(intent: Intent) -> tuple[str, ...]:
+    """Nodes that have a record and left the spec: orphans. Shown, never touched."""
+    named = {node.name for node in intent.fleet.nodes}
+    return tuple(sorted(name for name in intent.records if name not in named and intent.held(name)))
+
+
+def _placed(intent: Intent, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Verdicts with file:line:col."""
+    placed = []
+    for verdict in verdicts:
+        if verdict.place is None:
+            placed.append(verdict)
+            continue
+        (problem,) = to_problems([Mistake(verdict.place, verdict.message)], intent.tree.files)
+        where = f"{problem.file}:{problem.line}:{problem.column}"
+        placed.append(msgspec.structs.replace(verdict, where=where))
+    return tuple(placed)
+
+
+def _sizes(intent: Intent) -> dict[str, int]:
+    """Bytes of each K3s binary by sha256, as fleet.lock knows them."""
+    return {file.sha256: file.size for release in intent.lock.releases.values() for file in release.binaries.values()}
+
+
+class _Texts:
+    """Contents by id: what the bundles want, and what records kept of what nodes hold."""
+
+    def __init__(self, records: Records, held: Mapping[str, Manifest | None], bundles: Mapping[str, Bundle]) -> None:
+        self._records = records
+        self._known: dict[str, bytes] = {}
+        for bundle in bundles.values():
+            self._known |= bundle.blobs
+            self._known |= secret_texts(bundle.files)
+        old = {content_id(file) for manifest in held.values() if manifest is not None for file in manifest.files}
+        self._known |= records.blobs(old - self._known.keys())
+
+    def __call__(self, name: str) -> bytes | None:
+        return self._known.get(name)

@@ -1,0 +1,38 @@
+"""render: the whole fleet as an Ansible project in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import SpecError
+from fleet.model.plan import Scope
+from fleet.model.project import FolderReport, Shipped
+from fleet.operations.apply import project_inputs
+from fleet.operations.intent import Intent, check_locked, each_rendered
+from fleet.ports.folder import Folder
+from fleet.render import RenderError
+from fleet.render.inventory import all_vars, groups, host_vars, listing
+from fleet.render.project import project
+from fleet.resolve import in_scope
+
+
+def render(intent: Intent, scope: Scope, folder: Folder, path: Path, shipped: Shipped) -> FolderReport:
+    """Makes `path` hold the project. Raises SpecError for every template's fault, before or without a half project."""
+    check_locked(intent)
+    nodes = in_scope(intent.fleet, scope)
+    inputs = project_inputs(intent, shipped)
+    try:
+        return folder.write(path, project(inputs, nodes, intent.tree.revision.commit))
+    except RenderError:
+        each_rendered(intent, nodes, intent.renderer.sketch)
+        raise SpecError([], intent.spec.documents) from None
+
+
+def inventory(intent: Intent) -> dict[str, Any]:
+    """The script protocol's `--list`: what ansible-inventory says of the rendered project."""
+    fleet = intent.fleet
+    shared = all_vars(fleet, intent.tree.revision.commit)
+    machine_ids = {name: record.machine_id for name, record in intent.records.items()}
+    hosts = {node.name: {**shared, **host_vars(fleet, node, machine_ids.get(node.name, ""))} for node in fleet.nodes}
+    return listing(hosts, groups(fleet, fleet.nodes))

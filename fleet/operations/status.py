@@ -1,0 +1,39 @@
+"""status: from records and the journal alone, so that it answers at once however large the spec is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleet.model.record import Record
+from fleet.model.rollout import RolloutSummary
+from fleet.model.status import CommitRow, Status
+from fleet.model.tree import Revision
+from fleet.ports.records import Records
+
+LATEST = 5
+_SAMPLE = 3
+
+
+def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revision, sandbox: str) -> Status:
+    by_commit: dict[str, list[Record]] = {}
+    for record in records.all().values():
+        if record.digest:
+            by_commit.setdefault(record.commit, []).append(record)
+    rows = [_row(commit, held) for commit, held in by_commit.items()]
+    return Status(
+        revision=revision,
+        reported=sum(row.nodes for row in rows),
+        commits=tuple(sorted(rows, key=lambda row: (-row.last_at, row.commit))),
+        rollouts=tuple(rollouts[:LATEST]),
+        sandbox=sandbox,
+    )
+
+
+def _row(commit: str, held: list[Record]) -> CommitRow:
+    return CommitRow(
+        commit=commit,
+        nodes=len(held),
+        first_at=min(record.at for record in held),
+        last_at=max(record.at for record in held),
+        sample=tuple(sorted(record.node for record in held)[:_SAMPLE]),
+    )
