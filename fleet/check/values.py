@@ -22,7 +22,7 @@ def value_of(config: Mapping[str, Any], key: str) -> str:
     """
     value = config.get(key)
     if key == "disable":
-        return ",".join(sorted(critical_disables(value)))
+        return ",".join(sorted(critical_disables(parts_of(value))))
     if value is None and key == "cluster-dns":
         return _default_dns(value_of(config, "service-cidr"))
     known = find_key(key)
@@ -38,11 +38,15 @@ def is_on(config: Mapping[str, Any], key: str) -> bool:
 
 
 def parts_of(value: Any) -> list[str]:
-    """A list, or a text with commas, as texts; nothing for an absent one."""
+    """A list, or a text with commas, as texts; nothing for an absent one.
+
+    Facts of a bundle hold a list as it stands in config.yaml: `- "10.42.0.0/16"`, a line each.
+    """
     if value is None:
         return []
-    items = value if isinstance(value, list | tuple) else [value]
-    return [part.strip() for item in items for part in str(item).split(",") if part.strip()]
+    items = value if isinstance(value, list | tuple) else str(value).split("\n")
+    parts = (part.strip().removeprefix("- ").strip("\"' ") for item in items for part in str(item).split(","))
+    return [part for part in parts if part]
 
 
 def _canonical(key: str, text: str) -> str:

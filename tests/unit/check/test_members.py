@@ -1,0 +1,251 @@
+"""Rules about who is in a fleet and in a cluster."""
+
+import pytest
+
+from fleet.check import even_etcd, join_target, max_removed, moved_node, quorum
+from fleet.check.picture import Picture
+from fleet.model.change import Change
+from fleet.model.verdict import Verdict
+from tests.unit.check.fleets import NODE_PLACE, PLACE, changed, cluster, facts, given, node
+
+UPGRADE = Change("k3s", "edit", "K3s", "v1.34.6+k3s1", "v1.35.4+k3s1", ("k3s.service",))
+
+
+def etcd(names: str) -> dict:
+    return {name: facts(datastore="etcd") for name in names}
+
+
+def gone(removed: str, staying: str) -> list[Verdict]:
+    """Servers of one etcd cluster, of which some left the spec."""
+    nodes = [node(name) for name in staying]
+    return list(
+        quorum.judge(
+            Picture(
+                given(
+                    *nodes,
+                    clusters=[cluster(staying, datastore="etcd")],
+                    now=etcd(removed + staying),
+                    wanted=etcd(staying),
+                    changes=[],
+                    removed=tuple(removed),
+                )
+            )
+        )
+    )
+
+
+def test_two_etcd_servers_gone_at_once_are_refused():
+    assert gone("bc", "a") == [
+        Verdict(
+            "quorum",
+            "refused",
+            "lyon-1",
+            "2 of 3 etcd servers left the spec at once (b, c): 1 stay, quorum needs 2",
+            "Put all but one back, and retire one at a time: fleet node retire b",
+            PLACE,
+        )
+    ]
+
+
+def test_two_of_five_are_refused_although_quorum_would_hold():
+    (verdict,) = gone("de", "abc")
+    assert (verdict.outcome, verdict.message[:1]) == ("refused", "2")
+
+
+def test_one_of_two_is_refused():
+    (verdict,) = gone("b", "a")
+    assert verdict.outcome == "refused"
+
+
+def test_one_of_three_warns_until_it_is_retired():
+    (verdict,) = gone("c", "ab")
+    assert verdict.outcome == "warning"
+    assert verdict.message == "c left the spec and is still one of 3 members of etcd"
+
+
+def test_agents_and_closed_shops_are_none_of_quorums_business():
+    picture = Picture(
+        given(
+            node("a"),
+            clusters=[cluster()],
+            now={"x": facts(role="agent", datastore="etcd"), "y": facts(datastore="etcd", cluster="closed")},
+            changes=[],
+            removed=("x", "y"),
+        )
+    )
+    assert not list(quorum.judge(picture))
+
+
+def pair(*changes: Change) -> list[Verdict]:
+    a, b = node("a"), node("b")
+    picture = Picture(
+        given(
+            a,
+            b,
+            clusters=[cluster("ab", growing=True)],
+            now=etcd("ab"),
+            wanted=etcd("ab"),
+            changes=[changed(a, *changes)],
+        )
+    )
+    return list(quorum.judge(picture))
+
+
+def test_a_restart_of_one_of_two_members_warns():
+    (verdict,) = pair(UPGRADE)
+    assert (verdict.rule, verdict.outcome) == ("quorum", "warning")
+
+
+def test_a_change_without_a_restart_of_k3s_does_not():
+    assert pair(Change("file", "edit", "/etc/motd", "a", "b", ("chrony.service",))) == []
+
+
+def test_three_members_stand_a_restart():
+    nodes = [node(name) for name in "abc"]
+    picture = Picture(
+        given(
+            *nodes,
+            clusters=[cluster("abc")],
+            now=etcd("abc"),
+            wanted=etcd("abc"),
+            changes=[changed(each, UPGRADE) for each in nodes],
+        )
+    )
+    assert not list(quorum.judge(picture))
+
+
+@pytest.mark.parametrize(
+    ("servers", "datastore", "count"), [("ab", "etcd", 1), ("abc", "etcd", 0), ("ab", "external", 0), ("a", "etcd", 0)]
+)
+def test_an_even_number_of_etcd_servers_warns(servers, datastore, count):
+    nodes = [node(name) for name in servers]
+    picture = Picture(given(*nodes, clusters=[cluster(servers, datastore=datastore, growing=True)]))
+    verdicts = list(even_etcd.judge(picture))
+    assert len(verdicts) == count
+    assert all((v.rule, v.outcome) == ("even-etcd", "warning") for v in verdicts)
+
+
+def removal(gone: int, enrolled: int, allowed: str) -> list[Verdict]:
+    names = [f"n{i}" for i in range(enrolled)]
+    return list(max_removed.judge(Picture(given(records=names, removed=names[:gone], max_removed=allowed))))
+
+
+def test_a_table_that_was_cut_short_is_refused():
+    assert removal(101, 10_000, "1%") == [
+        Verdict(
+            "max-removed",
+            "refused",
+            "acme",
+            "101 of 10,000 enrolled nodes are gone from the spec (n0, n1, n2 and 98 more), maxRemoved 1% allows 100",
+            "Put them back where a file was cut short; retire those that are really gone (fleet node retire NAME), "
+            "or raise maxRemoved in the Fleet document.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gone", "enrolled", "allowed", "refused"),
+    [
+        (100, 10_000, "1%", False),
+        (1, 6, "1%", False),
+        (2, 6, "1%", True),
+        (0, 6, "0%", False),
+        (1, 6, "0%", True),
+        (5, 1000, "0.5%", False),
+        (6, 1000, "0.5%", True),
+        (3, 6, "3", False),
+        (4, 6, "3", True),
+        (6, 6, "100%", False),
+    ],
+)
+def test_how_many_may_go(gone, enrolled, allowed, refused):
+    assert [v.outcome for v in removal(gone, enrolled, allowed)] == (["refused"] if refused else [])
+
+
+def test_a_node_that_moves_is_refused():
+    till = node("till", "agent", site="paris-1", cluster="paris-1")
+    picture = Picture(
+        given(
+            till,
+            now={"till": facts(role="agent")},
+            wanted={"till": facts(role="agent", site="paris-1", cluster="paris-1")},
+        )
+    )
+    assert list(moved_node.judge(picture)) == [
+        Verdict(
+            "moved-node",
+            "refused",
+            "till",
+            "site lyon-1 -> paris-1",
+            "Put it back, or retire the node and enrol it anew: fleet node retire till",
+            NODE_PLACE,
+        )
+    ]
+
+
+def test_a_renamed_site_is_one_verdict():
+    nodes = [node(f"n{i}", "agent", site="lyon-2", cluster="lyon-2") for i in range(1200)]
+    picture = Picture(
+        given(
+            *nodes,
+            now={n.name: facts(role="agent") for n in nodes},
+            wanted={n.name: facts(role="agent", site="lyon-2", cluster="lyon-2") for n in nodes},
+        )
+    )
+    (verdict,) = moved_node.judge(picture)
+    assert verdict.subject == "n0"
+    assert verdict.message == "site lyon-1 -> lyon-2 (and of 1,199 more nodes)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ({"role": "agent"}, {"role": "server"}, "role agent -> server"),
+        ({"role": "server"}, {"role": "none", "cluster": ""}, "role server -> none"),
+        ({"cluster": "lyon-1-kitchen"}, {}, "cluster lyon-1-kitchen -> lyon-1"),
+    ],
+)
+def test_role_and_cluster_stay_as_well(before, after, message):
+    picture = Picture(given(node("a"), now={"a": facts(**before)}, wanted={"a": facts(**after)}))
+    assert [verdict.message for verdict in moved_node.judge(picture)] == [message]
+
+
+def test_a_node_that_stays_passes():
+    assert not list(
+        moved_node.judge(Picture(given(node("a"), now={"a": facts("v1.34.6+k3s1")}, wanted={"a": facts()})))
+    )
+    assert not list(moved_node.judge(Picture(given(node("a"), wanted={"a": facts()}))))
+
+
+def joining(records: str, *, url: str = "https://10.20.1.11:6443", existed: bool = True) -> list[Verdict]:
+    """Servers a (10.20.1.11) and b (10.20.1.12), of which those in `records` hold something."""
+    a, b = node("a"), node("b", address="10.20.1.12")
+    return list(
+        join_target.judge(
+            Picture(given(a, b, clusters=[cluster("ab", url=url, existed=existed)], records=tuple(records)))
+        )
+    )
+
+
+def test_an_empty_first_server_that_would_join_itself_is_refused():
+    assert joining("b") == [
+        Verdict(
+            "join-target",
+            "refused",
+            "lyon-1",
+            "a holds nothing yet, and everyone joins at its address (https://10.20.1.11:6443)",
+            "Name b first among the servers, or give the cluster an endpoint that leads to a living server.",
+            PLACE,
+        )
+    ]
+
+
+def test_an_endpoint_leads_to_a_living_server():
+    assert joining("b", url="https://lyon.acme.example:6443") == []
+    assert joining("a") == []
+
+
+def test_a_cluster_that_lost_all_servers_warns():
+    (verdict,) = joining("")
+    assert (verdict.rule, verdict.outcome) == ("join-target", "warning")
+    assert joining("", existed=False) == []
