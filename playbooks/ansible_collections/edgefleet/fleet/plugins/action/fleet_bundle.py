@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         args = dict(self._task.args)
         failed = self._failed_before(args.pop("after", None) or [], task_vars)
         if failed:
-            text = "%s failed in this run: what depends on it is left as it is" % ", ".join(failed)
+            text = "{} failed in this run: what depends on it is left as it is".format(", ".join(failed))
             display.warning(text)
             return dict(result, skipped=True, changed=False, msg=text, skipped_reason=text)
         project = args.pop("project", None) or self._loader.get_basedir()
@@ -43,9 +43,9 @@ class ActionModule(ActionBase):
         node = args.get("node")
         if not node:
             raise AnsibleActionFail("fleet_bundle: `node` is needed")
-        bundle = self._read_json(project, "bundles/%s.json" % node)
+        bundle = self._read_json(project, f"bundles/{node}.json")
         args["secrets"] = self._secrets(project, bundle)
-        packed = pack(bundle, lambda name: self._read(project, "files/%s/%s" % (name[:2], name)))
+        packed = pack(bundle, lambda name: self._read(project, f"files/{name[:2]}/{name}"))
         return dict(result, **self._call(args, packed, task_vars))
 
     def _call(self, args, packed, task_vars):
@@ -78,13 +78,13 @@ class ActionModule(ActionBase):
             with open(os.path.join(project, path), "rb") as handle:
                 return handle.read()
         except OSError as exc:
-            raise AnsibleActionFail("%s of the rendered project %s: %s" % (path, project, exc.strerror))
+            raise AnsibleActionFail(f"{path} of the rendered project {project}: {exc.strerror}")
 
     def _read_json(self, project, path):
         try:
             return json.loads(self._read(project, path))
         except ValueError as exc:
-            raise AnsibleActionFail("%s of the rendered project %s is not JSON: %s" % (path, project, exc))
+            raise AnsibleActionFail(f"{path} of the rendered project {project} is not JSON: {exc}")
 
     def _secrets(self, project, bundle):
         """Values of the secrets that the bundle names, from the vault files that secrets.lock says hold them."""
@@ -96,13 +96,13 @@ class ActionModule(ActionBase):
         for name in sorted(wanted):
             where = os.path.normpath(locked.get(name, {}).get("file", ""))
             if not where.startswith("secrets/"):
-                raise AnsibleActionFail("secret `%s` is not in secrets/secrets.lock" % name)
+                raise AnsibleActionFail(f"secret `{name}` is not in secrets/secrets.lock")
             if where not in files:
                 files[where] = self._vault(project, where)
             value = files[where].get(name)
             if not isinstance(value, str):
                 found = "absent" if value is None else "not a string"
-                raise AnsibleActionFail("secret `%s` is %s in %s" % (name, found, where))
+                raise AnsibleActionFail(f"secret `{name}` is {found} in {where}")
             values[name] = to_text(value.encode("utf-8"))
         return values
 
@@ -110,9 +110,9 @@ class ActionModule(ActionBase):
         try:
             values = self._loader.load_from_file(os.path.join(project, where))
         except AnsibleError as exc:
-            raise AnsibleActionFail("%s: cannot be opened: %s" % (where, getattr(exc, "message", None) or exc))
+            raise AnsibleActionFail("{}: cannot be opened: {}".format(where, getattr(exc, "message", None) or exc))
         if not isinstance(values, dict):
-            raise AnsibleActionFail("%s: expected a mapping of names to values" % where)
+            raise AnsibleActionFail(f"{where}: expected a mapping of names to values")
         return values
 
 

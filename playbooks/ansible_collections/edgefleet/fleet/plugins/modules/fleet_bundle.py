@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python
 # Copyright the fleet authors
 # SPDX-License-Identifier: Apache-2.0
 """Bring one bundle onto this node. Python 3.8 or later, nothing but the standard library.
@@ -16,7 +16,7 @@ short_description: Bring a whole bundle onto a node, or read what a node holds
 version_added: "0.1.0"
 author: The fleet authors (@edgefleet)
 description:
-  - Makes the files, folders, artifacts, kernel parameters and systemd units of a node what its bundle says, and nothing else.
+  - Makes the files, folders, artifacts, kernel parameters and systemd units of a node what its bundle says.
   - Every file is written beside its place, synced and renamed. Files that are no longer managed are removed, and what
     was there before comes back.
   - What the node holds is written last, to C(/var/lib/fleet/record.json).
@@ -169,7 +169,7 @@ class Failure(Exception):
     """What stopped the run: the step, the path (or unit) and the reason, in words for people."""
 
     def __init__(self, step, path, reason):
-        super().__init__("%s: %s: %s" % (step, path, reason) if path else "%s: %s" % (step, reason))
+        super().__init__(f"{step}: {path}: {reason}" if path else f"{step}: {reason}")
         self.step = step
         self.path = path
 
@@ -192,7 +192,7 @@ def sha256(data):
 
 def temp_name(name):
     """Fixed by the name: under the lock, one that exists was left by a run that crashed."""
-    return ".fleet-%s.new" % sha256(os.fsencode(name))[:16]
+    return f".fleet-{sha256(os.fsencode(name))[:16]}.new"
 
 
 class Tree:
@@ -219,7 +219,7 @@ class Tree:
     def _link(self, folder, name):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISLNK(found.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, "`%s` on the way is not a folder" % name)
+            raise NotADirectoryError(errno.ENOTDIR, f"`{name}` on the way is not a folder")
         if found.st_uid not in (0, os.geteuid()):
             raise PermissionError(errno.EPERM, "`%s` on the way is a link made by user %d" % (name, found.st_uid))
         return os.readlink(name, dir_fd=folder)
@@ -301,7 +301,7 @@ class Tree:
             finally:
                 os.close(descriptor)
 
-    def beside(self, path, chunks, mode, ids):
+    def beside(self, path, chunks, mode, ids, mtime_ns=None):
         """Write the temp beside `path`: complete, synced, with its owner and mode; `place` puts it there."""
         parent, name = os.path.split(path)
         with self.folder(parent) as folder:
@@ -315,7 +315,18 @@ class Tree:
                 if ids != (-1, -1):
                     os.fchown(handle.fileno(), ids[0], ids[1])
                 os.fchmod(handle.fileno(), mode)
+                if mtime_ns is not None:
+                    os.utime(handle.fileno(), ns=(mtime_ns, mtime_ns))
                 os.fsync(handle.fileno())
+
+    def copy(self, source, path):
+        """A copy with the mode, owner and time of its source. A sandbox owns nothing, so owners stay there."""
+        found = self.stat(source)
+        ids = (found.st_uid, found.st_gid) if self.real else (-1, -1)
+        with self.open(source) as handle:
+            chunks = iter(lambda: handle.read(CHUNK), b"")
+            self.beside(path, chunks, stat.S_IMODE(found.st_mode), ids, found.st_mtime_ns)
+        self.place(path)
 
     def place(self, path):
         parent, name = os.path.split(path)
@@ -405,8 +416,8 @@ class Item:
 
 
 def check_path(path):
-    parts = path.split("/")
-    if not path.startswith("/") or path != os.path.normpath(path) or ".." in parts or "\0" in path or "\n" in path:
+    parts = path.split("/")[1:]
+    if not path.startswith("/") or {"", ".", ".."} & set(parts) or "\0" in path or "\n" in path:
         raise Failure("bundle", path, "not a plain absolute path")
     if (path + "/").startswith(FORBIDDEN):
         raise Failure("bundle", path, "nothing may be managed there")
@@ -416,7 +427,7 @@ def check_path(path):
 def check_mode(entry, default):
     mode = entry.get("mode", default)
     if not re.match(r"[0-7]{4}\Z", mode):
-        raise Failure("bundle", entry["path"], "mode `%s` is not four octal digits" % mode)
+        raise Failure("bundle", entry["path"], f"mode `{mode}` is not four octal digits")
     return int(mode, 8)
 
 
@@ -439,7 +450,7 @@ def read_bundle(opts):
             at += size
         return packed["bundle"], blobs
     except (OSError, EOFError, ValueError, KeyError, TypeError) as exc:
-        raise Failure("bundle", where, "cannot be read: %s" % words(exc))
+        raise Failure("bundle", where, f"cannot be read: {words(exc)}")
 
 
 def read_loose(bundle, opts):
@@ -456,15 +467,15 @@ def read_loose(bundle, opts):
 def verify(bundle, opts):
     """Raises Failure unless the manifest is whole, ours, and for this node."""
     if bundle.get("format") != "fleet.bundle/v1":
-        raise Failure("bundle", "", "format is `%s`, expected `fleet.bundle/v1`" % bundle.get("format"))
+        raise Failure("bundle", "", "format is `{}`, expected `fleet.bundle/v1`".format(bundle.get("format")))
     if opts["node"] and bundle["node"] != opts["node"]:
-        raise Failure("bundle", "", "it is the bundle of `%s`, not of `%s`" % (bundle["node"], opts["node"]))
+        raise Failure("bundle", "", "it is the bundle of `{}`, not of `{}`".format(bundle["node"], opts["node"]))
     opts["fleet"] = opts["fleet"] or bundle.get("fleet", "")
     if bundle.get("fleet", opts["fleet"]) != opts["fleet"]:
-        raise Failure("bundle", "", "it is a bundle of fleet `%s`, not of `%s`" % (bundle["fleet"], opts["fleet"]))
+        raise Failure("bundle", "", "it is a bundle of fleet `{}`, not of `{}`".format(bundle["fleet"], opts["fleet"]))
     found = "b1:" + sha256(canonical(bundle["manifest"]).encode("utf-8"))
     if found != bundle["digest"]:
-        raise Failure("bundle", "", "the manifest's digest is %s, expected %s" % (found, bundle["digest"]))
+        raise Failure("bundle", "", "the manifest's digest is {}, expected {}".format(found, bundle["digest"]))
 
 
 def content(entry, blobs, secrets):
@@ -473,14 +484,14 @@ def content(entry, blobs, secrets):
         data = blobs.get(entry["sha256"])
         if data is None or sha256(data) != entry["sha256"]:
             state = "did not arrive" if data is None else "arrived damaged"
-            raise Failure("bundle", entry["path"], "content %s %s" % (entry["sha256"], state))
+            raise Failure("bundle", entry["path"], "content {} {}".format(entry["sha256"], state))
         return data
     parts = []
     for part in entry.get("segments", ()):
         if isinstance(part, str):
             parts.append(part)
         elif part["name"] not in secrets:
-            raise Failure("secrets", entry["path"], "secret `%s` did not arrive" % part["name"])
+            raise Failure("secrets", entry["path"], "secret `{}` did not arrive".format(part["name"]))
         else:
             value = secrets[part["name"]]
             plain = part.get("encoding", "plain") == "plain"
@@ -516,29 +527,33 @@ def read_record(tree, take_over=""):
     except ValueError as exc:
         if take_over:
             return {}
-        raise Failure("record", RECORD, "cannot be read (%s); give a reason to take over to start anew" % exc)
+        raise Failure("record", RECORD, f"cannot be read ({exc}); give a reason to take over to start anew")
 
 
 def guard(record, bundle, opts, machine):
     """Raises Failure where this node may not be written to. Writes nothing."""
     if opts["machine_id"] and machine != opts["machine_id"]:
         found = machine or "none"
-        raise Failure("machine-id", "", "enrolled is %s, this machine has %s" % (opts["machine_id"], found))
+        raise Failure("machine-id", "", "enrolled is {}, this machine has {}".format(opts["machine_id"], found))
     if opts["take_over"]:
         return
     hint = "; give a reason to take it over"
     if record.get("fleet", opts["fleet"]) != opts["fleet"]:
-        raise Failure("fleet", "", "fleet `%s` holds this node, not `%s`%s" % (record["fleet"], opts["fleet"], hint))
+        raise Failure(
+            "fleet", "", "fleet `{}` holds this node, not `{}`{}".format(record["fleet"], opts["fleet"], hint)
+        )
     if record.get("node", bundle["node"]) != bundle["node"]:
-        raise Failure("node", "", "this machine is node `%s`, not `%s`%s" % (record["node"], bundle["node"], hint))
+        raise Failure("node", "", "this machine is node `{}`, not `{}`{}".format(record["node"], bundle["node"], hint))
     if record.get("machine_id", machine) != machine:
-        raise Failure("machine-id", "", "the record is of machine %s, this is %s%s" % (record["machine_id"], machine, hint))
+        raise Failure(
+            "machine-id", "", "the record is of machine {}, this is {}{}".format(record["machine_id"], machine, hint)
+        )
     held = record.get("digest", "")
     base = record.get("base", "") if record.get("partial") else held
     if opts["expect"] not in ("", base or "none") and bundle["digest"] not in (held, record.get("wanted")):
-        by = " (commit %s by %s)" % (record.get("commit") or "unknown", record.get("controller") or "unknown")
+        by = " (commit {} by {})".format(record.get("commit") or "unknown", record.get("controller") or "unknown")
         found = (base or "no whole bundle") + by if record else "none"
-        raise Failure("expect", "", "the node was to hold %s and holds %s%s" % (opts["expect"], found, hint))
+        raise Failure("expect", "", "the node was to hold {} and holds {}{}".format(opts["expect"], found, hint))
 
 
 def machine_id(tree, write=False):
@@ -626,7 +641,7 @@ class Ids:
         except KeyError:
             if self.check:  # users are made before the bundle, but not in check mode
                 return -1
-            raise Failure("look", item.path, "no user or group `%s` on this node" % name)
+            raise Failure("look", item.path, f"no user or group `{name}` on this node")
 
 
 def style_differs(found, mode, ids):
@@ -720,7 +735,7 @@ def look_gone(tree, items, record, look, shows):
         look.daemon_reload = look.daemon_reload or path.startswith(UNIT_FOLDERS)
         if shows:
             before = text_of(tree, path, bool(entry.get("secret")))
-            after = text_of(tree, original_path(path), private_original(entry)) if entry.get("original") else ""
+            after = text_of(tree, original_path(path), hidden=None) if entry.get("original") else ""
             look.diff.append(diff_entry(path, before, after))
 
 
@@ -729,10 +744,13 @@ def look_gone(tree, items, record, look, shows):
 
 
 def text_of(tree, path, hidden):
+    """Content for people. `hidden` None: hidden where not everybody may read the file."""
     found = tree.stat(path)
     if found is None or not stat.S_ISREG(found.st_mode):
         return ""
-    return "" if hidden else as_text(tree.read(path) if found.st_size <= DIFF_BYTES else None, found.st_size)
+    if hidden or (hidden is None and not found.st_mode & stat.S_IROTH):
+        return "(not shown, it is private)\n"
+    return as_text(tree.read(path) if found.st_size <= DIFF_BYTES else None, found.st_size)
 
 
 def as_text(data, size):
@@ -742,17 +760,13 @@ def as_text(data, size):
     return "(%d bytes, not shown)\n" % size
 
 
-def private_original(entry):
-    return not int(entry["original"].get("mode", "0"), 8) & stat.S_IROTH
-
-
 def diff_entry(path, before, after, note=""):
     return {"before_header": path, "after_header": path + note, "before": before, "after": after}
 
 
 def diff_of(tree, item, what, known):
     """Secrets never show: neither ours, nor those in a private file that fleet did not write."""
-    note = " (%s, mode %04o)" % (", ".join(what), item.mode)
+    note = " ({}, mode {:04o})".format(", ".join(what), item.mode)
     if item.kind == "folder" or not {"absent", "content"} & set(what):
         return diff_entry(item.path, "", "", note)
     found = tree.stat(item.path)
@@ -760,7 +774,7 @@ def diff_of(tree, item, what, known):
     if item.secret or (known or {}).get("secret") or foreign:
         return diff_entry(item.path, "", "(differs; not shown, it is private)\n", note)
     if item.data is None:
-        return diff_entry(item.path, text_of(tree, item.path, False), "(artifact sha256 %s)\n" % item.sha256, note)
+        return diff_entry(item.path, text_of(tree, item.path, False), f"(artifact sha256 {item.sha256})\n", note)
     return diff_entry(item.path, text_of(tree, item.path, False), as_text(item.data, len(item.data)), note)
 
 
@@ -783,7 +797,7 @@ def run_validate(tree, item, warnings, secrets):
     shown = shlex.split(item.validate)
     path = os.path.join(CHECK, os.path.basename(item.path))
     if not tree.real and shutil.which(shown[0]) is None:
-        warnings.append("%s: `%s` is not here, not validated in a sandbox" % (item.path, shown[0]))
+        warnings.append(f"{item.path}: `{shown[0]}` is not here, not validated in a sandbox")
         return
     make_folders(tree, [(CHECK, 0o700, (-1, -1))])
     tree.beside(path, [item.data], 0o600, (-1, -1))
@@ -796,7 +810,9 @@ def run_validate(tree, item, warnings, secrets):
         tree.rmdir(CHECK)
     if code != 0:
         said = scrub(output.strip()[-2000:], secrets)
-        raise Failure("validate", item.path, "`%s` ended with %s: %s" % (item.validate, code, said or "it said nothing"))
+        raise Failure(
+            "validate", item.path, "`{}` ended with {}: {}".format(item.validate, code, said or "it said nothing")
+        )
 
 
 def run_command(command, seconds):
@@ -804,7 +820,12 @@ def run_command(command, seconds):
     env = dict(os.environ, LC_ALL="C", SYSTEMD_PAGER="", SYSTEMD_COLORS="0")
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, env=env
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            env=env,
         )
         return done.returncode, done.stdout.decode("utf-8", "replace")
     except subprocess.TimeoutExpired as exc:
@@ -839,8 +860,10 @@ def open_url(url):
         handle = open(path, "rb")
         return handle, os.fstat(handle.fileno()).st_size
     if scheme not in ("http", "https"):
-        raise ValueError("scheme `%s` is not http, https or file" % scheme)
-    answer = urllib.request.urlopen(urllib.request.Request(url, headers={"User-Agent": "fleet_bundle"}), timeout=FETCH_SECONDS)
+        raise ValueError(f"scheme `{scheme}` is not http, https or file")
+    answer = urllib.request.urlopen(
+        urllib.request.Request(url, headers={"User-Agent": "fleet_bundle"}), timeout=FETCH_SECONDS
+    )
     length = answer.headers.get("Content-Length")
     return answer, int(length) if length and length.isdigit() else None
 
@@ -865,7 +888,7 @@ def download(tree, item, ids, url):
             if length is not None and count != length:
                 raise ValueError("%d of %d bytes arrived" % (count, length))
             if state.hexdigest() != item.sha256:
-                raise ValueError("sha256 is %s, wanted %s" % (state.hexdigest(), item.sha256))
+                raise ValueError(f"sha256 is {state.hexdigest()}, wanted {item.sha256}")
 
         tree.beside(item.path, chunks(), item.mode, ids.of(item))
 
@@ -881,7 +904,7 @@ def fetch(tree, item, ids):
             tree.unlink(item.path, temp=True)
             if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise
-            reasons.append("%s: %s" % (shown_url(url), getattr(exc, "reason", None) or words(exc)))
+            reasons.append("{}: {}".format(shown_url(url), getattr(exc, "reason", None) or words(exc)))
     raise Failure("fetch", item.path, "no source gave it: " + ("; ".join(reasons) or "it has no URL"))
 
 
@@ -912,8 +935,12 @@ def clean_staged(tree):
         tree.unlink(STAGED)
 
 
-def clean_up(tree):
+def clean_up(tree, record):
     """Take away what a crashed run left: by names that only this module gives."""
+    kept = {original_path(path) for path, entry in record.get("files", {}).items() if entry.get("original")}
+    for name in tree.names(ORIGINALS) if record else ():
+        if os.path.join(ORIGINALS, name) not in kept:
+            tree.unlink(os.path.join(ORIGINALS, name))
     for folder in (STATE, ORIGINALS, GENERATIONS):
         for name in tree.names(folder):
             if TEMP.match(name):
@@ -933,14 +960,10 @@ def original_path(path):
 
 
 def keep_original(tree, path):
-    """Copy what is there before fleet writes over it. Returns what to remember of it."""
-    found = tree.stat(path)
+    """Copy what is there before fleet writes over it. A copy from before the record was lost is older, and wins."""
     make_folders(tree, [(ORIGINALS, 0o700, (-1, -1))])
-    with tree.open(path) as handle:
-        tree.beside(original_path(path), iter(lambda: handle.read(CHUNK), b""), 0o600, (-1, -1))
-    tree.place(original_path(path))
-    mode = "%04o" % stat.S_IMODE(found.st_mode)
-    return {"mode": mode, "uid": found.st_uid, "gid": found.st_gid, "mtime": int(found.st_mtime)}
+    if tree.stat(original_path(path)) is None:
+        tree.copy(path, original_path(path))
 
 
 def managed(items, record, originals):
@@ -951,9 +974,8 @@ def managed(items, record, originals):
         entry.update({key: value for key, value in (("restart", item.restart), ("reload", item.reload)) if value})
         if item.secret:
             entry["secret"] = True
-        original = originals.get(item.path) or record.get("files", {}).get(item.path, {}).get("original")
-        if original:
-            entry["original"] = original
+        if item.path in originals or record.get("files", {}).get(item.path, {}).get("original"):
+            entry["original"] = True
         files[item.path] = entry
     return files
 
@@ -971,15 +993,12 @@ def take_away(tree, look, record, warnings):
         original = entry.get("original")
         found = tree.stat(path)
         if found is not None and stat.S_ISDIR(found.st_mode):
-            warnings.append("%s: is a folder now, left alone" % path)
+            warnings.append(f"{path}: is a folder now, left alone")
         elif original and tree.stat(original_path(path)) is None:
-            warnings.append("%s: its original is not in %s any more, left as it is" % (path, ORIGINALS))
+            warnings.append(f"{path}: its original is not in {ORIGINALS} any more, left as it is")
         elif original:
             make_folders(tree, [(parent, 0o755, (-1, -1)) for parent in tree.missing(path)])
-            ids = (original["uid"], original["gid"]) if tree.real else (-1, -1)
-            with tree.open(original_path(path)) as handle:
-                tree.beside(path, iter(lambda: handle.read(CHUNK), b""), int(original["mode"], 8), ids)
-            tree.place(path)
+            tree.copy(original_path(path), path)
         else:
             tree.unlink(path)
 
@@ -1043,7 +1062,7 @@ def try_sysctl(key, value):
     except OSError as exc:
         return words(exc)
     found = read_sysctl(key)
-    return "" if found == value else "the kernel keeps %s" % found
+    return "" if found == value else f"the kernel keeps {found}"
 
 
 def look_sysctl(wanted, refused, check, look, warnings):
@@ -1059,7 +1078,7 @@ def look_sysctl(wanted, refused, check, look, warnings):
         if refused.get(key) != value:
             differs[key] = value
         elif check or try_sysctl(key, value):
-            warnings.append("sysctl %s = %s was refused by this kernel" % (key, value))
+            warnings.append(f"sysctl {key} = {value} was refused by this kernel")
             still[key] = value
             continue
         look.add("sysctl", key, "update", ["value"])
@@ -1073,7 +1092,7 @@ def set_sysctl(differs, warnings):
         reason = try_sysctl(key, value)
         if reason:
             refused[key] = value
-            warnings.append("sysctl %s = %s was not set: %s" % (key, value, reason))
+            warnings.append(f"sysctl {key} = {value} was not set: {reason}")
     return refused
 
 
@@ -1103,7 +1122,7 @@ class Systemd:
     def _state(self, block):
         active = block.get("ActiveState", "")
         once = active == "inactive" and block.get("Result") == "success"
-        why = "%s, %s, exit %s" % (active, block.get("Result"), block.get("ExecMainStatus"))
+        why = "{}, {}, exit {}".format(active, block.get("Result"), block.get("ExecMainStatus"))
         return {
             "enabled": block.get("UnitFileState") in self.ENABLED,
             "plain": block.get("UnitFileState") in ("enabled", "enabled-runtime"),
@@ -1116,7 +1135,7 @@ class Systemd:
     def call(self, verb, names):
         """The output where it failed, else ""."""
         code, output = run_command(["systemctl", "--no-pager", verb, "--"] + names, self.seconds)
-        return "" if code == 0 else "systemctl %s: %s" % (verb, output.strip() or code)
+        return "" if code == 0 else f"systemctl {verb}: {output.strip() or code}"
 
     def daemon_reload(self):
         said = run_command(["systemctl", "daemon-reload"], self.seconds)
@@ -1158,7 +1177,9 @@ class Pretended:
 
     def call(self, verb, names):
         for name in names:
-            unit = self.units.setdefault(name, {"enabled": False, "state": "stopped", "starts": 0, "restarts": 0, "reloads": 0})
+            unit = self.units.setdefault(
+                name, {"enabled": False, "state": "stopped", "starts": 0, "restarts": 0, "reloads": 0}
+            )
             if verb in ("enable", "disable"):
                 unit["enabled"] = verb == "enable"
                 self._link(name, unit["enabled"])
@@ -1177,7 +1198,7 @@ class Pretended:
         with contextlib.suppress(FileNotFoundError):
             text = self.tree.read(path).decode("utf-8", "replace")
             for target in " ".join(re.findall(r"^WantedBy=(.*)$", text, re.M)).split():
-                folder = "/etc/systemd/system/%s.wants" % os.path.basename(target)
+                folder = f"/etc/systemd/system/{os.path.basename(target)}.wants"
                 self.tree.unlink(os.path.join(folder, name))
                 if wanted:
                     make_folders(self.tree, [(folder, 0o755, (-1, -1))])
@@ -1268,7 +1289,7 @@ class Apply:
 
     def __init__(self, opts, bundle, blobs):
         self.opts, self.bundle, self.manifest = opts, bundle, bundle["manifest"]
-        self.secrets = opts["secrets"] or {}
+        self.secrets = opts["secrets"]
         self.check = opts["check"]
         self.items, self.seeds = read_items(bundle, blobs, self.secrets)
         self.warnings, self.look, self.steps = [], Look(), []
@@ -1289,7 +1310,7 @@ class Apply:
             self.record = read_record(self.tree, self.opts["take_over"])
             guard(self.record, self.bundle, self.opts, self.machine)
             if not self.check:
-                clean_up(self.tree)
+                clean_up(self.tree, self.record)
             self.look_at_all()
             self.changed = bool(self.look.changes or self.steps) or self.is_stale()
             if not self.look.changes and not self.steps and self.changed:
@@ -1299,7 +1320,12 @@ class Apply:
         return self
 
     def is_stale(self):
-        held = (self.record.get("digest"), self.record.get("fleet"), self.record.get("node"), self.record.get("machine_id"))
+        held = (
+            self.record.get("digest"),
+            self.record.get("fleet"),
+            self.record.get("node"),
+            self.record.get("machine_id"),
+        )
         return held != (self.bundle["digest"], self.opts["fleet"], self.bundle["node"], self.machine)
 
     def look_at_all(self):
@@ -1327,19 +1353,22 @@ class Apply:
         tree, look, old = self.tree, self.look, self.record
         try:
             stage(tree, look, self.ids, self.warnings, self.secrets)
-            originals = {path: keep_original(tree, path) for path in look.take}
+            for path in look.take:
+                keep_original(tree, path)
             if old.get("digest") != self.bundle["digest"]:
                 keep_generation(tree, old)
             made = sorted(set(old.get("folders", ())) | {path for path, _, _ in look.make})
-            files = managed(self.items, old, originals)
+            files = managed(self.items, old, look.take)
             self.touched = True
             if look.changes and look.changes[0]["kind"] != "record":
                 self.write_record(partial=True, files=dict(old.get("files", {}), **files), folders=made)
             stop_gone(self.manager, look, old)
             put_in_place(tree, look, self.ids)
             take_away(tree, look, old, self.warnings)
-        finally:
+        except BaseException:
             clean_staged(tree)
+            raise
+        tree.unlink(STAGED)
         folders = drop_folders(tree, made, self.items, self.manifest.get("folders", ()), look)
         self.finish(files, folders)
 
@@ -1370,7 +1399,7 @@ class Apply:
         name = sorted(bad)[0]
         lines = scrub(self.manager.journal(name), self.secrets)
         others = "; also not as wanted: " + ", ".join(sorted(bad)[1:]) if len(bad) > 1 else ""
-        raise Failure("units", name, "did not start: %s%s\n%s" % (scrub(bad[name], self.secrets), others, lines))
+        raise Failure("units", name, f"did not start: {scrub(bad[name], self.secrets)}{others}\n{lines}")
 
     def write_record(self, partial, files, folders, bad=None):
         """`partial`: files are on their way, or units are not as wanted; no digest is claimed then."""
@@ -1422,7 +1451,9 @@ def observe(opts):
     manifest = json.loads(record["manifest"]) if record.get("manifest") else {}
     hashes = tree.read_json(PRIVATE) or {}
     ids, look = Ids(tree, check=True), Look()
-    entries = [("file", one) for one in manifest.get("files", ())] + [("artifact", one) for one in manifest.get("artifacts", ())]
+    entries = [("file", one) for one in manifest.get("files", ())] + [
+        ("artifact", one) for one in manifest.get("artifacts", ())
+    ]
     for kind, entry in entries:
         item = Item(entry, kind)
         item.sha256 = item.sha256 or hashes.get(item.path, "")
@@ -1453,8 +1484,8 @@ def run(opts):
         failure = {"failed": True, "msg": str(exc), "step": exc.step, "at": exc.path}
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as exc:
         path = getattr(exc, "filename", None) or ""
-        reason = words(exc) if isinstance(exc, OSError) else "%s: %s" % (type(exc).__name__, exc)
-        text = scrub("%s: %s" % (path, reason) if path else reason, opts["secrets"] or {})
+        reason = words(exc) if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
+        text = scrub(f"{path}: {reason}" if path else reason, opts["secrets"])
         failure = {"failed": True, "msg": "node: " + text, "step": "node", "at": str(path)}
     return dict(work.result(), changed=work.touched, **failure) if work else dict(failure, changed=False)
 
@@ -1463,67 +1494,82 @@ def run(opts):
 # Its two faces
 
 OPTIONS = {
-    "project": {"type": "path"},
-    "node": {"type": "str"},
-    "after": {"type": "list", "elements": "str", "default": []},
-    "bundle": {"type": "path"},
-    "files": {"type": "path"},
-    "payload": {"type": "str", "no_log": True},
-    "secrets": {"type": "dict", "no_log": True},
-    "root": {"type": "path", "default": "/"},
-    "read": {"type": "bool", "default": False},
-    "fleet": {"type": "str", "default": ""},
-    "expect": {"type": "str", "default": ""},
-    "machine_id": {"type": "str", "default": ""},
-    "take_over": {"type": "str", "default": ""},
-    "commit": {"type": "str", "default": ""},
-    "controller": {"type": "str", "default": ""},
-    "epoch": {"type": "int", "default": 0},
-    "unit_timeout": {"type": "int", "default": 300},
+    "project": ("text", ""),
+    "node": ("text", ""),
+    "after": ("names", []),
+    "bundle": ("text", ""),
+    "files": ("text", ""),
+    "payload": ("text", ""),
+    "secrets": ("values", {}),
+    "root": ("text", "/"),
+    "read": ("flag", False),
+    "fleet": ("text", ""),
+    "expect": ("text", ""),
+    "machine_id": ("text", ""),
+    "take_over": ("text", ""),
+    "commit": ("text", ""),
+    "controller": ("text", ""),
+    "epoch": ("number", 0),
+    "unit_timeout": ("number", 300),
 }
+# Ansible writes its arguments over this mark. They do not come through module_utils.basic: that would be 110 kB more to
+# send, and twice the CPU time on the controller and on the node.
+ARGUMENTS = r"""<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>"""
+
+
+def read_arguments(given):
+    """Options as Ansible gives them, in their types. Raises Failure for one that is unknown or of another type."""
+    opts = {}
+    for name in given:
+        if name not in OPTIONS and not name.startswith("_ansible_"):
+            raise Failure("arguments", name, "is not an option of fleet_bundle")
+    for name, (kind, default) in OPTIONS.items():
+        value = given.get(name)
+        if value is None:
+            opts[name] = default
+        elif kind == "number" and re.match(r"[0-9]+\Z", str(value)):
+            opts[name] = int(value)
+        elif kind == "flag" and str(value).lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+            opts[name] = str(value).lower() in ("true", "yes", "on", "1")
+        elif (kind, type(value)) in (("text", str), ("names", list), ("values", dict)):
+            opts[name] = value
+        elif kind == "text" and not isinstance(value, (dict, list)):
+            opts[name] = str(value)
+        else:
+            raise Failure("arguments", name, f"`{type(value).__name__}` is of the wrong type")
+    return dict(opts, check=bool(given.get("_ansible_check_mode")), diff=bool(given.get("_ansible_diff")))
 
 
 def by_ansible():
-    from ansible.module_utils.basic import AnsibleModule
-
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
-    result = run(dict(module.params, check=module.check_mode, diff=module._diff))
-    # `run` takes secrets out of every text. Masking again would only damage digests and paths where a secret is a
-    # short word; so the arguments are shown here without the two that hold values.
-    module.no_log_values = set()
-    shown = {name: value for name, value in module.params.items() if name not in ("payload", "secrets")}
-    result["invocation"] = {"module_args": shown}
-    for text in result.pop("warnings", []):
-        module.warn(text)
-    if result.get("failed"):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    try:
+        result = run(read_arguments(json.loads(ARGUMENTS)))
+    except Failure as exc:
+        result = {"failed": True, "msg": str(exc), "step": exc.step, "at": exc.path}
+    print(json.dumps(result))
+    return 1 if result.get("failed") else 0
 
 
 def alone(argv):
     """For hands and for seeding a node without a network: secrets come as a JSON object on stdin."""
     parser = argparse.ArgumentParser(description="Bring a bundle onto this node and print the result as JSON.")
-    for name, option in OPTIONS.items():
+    for name, (kind, default) in OPTIONS.items():
         if name in ("project", "after", "payload", "secrets"):
             continue
         flag = "--" + name.replace("_", "-")
-        if option["type"] == "bool":
+        if kind == "flag":
             parser.add_argument(flag, action="store_true")
         else:
-            parser.add_argument(flag, type=int if option["type"] == "int" else str, default=option.get("default"))
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--diff", action="store_true")
-    parser.add_argument("--secrets-stdin", action="store_true")
+            parser.add_argument(flag, type=int if kind == "number" else str, default=default)
+    for flag in ("--check", "--diff", "--secrets-stdin"):
+        parser.add_argument(flag, action="store_true")
     opts = vars(parser.parse_args(argv))
     if not opts["bundle"] and not opts["read"]:
         parser.error("--bundle FILE or --read is needed")
-    opts.update(payload=None, secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {})
+    opts.update(payload="", secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {})
     result = run(opts)
     print(json.dumps(result, indent=1, sort_keys=True))
     return 1 if result.get("failed") else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1 and sys.argv[1].startswith("--"):
-        sys.exit(alone(sys.argv[1:]))
-    by_ansible()
+    sys.exit(alone(sys.argv[1:]) if ARGUMENTS.startswith("<<") else by_ansible())

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 MODULE = PLAYBOOKS / "ansible_collections/edgefleet/fleet/plugins/modules/fleet_bundle.py"
 CONFIG = """\
@@ -81,7 +83,7 @@ class Project:
         if not collections.exists():
             shutil.copytree(PLAYBOOKS / "ansible_collections", collections)
         everyone = {"fleet_name": "acme", "fleet_commit": "4be1f02", "fleet_controller": "test", "fleet_epoch": 0}
-        (self.root / "group_vars" / "all.yml").write_text(json.dumps(everyone))
+        (self.root / "group_vars" / "all.yml").write_text(json.dumps(everyone) + "\n")
         for node in self.nodes:
             own = {
                 "ansible_connection": "local",
@@ -90,11 +92,11 @@ class Project:
                 "fleet_root": str(self.sandbox(node)),
                 **self.hostvars.get(node, {}),
             }
-            (self.root / "host_vars" / f"{node}.yml").write_text(json.dumps(own))
+            (self.root / "host_vars" / f"{node}.yml").write_text(json.dumps(own) + "\n")
             (self.root / "bundles" / f"{node}.json").write_text(json.dumps(self.bundle(node)))
         groups = self.groups or {"role_none": list(self.nodes)}
         children = {name: {"hosts": dict.fromkeys(hosts)} for name, hosts in groups.items()}
-        (self.root / "inventory" / "hosts.yml").write_text(json.dumps({"all": {"children": children}}))
+        (self.root / "inventory" / "hosts.yml").write_text(json.dumps({"all": {"children": children}}) + "\n")
 
     def play(self, *args: str, book: str = "site.yml", machine: bool = True) -> Result:
         """Run the stock ansible-playbook. `machine` reads results as JSON, else `output` is what people see."""
@@ -103,11 +105,15 @@ class Project:
         if machine:
             env["ANSIBLE_CALLBACK_PLUGINS"] = str(Path(__file__).parent / "callbacks")
             env["ANSIBLE_STDOUT_CALLBACK"] = "results"
-        done = subprocess.run([program, book, *args], cwd=self.root, env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [program, book, *args], cwd=self.root, env=env, capture_output=True, text=True, timeout=120
+        )
         if not machine:
             return Result(done.returncode, done.stdout + done.stderr, {}, {})
         try:
-            told = json.loads(done.stdout[done.stdout.index("\n{") :] if not done.stdout.startswith("{") else done.stdout)
+            told = json.loads(
+                done.stdout[done.stdout.index("\n{") :] if not done.stdout.startswith("{") else done.stdout
+            )
         except ValueError:
             raise AssertionError(done.stdout + done.stderr) from None
         return Result(done.returncode, done.stdout + done.stderr, told["hosts"], told["stats"])
@@ -115,3 +121,8 @@ class Project:
     def apply(self, *args: str) -> Result:
         self.write()
         return self.play(*args)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")

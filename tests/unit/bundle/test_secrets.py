@@ -1,0 +1,101 @@
+"""Secrets are in the one file that asks for them, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+VALUES = {"registry": "hunter22-plain", "auth": "fleet:hunter22"}
+FORMS = ("hunter22", "ZmxlZXQ6aHVudGVyMjI")
+
+
+def places(desk: Any) -> list[str]:
+    """Files below the node's root that hold any form of a secret."""
+    paths = [path for path in desk.root.rglob("*") if path.is_file()]
+    return [str(p.relative_to(desk.root)) for p in paths if any(form.encode() in p.read_bytes() for form in FORMS)]
+
+
+def test_a_secret_is_joined_on_the_node_and_kept_in_its_file_only(
+    desk: Any, secret_entry: dict[str, Any], secret_text: bytes
+) -> None:
+    desk.files, desk.secrets = [secret_entry], VALUES
+    result = desk.ok(diff=True)
+    path = desk.path("/etc/rancher/k3s/registries.yaml")
+    assert path.read_bytes() == secret_text
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert places(desk) == ["etc/rancher/k3s/registries.yaml"]
+    told = json.dumps(result)
+    assert not [form for form in FORMS if form in told]
+    assert desk.path("/var/lib/fleet/private.json").stat().st_mode & 0o7777 == 0o600
+    assert desk.ok()["changed"] is False
+
+
+def test_a_changed_secret_shows_only_that_it_differs(desk: Any, secret_entry: dict[str, Any]) -> None:
+    desk.files, desk.secrets = [secret_entry], VALUES
+    desk.ok()
+    desk.secrets = {**VALUES, "registry": "swordfish-9"}
+    result = desk.ok(diff=True)
+    assert [c["what"] for c in result["changes"]] == [["content"]]
+    assert result["diff"][0]["before"] == ""
+    assert result["diff"][0]["after"] == "(differs; not shown, it is private)\n"
+    assert "swordfish" not in json.dumps(result)
+    assert b"swordfish-9" in desk.path("/etc/rancher/k3s/registries.yaml").read_bytes()
+
+
+def test_a_file_that_held_a_secret_hides_it_when_the_secret_goes(desk: Any, secret_entry: dict[str, Any]) -> None:
+    desk.files, desk.secrets = [secret_entry], VALUES
+    desk.ok()
+    desk.files, desk.secrets = [], {}
+    desk.file("/etc/rancher/k3s/registries.yaml", b"mirrors: {}\n", mode="0600")
+    assert "hunter22" not in json.dumps(desk.ok(diff=True, check=True))
+    desk.files = []
+    assert "hunter22" not in json.dumps(desk.ok(diff=True))
+
+
+def test_a_private_file_that_fleet_did_not_write_is_not_shown(desk: Any) -> None:
+    desk.path("/etc/theirs").write_text("their-own-key")
+    desk.path("/etc/theirs").chmod(0o600)
+    desk.file("/etc/theirs", b"ours\n")
+    assert "their-own-key" not in json.dumps(desk.ok(diff=True))
+    desk.files = []
+    assert "their-own-key" not in json.dumps(desk.ok(diff=True))
+    assert desk.path("/etc/theirs").read_text() == "their-own-key"
+
+
+def test_a_secret_that_did_not_arrive_is_named(desk: Any, secret_entry: dict[str, Any]) -> None:
+    desk.files, desk.secrets = [secret_entry], {"auth": "x"}
+    assert desk.refused() == "secrets: /etc/rancher/k3s/registries.yaml: secret `registry` did not arrive"
+    assert not desk.path("/var").exists()
+
+
+def test_what_a_validate_command_says_is_without_secrets(desk: Any, secret_entry: dict[str, Any]) -> None:
+    desk.files, desk.secrets = [{**secret_entry, "validate": "cat {file} /nowhere"}], VALUES
+    said = desk.refused()
+    assert "password: ********" in said
+    assert not [form for form in FORMS if form in said]
+    assert places(desk) == []
+
+
+def test_a_short_secret_does_not_damage_the_result(desk: Any, secret_entry: dict[str, Any]) -> None:
+    desk.files, desk.secrets = [secret_entry], {"registry": "a", "auth": "b1"}
+    result = desk.ok(diff=True)
+    assert result["digest"] == desk.digest()
+    assert result["changes"][0]["path"] == "/etc/rancher/k3s/registries.yaml"
+
+
+def test_secrets_with_quotes_and_lines_arrive_as_they_are(desk: Any) -> None:
+    value = 'a"""b\\"\n\'c\' \t{{ d }} é \U0001f511\n'
+    desk.files = [{"path": "/etc/key", "mode": "0600", "segments": [{"name": "key", "encoding": "plain"}]}]
+    desk.secrets = {"key": value}
+    desk.ok()
+    assert desk.path("/etc/key").read_bytes() == value.encode()
+
+
+def test_alone_takes_secrets_on_stdin(desk: Any, secret_entry: dict[str, Any], secret_text: bytes) -> None:
+    desk.files = [secret_entry]
+    done = desk.alone("--secrets-stdin", stdin=json.dumps(VALUES))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["changed"] is True
+    assert desk.path("/etc/rancher/k3s/registries.yaml").read_bytes() == secret_text
+    assert sys.executable
