@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from fleet.diff.lines import diff_lines, printable
 from fleet.model.change import Change, NodeChange
 from fleet.model.plan import ChangeGroup
@@ -19,6 +21,8 @@ _MAX_BYTES = 256 * 1024 * 1024
 
 _NO_DIFF: tuple[str, ...] = ()
 _TOO_MANY = ("  the lines differ from node to node",)
+# One thing to a person: the unit is called otherwise on an agent.
+_K3S_UNITS = {"k3s-agent.service": "k3s.service"}
 _RECORD = Change("fact", "edit", "record")
 
 Text = Callable[[str], bytes | None]
@@ -46,11 +50,12 @@ def _sort_key(group: ChangeGroup) -> tuple[int, int, str, str, str, tuple[str, .
 class _Bucket:
     """Nodes with one Change. `change` loses its contents' ids once two different ones are in here."""
 
-    __slots__ = ("change", "diff", "is_edit", "nodes", "sample", "sites")
+    __slots__ = ("change", "diff", "is_edit", "nodes", "restarts", "sample", "sites")
 
     def __init__(self, change: Change, *, is_edit: bool) -> None:
         self.change = change
         self.is_edit = is_edit
+        self.restarts = set(change.restarts)
         self.diff: tuple[str, ...] = ()
         self.nodes = 0
         self.sites: set[str] = set()
@@ -61,22 +66,36 @@ class _Bucket:
         self.sites.add(node.site)
         if len(self.sample) < _SAMPLE:
             self.sample.append(node.node)
-        if change is not self.change and change != self.change:
+        if change is self.change:
+            return
+        self.restarts.update(change.restarts)
+        if change.before != self.change.before or change.after != self.change.after:
             self.change = _bare(self.change)
 
     def absorb(self, other: _Bucket) -> None:
         self.nodes += other.nodes
         self.sites |= other.sites
         self.sample = (self.sample + other.sample)[:_SAMPLE]
+        self.restarts |= other.restarts
         self.change = _bare(self.change)
 
     def group(self) -> ChangeGroup:
-        return ChangeGroup(self.change, self.nodes, len(self.sites), printable(self.diff), tuple(self.sample))
+        change = msgspec.structs.replace(self.change, restarts=tuple(sorted(self.restarts)))
+        return ChangeGroup(change, self.nodes, len(self.sites), printable(self.diff), tuple(self.sample))
 
 
 def _bare(change: Change) -> Change:
     """The Change without the ids of contents, in which nodes of one group may differ."""
     return Change(change.kind, change.action, change.subject, "", "", change.restarts, change.reloads)
+
+
+def _key(change: Change, *, is_content: bool) -> Change:
+    """What makes Changes of two nodes one: contents count by their diff, K3s's unit by either of its names."""
+    if not is_content and not any(unit in _K3S_UNITS for unit in change.restarts):
+        return change
+    before, after = ("", "") if is_content else (change.before, change.after)
+    restarts = tuple(sorted({_K3S_UNITS.get(unit, unit) for unit in change.restarts}))
+    return Change(change.kind, change.action, change.subject, before, after, restarts, change.reloads)
 
 
 def _is_content(change: Change) -> bool:
@@ -101,7 +120,7 @@ class _Board:
         is_edit = is_content and change.action == "edit"
         if is_edit:
             mark, diff = self._diff(change)
-        key = (_bare(change) if is_content else change, mark)
+        key = (_key(change, is_content=is_content), mark)
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(change, is_edit=is_edit)

@@ -85,6 +85,13 @@ def test_different_restarts_are_groups_of_their_own():
     assert len(groups([node("a", edit), node("b", silent)], texts)) == 2
 
 
+def test_servers_and_agents_that_restart_k3s_are_one_group():
+    agent = Change("k3s", "edit", "K3s", "v1.34.6+k3s1", "v1.35.4+k3s1", ("k3s-agent.service",))
+    (group,) = groups([node("a", UPGRADE), node("b", agent), node("c", agent)], Texts())
+    assert (group.nodes, group.change.before, group.change.after) == (3, "v1.34.6+k3s1", "v1.35.4+k3s1")
+    assert group.change.restarts == ("k3s-agent.service", "k3s.service")
+
+
 def test_what_comes_whole_is_one_group_per_path():
     plan = [node(f"n{i}", Change("file", "add", "/etc/a", "", f"{i:064x}")) for i in range(5)]
     assert groups(plan, Texts()) == (
