@@ -28,10 +28,10 @@ def load(tree: Tree) -> Spec:
     shelves.fill_site_sets()
     Judge(shelves, lock, tree.files, mistakes).judge()
     fleet = shelves.fleet
+    if not shelves.has_fleet and not mistakes.problems:
+        mistakes.problems.append(_no_fleet(shelves.count, reader.others))
     if mistakes or fleet is None:
         problems = {*mistakes.problems, *to_problems(mistakes.mistakes, tree.files)}
-        if not problems:
-            problems.add(_no_fleet(shelves.count, reader.others))
         raise SpecError(sorted(problems), shelves.count)
     return Spec(
         fleet=fleet,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pathspec import GitIgnoreSpec
 
 from fleet.errors import SpecError
 from fleet.formats import FormatError
@@ -19,6 +18,9 @@ from fleet.load.words import found, near
 from fleet.model.problem import Mistake, Place
 from fleet.model.spec.document import API_VERSION
 
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
 FILE_LIMIT = 64 * 1024 * 1024
 IGNORE_FILE = ".fleetignore"
 _SUFFIXES = (".yaml", ".yml")
@@ -26,6 +28,7 @@ _NEVER = frozenset({".git", ".fleet"})
 _NOT_AT_ROOT = frozenset({"rendered", "secrets"})
 # A file without these bytes has no document of ours; one with them, but without the line, may be anybody's.
 _MARK = b"fleet/"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _OURS = re.compile(rb"""^[\s"'{-]*api_?version["']?\s*:\s*["']?fleet/""", re.MULTILINE | re.IGNORECASE)
 
 
@@ -68,7 +71,6 @@ class Reader:
         except OSError as error:
             self._mistakes.unreadable(path, f"cannot be read: {error.strerror or error}")
             return None
-        self._sums[path] = hashlib.sha256(data).hexdigest()
         if len(data) > FILE_LIMIT:
             self._mistakes.unreadable(
                 path,
@@ -76,20 +78,25 @@ class Reader:
                 f"Split it, or name it in {IGNORE_FILE} when it is not spec.",
             )
             return None
+        self._sums[path] = hashlib.sha256(data).hexdigest()
         return data
 
     def documents(self) -> Iterator[RawDocument]:
         """Every document of ours, in the order of path and place; the others are counted."""
         ignored = self._ignored()
         for path in sorted(self._files):
-            if path.endswith(_SUFFIXES) and not _is_left_out(path) and not ignored.match_file(path):
+            if path.endswith(_SUFFIXES) and not _is_left_out(path) and not (ignored and ignored.match_file(path)):
                 data = self.read(path)
                 if data is not None:
                     yield from self._parsed(path, data)
 
-    def _ignored(self) -> GitIgnoreSpec:
-        data = self.read(IGNORE_FILE) if IGNORE_FILE in self._files else None
-        lines = (data or b"").decode("utf-8", "replace").splitlines()
+    def _ignored(self) -> GitIgnoreSpec | None:
+        data = self.read(IGNORE_FILE)
+        if not data:
+            return None
+        from pathspec import GitIgnoreSpec
+
+        lines = data.decode("utf-8", "replace").splitlines()
         good = []
         for number, line in enumerate(lines, 1):
             try:
@@ -101,13 +108,14 @@ class Reader:
         return GitIgnoreSpec.from_lines(good)
 
     def _parsed(self, path: str, data: bytes) -> Iterator[RawDocument]:
-        if _MARK not in data:
+        is_utf_16 = data[:2] in _UTF_16 and _MARK.decode() in data.decode("utf-16", "replace")
+        if _MARK not in data and not is_utf_16:
             self.others += 1 + data.count(b"\n---")
             return
         try:
             documents = parse(data)
         except FormatError:
-            if _OURS.search(data):
+            if is_utf_16 or _OURS.search(data):
                 for error in parse_all_errors(data):
                     self._mistakes.malformed(path, error)
             else:

@@ -36,7 +36,7 @@ class Shelves:
     def __init__(self, files: Mapping[str, bytes], reader: Reader, mistakes: MistakeList) -> None:
         self._mistakes = mistakes
         self._tables = Tables(files, reader, mistakes)
-        self._names: dict[tuple[str, str], Place] = {}
+        self._names: dict[tuple[str, str, str], Place] = {}
         self._sets: dict[str, tuple[RawDocument, SiteSetSpec | None]] = {}
         self._overlays: dict[str, dict[str, RawDocument]] = {}
         self.fleet: Document[FleetSpec] | None = None
@@ -48,11 +48,13 @@ class Shelves:
         self.templates: dict[Document[Any], Any] = {}
         self.names: dict[str, set[str]] = {kind: set() for kind in TYPES}
         self.count = 0
+        self.has_fleet = False
         self._wrong_rows: dict[Place, set[int]] = {}
 
     def put(self, raw: RawDocument) -> None:
         """Takes a document. What is wrong with it goes to the mistakes; what is right in it stays to be checked."""
         self.count += 1
+        self.has_fleet |= raw.kind == "Fleet"
         metadata = raw.value.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
         spec = raw.value.get("spec")
@@ -62,7 +64,7 @@ class Shelves:
             and isinstance(spec.get("from"), str)
             and isinstance(name, str)
         ):
-            self._claim("Site", name, raw.place("metadata", "name"))
+            self._claim("Site", name, raw.place("metadata", "name"), table=spec["from"])
             self._overlays.setdefault(spec["from"], {})[name] = raw
             return
         if isinstance(name, str):
@@ -81,8 +83,9 @@ class Shelves:
         elif document is not None:
             self._shelve(raw, document, salvage)
 
-    def _claim(self, kind: str, name: str, place: Place) -> None:
-        known = self._names.setdefault((kind, name), place)
+    def _claim(self, kind: str, name: str, place: Place, *, table: str = "") -> None:
+        """`table`: the name is that of a row, which will claim it for itself."""
+        known = self._names.setdefault((kind, name, table), place)
         self.names[kind].add(name)
         if known is not place:
             self._mistakes.error(place, f"a second {kind} `{name}`", "Names are unique per kind.", others=(known,))
@@ -151,8 +154,7 @@ class Shelves:
                 return str((value.get("metadata") or {}).get("name"))
         else:
             document = self._row(raw, filled, table, metadata, spec)
-        if filled.overlay is None:
-            self._claim("Site", document.name, document.place("metadata", "name"))
+        self._claim("Site", document.name, document.place("metadata", "name"))
         self._keep(document, salvage)
         return document.name
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from jsonschema import Draft202012Validator
-from jsonschema.protocols import Validator
 
 from fleet.load.flaw import Flaw
 from fleet.load.words import found, kind, near, one_of, short
 from fleet.model.problem import type_path
 from fleet.model.spec.site import NodeSetSpec, NodeSpec
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 _MISSING = "missing field "
 # A jsonschema.ValidationError; its types say less than its use here knows (a schema may be a bare boolean).
@@ -73,6 +75,8 @@ def _converts(value: Any, of: Any) -> bool:
 
 @functools.cache
 def _validator(of: Any) -> Validator:
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(msgspec.json.schema(of))
 
 
@@ -108,19 +112,33 @@ def _meant(name: str, title: str, known: Iterable[str]) -> str:
 
 def _type(error: Error, path: type_path) -> Iterator[Flaw]:
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    yield _mistyped(path, [str(each) for each in wanted], error.instance, error.schema.get("title"))
+    yield _mistyped(path, [str(each) for each in wanted], error.instance, [error.schema])
 
 
-def _mistyped(path: type_path, wanted: list[str], instance: Any, title: str | None = None) -> Flaw:
+def _mistyped(path: type_path, wanted: list[str], instance: Any, schemas: Sequence[Any] = ()) -> Flaw:
+    """`schemas` are those of the types in `wanted`; their titles say best what was expected."""
     hint = ""
     if "string" in wanted and isinstance(instance, bool | int | float):
-        hint = "Put it in quotes."
+        hint = _quoted(str(instance).lower(), schemas)
     elif wanted == ["array"] and isinstance(instance, str):
         hint = f"Write `[{short(instance)}]`."
     elif isinstance(instance, str) and {"integer", "number"} & set(wanted) and instance.replace(".", "", 1).isdigit():
         hint = "Write it without quotes."
-    expected = title if title and wanted != ["object"] else one_of(dict.fromkeys(kind(each) for each in wanted))
-    return Flaw(path, f"expected {expected}, found {found(instance)}", hint)
+    titles = [schema.get("title") if each != "object" else None for each, schema in zip(wanted, schemas, strict=False)]
+    titles += [None] * (len(wanted) - len(titles))
+    words = dict.fromkeys(title or kind(each) for title, each in zip(titles, wanted, strict=True))
+    return Flaw(path, f"expected {one_of(words)}, found {found(instance)}", hint)
+
+
+def _quoted(text: str, schemas: Sequence[Any]) -> str:
+    """How a number or boolean becomes the text that was expected."""
+    patterns = [schema["pattern"] for schema in schemas if "pattern" in schema]
+    if not patterns or any(re.search(pattern, text) for pattern in patterns):
+        return "Put it in quotes."
+    for form in ("{}%", "{}s", "tcp/{}"):
+        if any(re.search(pattern, form.format(text)) for pattern in patterns):
+            return f"Write `{form.format(text)}`."
+    return ""
 
 
 def _enum(error: Error, path: type_path) -> Iterator[Flaw]:
@@ -184,9 +202,9 @@ def _any_of(error: Error, path: type_path) -> Iterator[Flaw]:
     elif fitting:
         yield from _words_of(fitting, error, path)
     else:
-        kinds = [
-            str(child.validator_value) for errors in branches.values() for child in errors if child.validator == "type"
-        ]
+        mistyped = [child for errors in branches.values() for child in errors if child.validator == "type"]
+        mistyped = [child for child in mistyped if child.validator_value != "null"]
+        kinds = [str(child.validator_value) for child in mistyped]
         enums = [
             value
             for errors in branches.values()
@@ -194,12 +212,11 @@ def _any_of(error: Error, path: type_path) -> Iterator[Flaw]:
             if child.validator == "enum"
             for value in child.validator_value
         ]
-        title = error.schema.get("title")
         if enums:
-            words = one_of([*map(str, enums), *dict.fromkeys(kind(each) for each in kinds if each != "null")])
+            words = one_of([*map(str, enums), *dict.fromkeys(map(kind, kinds))])
             yield Flaw(path, f"expected {words}, found {found(error.instance)}")
         else:
-            yield _mistyped(path, [each for each in kinds if each != "null"], error.instance, title)
+            yield _mistyped(path, kinds, error.instance, [child.schema for child in mistyped])
 
 
 def _is_of_wrong_type(child: Error, error: Error) -> bool:

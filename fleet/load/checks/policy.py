@@ -81,7 +81,7 @@ def _gate(path: type_path, gate: Gate) -> Iterator[Flaw]:
         if gate.max is UNSET and gate.min is UNSET:
             yield Flaw(path, "expected max, min or both, found none")
         elif not isinstance(gate.max, UnsetType) and not isinstance(gate.min, UnsetType) and gate.min > gate.max:
-            yield Flaw((*path, "min"), f"{gate.min} is above max {gate.max}", others=((*path, "max"),))
+            yield Flaw((*path, "min"), f"{gate.min:g} is above max {gate.max:g}", others=((*path, "max"),))
     if isinstance(gate.timeout, str) and seconds(gate.timeout) <= 0:
         yield Flaw((*path, "timeout"), "must be longer than nothing")
 

@@ -59,9 +59,9 @@ UnitName = Annotated[
 ]
 UserName = Annotated[str, text("a login name", r"[a-z_][a-z0-9_-]{0,31}", "ops")]
 PackageName = Annotated[str, text("a Debian package name", r"[a-z0-9][a-z0-9.+-]+", "chrony")]
-Duration = Annotated[str, text("a duration such as 30s, 10m or 1h30m", r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+", "30m")]
+Duration = Annotated[str, text("a duration such as 30s, 10m or 1h30m", r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", "30m")]
 Percentage = Annotated[str, text("a percentage such as 10%", r"(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%", "10%")]
-Amount = Annotated[int, Meta(title="a count or a percentage such as 10%", ge=0, examples=[1])] | Percentage
+Amount = Annotated[int, Meta(title="a count", ge=0, examples=[1])] | Percentage
 Cidr = Annotated[str, text("a network such as 10.20.1.0/24", rf"{_IP}/[0-9]{{1,3}}", "10.20.1.0/24")]
 IpText = Annotated[str, text("an IP address", _IP, "10.20.1.11")]
 AddressRange = Annotated[
