@@ -8,6 +8,7 @@ from typing import Any
 from fleet.formats import FormatError
 from fleet.formats.yaml_events import build
 from fleet.formats.yaml_marks import Position, Positions, locate
+from fleet.formats.yaml_stream import read_stream
 from fleet.formats.yaml_write import dump, dump_mapping_item, dump_scalar
 
 __all__ = [
@@ -28,6 +29,9 @@ def parse(text: bytes) -> list[Any]:
     Keys are strings. Values under aliases are shared, and equal strings may be: do not change what you get.
     Raises FormatError for the first mistake.
     """
+    fast = read_stream(text)
+    if fast is not None:
+        return fast
     documents, problems = build(text)
     if problems:
         raise min(problems, key=_place)

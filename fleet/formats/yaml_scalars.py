@@ -5,15 +5,17 @@ Sources: YAML 1.1 type repository (as PyYAML implements it), YAML 1.2.2 core sch
 
 import math
 import re
+from collections.abc import Mapping
 from sys import intern
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 
-class _Ambiguous:
-    """Stands for a plain scalar that one reader takes for a string and another does not."""
+class Special:
+    """Stands where a value would: something that is none yet, or may not be one."""
 
 
-AMBIGUOUS: Final = _Ambiguous()
+# A plain scalar that one reader takes for a string and another does not.
+AMBIGUOUS: Final = Special()
 
 _BOOLEANS_1_1: Final = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 _MEANT: Final[dict[str, Any]] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -23,7 +25,7 @@ def _spellings(word: str) -> tuple[str, str, str]:
     return word, word.capitalize(), word.upper()
 
 
-_WORDS: Final[dict[str, Any]] = {
+WORDS: Final[dict[str, Any]] = {
     **{spelling: AMBIGUOUS for word in (*_BOOLEANS_1_1, "null") for spelling in _spellings(word)},
     **dict.fromkeys(("=", "<<"), AMBIGUOUS),
     **_MEANT,
@@ -60,15 +62,15 @@ def _number_or_text(text: str) -> Any:
 class PlainScalars(dict[str, Any]):
     """Text of a plain scalar -> its value or AMBIGUOUS. Remembers what it has seen, so equal texts share one object."""
 
+    words: ClassVar[Mapping[str, Any]] = WORDS
+
     def __init__(self) -> None:
-        super().__init__(_WORDS)
+        super().__init__(self.words)
 
     def __missing__(self, text: str) -> Any:
         if len(self) > _LIMIT:  # a fleet of 100,000 nodes has few texts that come again, and memory is bounded
             self.clear()
-            self.update(_WORDS)
-            if text in _WORDS:
-                return _WORDS[text]
+            self.update(self.words)
         value = _number_or_text(text) if text[0] in _NUMBER_STARTS else intern(text)
         self[text] = value
         return value
@@ -76,7 +78,7 @@ class PlainScalars(dict[str, Any]):
 
 def is_plain_string(text: str) -> bool:
     """Say whether YAML 1.1 and YAML 1.2 readers both take this plain text for a string (syntax is not judged)."""
-    if text in _WORDS or text in {"y", "Y", "n", "N"}:
+    if text in WORDS or text in {"y", "Y", "n", "N"}:
         return False
     return text[0] not in _NUMBER_STARTS or _number_or_text(text) is text
 
