@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,13 @@ import msgspec
 
 from fleet.errors import UsageError
 from fleet.load import to_problems
+from fleet.model.event import NodeApplied, NodeBlocked, NodeFailed, NodeUnreachable
 from fleet.model.node import Node
 from fleet.model.plan import Scope
 from fleet.model.problem import Mistake
 from fleet.model.status import NodeDetail, NodeRow, NodeState, OriginRow
 from fleet.operations.intent import Intent, each_rendered
+from fleet.ports.journal import Journal
 from fleet.resolve import in_scope, origins
 
 
@@ -72,3 +75,18 @@ def _origins(intent: Intent, node: Node) -> tuple[OriginRow, ...]:
         OriginRow(origin.path, origin.value, f"{place.file}:{place.line}")
         for origin, place in zip(found, placed, strict=True)
     )
+
+
+def history(journal: Journal, name: str) -> tuple[str, ...]:
+    """What rollouts did to a node, oldest first, one line each."""
+    lines = []
+    for summary in reversed(journal.rollouts()):
+        for entry in journal.read(summary.id):
+            event = entry.event
+            at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.at))
+            if isinstance(event, NodeApplied) and event.node == name:
+                lines.append(f"{at}Z  {summary.id}  applied, {event.changed} changed")
+            elif isinstance(event, NodeFailed | NodeUnreachable | NodeBlocked) and event.node == name:
+                word = type(event).__name__.removeprefix("Node").lower()
+                lines.append(f"{at}Z  {summary.id}  {word}: {event.reason}")
+    return tuple(lines)

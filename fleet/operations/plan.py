@@ -57,7 +57,7 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
         nodes=changing,
         groups=groups(changing, _Texts(records, held, bundles)),
         verdicts=_placed(intent, verdicts),
-        radius=radius(intent.fleet, changing, _sizes(intent)),
+        radius=radius(intent.fleet, changing, intent.lock, {}, verdicts),
         reported=sum(1 for node in nodes if intent.held(node.name)),
         unenforced=intent.fleet.unenforced,
         pending=intent.fleet.pending,
@@ -125,11 +125,6 @@ def _placed(intent: Intent, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
         where = f"{problem.file}:{problem.line}:{problem.column}"
         placed.append(msgspec.structs.replace(verdict, where=where))
     return tuple(placed)
-
-
-def _sizes(intent: Intent) -> dict[str, int]:
-    """Bytes of each K3s binary by sha256, as fleet.lock knows them."""
-    return {file.sha256: file.size for release in intent.lock.releases.values() for file in release.binaries.values()}
 
 
 class _Texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fleet.model.tree import Tree
+from fleet.model.tree import Revision, Tree
 
 
 class Source(Protocol):
@@ -12,4 +12,8 @@ class Source(Protocol):
 
     def read(self, revision: str = "") -> Tree:
         """The tree at `revision`, or the working tree (marked dirty where it differs from HEAD) when empty."""
+        ...
+
+    def head(self) -> Revision:
+        """What HEAD is and whether the working tree differs from it; empty outside git."""
         ...

@@ -42,18 +42,30 @@ class GitSource:
         except GitFailedError as error:
             raise unavailable(top, error.words) from None
 
+    def head(self) -> Revision:
+        """What HEAD is and whether the working tree differs from it, without listing files."""
+        if _top(self._root) is None:
+            return Revision()
+        try:
+            return self._revision()
+        except GitFailedError as error:
+            raise unavailable(self._root, error.words) from None
+
     def _working_tree(self, top: Path) -> Tree:
+        revision = self._revision()
+        names = run(self._root, "ls-files", "-c", "-o", "--exclude-standard", "-z", "--", ".").split(b"\0")
+        return Tree(listed(self._root, top, filter(None, names)), revision, str(self._root))
+
+    def _revision(self) -> Revision:
         status = run(
             self._root, "status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--no-ahead-behind",
             "--untracked-files=normal", "--ignore-submodules=dirty", "--", ".", *(f":!{name}" for name in SKIPPED),
         )  # fmt: skip
-        names = run(self._root, "ls-files", "-c", "-o", "--exclude-standard", "-z", "--", ".").split(b"\0")
         branch, has_commit, dirty = _status(status)
-        revision = Revision(branch=branch, dirty=dirty)
-        if has_commit:
-            commit, _, signer, subject = _log(self._root, "HEAD")
-            revision = Revision(commit, branch, subject, signer, dirty)
-        return Tree(listed(self._root, top, filter(None, names)), revision, str(self._root))
+        if not has_commit:
+            return Revision(branch=branch, dirty=dirty)
+        commit, _, signer, subject = _log(self._root, "HEAD")
+        return Revision(commit, branch, subject, signer, dirty)
 
     def _commit(self, revision: str) -> Tree:
         if revision.startswith("-") or ".." in revision or "\0" in revision:

@@ -1,0 +1,125 @@
+"""The one composition root: names concrete adapters, each imported when it is first needed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleet.adapters.ansible import AnsibleApplier, AnsibleObserver, Settings
+    from fleet.adapters.sqlite import Database
+    from fleet.model.project import Shipped
+    from fleet.ports.applier import ProjectWriter
+    from fleet.ports.engine import Engine
+    from fleet.ports.folder import Folder
+    from fleet.ports.journal import Journal
+    from fleet.ports.mirror import Mirror
+    from fleet.ports.records import Records
+    from fleet.ports.secrets import Secrets
+    from fleet.ports.source import Source
+
+PasswordSource = Callable[[], bytes]
+
+STATE = ".fleet"
+
+
+class Wiring:
+    """The adapters of one fleet folder. With `sandbox`, state and nodes live in that folder and nowhere else."""
+
+    def __init__(self, root: Path, sandbox: str = "", password: PasswordSource | None = None) -> None:
+        self.root = root.absolute()
+        self.sandbox = str(Path(sandbox).absolute()) if sandbox else ""
+        self.state = Path(self.sandbox or self.root) / STATE
+        self._password = password
+
+    @property
+    def controller(self) -> str:
+        """Who applies, for records and leases."""
+        try:
+            user = getpass.getuser()
+        except (OSError, KeyError):
+            user = f"uid{os.getuid()}"
+        return f"{user}@{socket.gethostname()}"
+
+    @cached_property
+    def source(self) -> Source:
+        from fleet.adapters.git import GitSource
+
+        return GitSource(self.root)
+
+    @cached_property
+    def database(self) -> Database:
+        from fleet.adapters.sqlite import Database
+
+        return Database(self.state)
+
+    @cached_property
+    def records(self) -> Records:
+        from fleet.adapters.sqlite import SqliteRecords
+
+        return SqliteRecords(self.database)
+
+    @cached_property
+    def journal(self) -> Journal:
+        from fleet.adapters.clock import SystemClock
+        from fleet.adapters.sqlite import SqliteJournal
+
+        return SqliteJournal(self.database, SystemClock())
+
+    @cached_property
+    def folder(self) -> Folder:
+        from fleet.adapters.folder import DiskFolder
+
+        return DiskFolder()
+
+    @cached_property
+    def shipped(self) -> Shipped:
+        from fleet.adapters.share import shipped
+
+        return shipped()
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        from fleet.adapters.mirror import HttpMirror
+
+        return HttpMirror(self.root)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        from fleet.adapters.vault import VaultSecrets
+
+        return VaultSecrets(self.root, self.password)
+
+    def password(self) -> bytes:
+        from fleet.errors import UsageError
+
+        if self._password is None:
+            raise UsageError(
+                "secrets/ is locked and there is no vault password", "Name one with --vault-password-file."
+            )
+        return self._password()
+
+    def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0) -> Engine:
+        from fleet.engine.local import LocalEngine
+
+        return LocalEngine(self.journal, self._applier(write_project, forks, verbosity), self.records)
+
+    def observer(self, write_project: ProjectWriter, forks: int) -> AnsibleObserver:
+        from fleet.adapters.ansible import AnsibleObserver
+
+        return AnsibleObserver(self._settings(forks, 0), write_project)
+
+    def _applier(self, write_project: ProjectWriter, forks: int, verbosity: int) -> AnsibleApplier:
+        from fleet.adapters.ansible import AnsibleApplier
+
+        return AnsibleApplier(self._settings(forks, verbosity), write_project, self.password)
+
+    def _settings(self, forks: int, verbosity: int) -> Settings:
+        from fleet.adapters.ansible import Settings
+
+        return Settings(run_dir=self.state / "runs", forks=forks, controller=self.controller, verbosity=verbosity)

@@ -1,0 +1,256 @@
+"""The library's face: one fleet folder, and what can be done with it.
+
+    Workspace.open(path).validate() | plan() | render(folder) | apply(plan) | status() | nodes() | node(name)
+
+Errors are `FleetError`s (`fleet.errors`); found changes and a halted rollout are results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fleet.errors import RefusedError, UsageError
+from fleet.model.plan import Plan, Scope
+from fleet.wiring import PasswordSource, Wiring
+
+if TYPE_CHECKING:
+    from fleet.model.batch import Observation
+    from fleet.model.event import Event
+    from fleet.model.problem import Problem
+    from fleet.model.project import FolderReport
+    from fleet.model.rollout import RolloutSummary
+    from fleet.model.status import NodeDetail, NodeRow, Status
+    from fleet.operations.intent import Intent
+    from fleet.operations.lock import LockReport
+    from fleet.operations.secret import SecretEvent
+    from fleet.ports.applier import ProjectWriter
+    from fleet.ports.engine import Engine
+
+EVERYTHING = Scope()
+
+
+class Validation(msgspec.Struct, frozen=True):
+    """A spec without a mistake: how much of everything it holds, and what is doubtful in it."""
+
+    fleet: str
+    documents: int
+    others: int
+    sites: int
+    nodes: int
+    clusters: int
+    warnings: tuple[Problem, ...]
+    unlocked: tuple[str, ...]
+
+
+class Workspace:
+    """One fleet folder. It is read again at each call; nothing is written but by `apply`, `render`, `lock` and
+    `generate_secrets`, and below `.fleet/`.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._engine: Engine | None = None
+        self._planned: tuple[Plan, Intent] | None = None
+
+    @classmethod
+    def open(
+        cls, path: str | Path = ".", *, sandbox: str = "", vault_password: PasswordSource | None = None
+    ) -> Workspace:
+        """`sandbox`: a folder in which every node is a folder. `vault_password` is asked when a vault is opened."""
+        root = Path(path)
+        if not root.is_dir():
+            raise UsageError(f"{path} is no folder", "Name a fleet's folder with -C, or make one: fleet init DIR.")
+        return cls(Wiring(root, sandbox, vault_password))
+
+    @property
+    def root(self) -> Path:
+        return self._wiring.root
+
+    def validate(self) -> Validation:
+        """Raises SpecError with every mistake."""
+        from fleet.operations.intent import each_rendered, warnings
+
+        intent = self._read()
+        each_rendered(intent, intent.fleet.nodes, intent.renderer.sketch)
+        return Validation(
+            fleet=intent.fleet.name,
+            documents=intent.spec.documents,
+            others=intent.spec.others,
+            sites=len(intent.fleet.sites),
+            nodes=len(intent.fleet.nodes),
+            clusters=len(intent.fleet.clusters),
+            warnings=warnings(intent),
+            unlocked=intent.fleet.unlocked,
+        )
+
+    def plan(self, scope: Scope = EVERYTHING, *, refresh: bool = False, forks: int = 20) -> Plan:
+        """What would change. `refresh` asks the nodes of the scope first what they hold."""
+        from fleet.operations.plan import plan
+
+        if refresh:
+            for _ in self.refresh(scope, forks=forks):
+                pass
+        intent = self._read()
+        made = plan(intent, self._wiring.records, scope)
+        self._planned = (made, intent)
+        return made
+
+    def refresh(self, scope: Scope = EVERYTHING, *, forks: int = 20) -> Iterator[Observation]:
+        """Asks the nodes what they hold, and keeps their answers below `.fleet/`."""
+        from fleet.operations.observe import refresh
+        from fleet.resolve import in_scope
+
+        intent = self._read()
+        names = [node.name for node in in_scope(intent.fleet, scope)]
+        yield from self._asked(intent, names, refresh, forks)
+
+    def save_plan(self, plan: Plan, path: str | Path) -> None:
+        """Writes `fleet.plan/v1` (0600). Raises UsageError where the folder may not be written."""
+        from fleet.adapters.disk import write_atomic
+        from fleet.operations.saved_plan import encoded
+
+        write_atomic(Path(path), encoded(plan))
+
+    def load_plan(self, path: str | Path) -> Plan:
+        """Raises UsageError for a file that is no plan of this version."""
+        from fleet.operations.saved_plan import decoded
+
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read the plan {path}: {error.strerror}") from None
+        return decoded(data, str(path))
+
+    def render(self, folder: str | Path, scope: Scope = EVERYTHING) -> FolderReport:
+        """Writes the fleet as an Ansible project; touches only what changed."""
+        from fleet.operations.render import render
+
+        return render(self._read(), scope, self._wiring.folder, Path(folder), self._wiring.shipped)
+
+    def apply(  # noqa: PLR0913 - the options of one rollout
+        self,
+        plan: Plan,
+        *,
+        forks: int = 20,
+        take_over: str = "",
+        allow_dirty: bool = False,
+        unenforced: bool = False,
+        verbosity: int = 0,
+    ) -> Iterator[Event]:
+        """Carries out a plan. A plan that was loaded is made again first, and any difference is refused."""
+        from fleet.operations.apply import ApplyOptions, Hands, apply
+        from fleet.operations.saved_plan import refuse_difference
+
+        known = self._planned
+        if known is not None and known[0] is plan:
+            intent = known[1]
+        else:
+            fresh = self.plan(plan.scope)
+            refuse_difference(plan, fresh)
+            plan, intent = fresh, self._planned[1]  # type: ignore[index]  # plan() has just set it
+        if plan.pending:
+            plan, intent = self._second_pass(plan, intent, forks)
+        writer = self._writer(intent)
+        engine = self._engine = self._wiring.engine(writer, forks, verbosity)
+        hands = Hands(engine, self._wiring.records, self._wiring.controller)
+        options = ApplyOptions(forks, take_over, allow_dirty, unenforced)
+        yield from apply(intent, plan, hands, options)
+
+    def resume(self, rollout_id: str, *, forks: int = 20) -> Iterator[Event]:
+        """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
+        from fleet.operations.apply import learning
+        from fleet.operations.plan import plan as made
+
+        order = self._wiring.journal.order(rollout_id)
+        intent = self._read()
+        wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}
+        moved = [node.name for node in order.nodes if wanted.get(node.name, node.wanted) != node.wanted]
+        if moved:
+            raise RefusedError(
+                f"git wants something else of {moved[0]} than rollout {rollout_id} does",
+                "Start a new one: fleet apply. What this one finished stays.",
+            )
+        engine = self._engine = self._wiring.engine(self._writer(intent), forks)
+        yield from learning(intent, engine.resume(rollout_id), self._wiring.records)
+
+    def stop(self) -> None:
+        """Once: what runs is finished, then the rollout pauses. Twice: what runs is ended now."""
+        if self._engine is not None:
+            self._engine.stop()
+
+    def status(self) -> Status:
+        """What is applied where: from records and journal, without reading the spec."""
+        from fleet.operations.status import status
+
+        wiring = self._wiring
+        return status(wiring.records, wiring.journal.rollouts(), wiring.source.head(), wiring.sandbox)
+
+    def rollouts(self) -> Sequence[RolloutSummary]:
+        return self._wiring.journal.rollouts()
+
+    def rollout_events(self, rollout_id: str) -> Iterator[Event]:
+        """What happened in a rollout, from the journal."""
+        return (entry.event for entry in self._wiring.journal.read(rollout_id))
+
+    def nodes(self, scope: Scope = EVERYTHING) -> Sequence[NodeRow]:
+        from fleet.operations.nodes import rows
+
+        return rows(self._read(), scope)
+
+    def node(self, name: str, *, origin: bool = False, log: bool = False) -> NodeDetail:
+        """One node, whole; with `origin` the line of the spec for each value, with `log` what rollouts did to it."""
+        from fleet.operations.nodes import detail, history
+
+        lines = history(self._wiring.journal, name) if log else ()
+        return detail(self._read(), name, origin=origin, log=lines)
+
+    def inventory(self) -> dict[str, Any]:
+        """An Ansible inventory by the script protocol, with `_meta`."""
+        from fleet.operations.render import inventory
+
+        return inventory(self._read())
+
+    def lock(self, upgrade: Sequence[str] = ()) -> LockReport:
+        """Pins what the spec names and fleet.lock does not; `upgrade` names channels to pin anew."""
+        from fleet.operations.lock import pin
+
+        return pin(self._wiring.source.read(), self._wiring.records, self._wiring.mirror, tuple(upgrade))
+
+    def generate_secrets(self) -> Iterator[SecretEvent]:
+        """Makes the K3s tokens that clusters lack; what is there is never changed."""
+        from fleet.operations.secret import generate
+
+        intent = self._read()
+        yield from generate(intent.fleet.clusters.values(), intent.spec.secrets_lock, self._wiring.secrets)
+
+    def _read(self) -> Intent:
+        from fleet.operations.intent import read_intent
+
+        wiring = self._wiring
+        tree = wiring.source.read()
+        home = str(wiring.state / "sandbox")
+        return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox)
+
+    def _writer(self, intent: Intent) -> ProjectWriter:
+        from fleet.operations.apply import project_writer
+
+        return project_writer(intent, self._wiring.folder, self._wiring.shipped)
+
+    def _asked(self, intent: Intent, names: Sequence[str], ask: Any, forks: int) -> Iterator[Observation]:
+        observer = self._wiring.observer(self._writer(intent), forks)
+        yield from ask(names, intent.fleet.name, observer, self._wiring.records)
+
+    def _second_pass(self, plan: Plan, intent: Intent, forks: int) -> tuple[Plan, Intent]:
+        """Asks the nodes what only they can tell, and plans again with the answers."""
+        from fleet.operations.observe import refresh
+
+        pending = {node.name for node in intent.fleet.nodes if node.is_k3s and not node.arch}
+        names = [change.node for change in plan.nodes if change.node in pending]
+        for _ in self._asked(intent, names, refresh, forks):
+            pass
+        again = self.plan(plan.scope)
+        return again, self._planned[1]  # type: ignore[index]  # plan() has just set it
