@@ -9,7 +9,7 @@ from fleet.model.record import Record
 
 
 class MemoryApplier:
-    """Brings each node to its `wanted` digest at once.
+    """Brings each node to its `wanted` digest at once; `digests` says what nodes hold.
 
     `results` overrides what comes of a node, `errors` (by batch id, used up by the first run) what the applier itself
     raises. `orders` holds every order that really ran; one that had ended before is only answered again. While
@@ -21,6 +21,7 @@ class MemoryApplier:
         self.results = dict(results or {})
         self.errors: dict[str, FleetError] = {}
         self.orders: list[BatchOrder] = []
+        self.digests: dict[str, str] = {}
         self.stopped = False
         self._finished: dict[str, BatchResult] = {}
         self._lock = threading.Lock()
@@ -64,5 +65,7 @@ class MemoryApplier:
         if node in self.results:
             return self.results[node]
         digest = self.wanted[node]
+        changed = int(self.digests.get(node, "") != digest)
+        self.digests[node] = digest
         record = Record(node, "fleet", f"machine of {node}", digest, controller="memory", epoch=order.epoch)
-        return NodeResult(node, "applied", changed=1, digest=digest, record=record)
+        return NodeResult(node, "applied", changed=changed, digest=digest, record=record)

@@ -38,7 +38,7 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A database that was never written reads as an empty one, and is not made by that."""
         with self._lock, _translated(self.path):
-            if self._connection or self.path.exists():
+            if self._connection or _is_there(self.path):
                 yield self._open()
                 return
             empty = sqlite3.connect(":memory:")
@@ -95,10 +95,21 @@ def _make_private(path: Path) -> None:
             if path.stat().st_mode & 0o077:
                 path.chmod(0o600)
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be opened for writing: {error.strerror}",
-            hint=f"fleet keeps its history there: give {path.parent} to the user that runs fleet.",
-        ) from error
+        raise _closed(path, error) from error
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a folder that may not even be looked into
+        raise _closed(path, error) from error
+
+
+def _closed(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path} cannot be opened: {error.strerror}",
+        hint=f"fleet keeps its history there: give {path.parent} to the user that runs fleet.",
+    )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

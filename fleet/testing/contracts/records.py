@@ -1,0 +1,65 @@
+# ruff: noqa: S101 - a contract suite is made of asserts
+from __future__ import annotations
+
+from fleet.model.learned import LearnedCluster
+from fleet.model.record import Record
+from fleet.ports.records import Records
+
+LYON = Record("lyon-1", "acme", "m1", "b1:aa", "4be1f02", "ops@desk", 7, "amd64", 1750000000.5, '{"files":[]}')
+NICE = Record("nice-1", "acme", "m2", "b1:bb")
+
+
+class RecordsContract:
+    """Wants a fixture `records`, empty."""
+
+    def test_nothing_is_known_at_first(self, records: Records) -> None:
+        assert dict(records.all()) == {}
+        assert dict(records.clusters()) == {}
+        assert dict(records.manifests(["b1:aa"])) == {}
+        assert dict(records.blobs(["ff"])) == {}
+
+    def test_records_come_back_without_their_manifests(self, records: Records) -> None:
+        records.save([LYON, NICE])
+        assert dict(records.all()) == {
+            "lyon-1": Record("lyon-1", "acme", "m1", "b1:aa", "4be1f02", "ops@desk", 7, "amd64", 1750000000.5),
+            "nice-1": NICE,
+        }
+
+    def test_manifests_come_by_digest(self, records: Records) -> None:
+        records.save([LYON, NICE])
+        assert dict(records.manifests(["b1:aa", "b1:bb", "b1:none"])) == {"b1:aa": '{"files":[]}'}
+
+    def test_a_manifest_outlives_its_record(self, records: Records) -> None:
+        records.save([LYON])
+        records.save([Record("lyon-1", "acme", "m1", "b1:cc", manifest='{"é":1}')])
+        assert records.all()["lyon-1"].digest == "b1:cc"
+        assert dict(records.manifests(["b1:aa", "b1:cc"])) == {"b1:aa": '{"files":[]}', "b1:cc": '{"é":1}'}
+
+    def test_a_record_that_comes_without_its_manifest_does_not_lose_it(self, records: Records) -> None:
+        records.save([LYON])
+        records.save([Record("lyon-1", "acme", "m1", "b1:aa")])
+        assert dict(records.manifests(["b1:aa"])) == {"b1:aa": '{"files":[]}'}
+
+    def test_forgotten_nodes_are_gone(self, records: Records) -> None:
+        records.save([LYON, NICE])
+        records.forget(["lyon-1", "never-there"])
+        assert list(records.all()) == ["nice-1"]
+
+    def test_blobs_are_kept_byte_by_byte(self, records: Records) -> None:
+        records.keep_blobs({"ff": b"\x00\xff" * 5000, "00": b""})
+        records.keep_blobs({"ff": b"\x00\xff" * 5000})
+        assert dict(records.blobs(["ff", "00", "11"])) == {"ff": b"\x00\xff" * 5000, "00": b""}
+
+    def test_clusters_are_learned_and_learned_again(self, records: Records) -> None:
+        records.learn_clusters({"lyon": LearnedCluster(existed=True), "nice": LearnedCluster()})
+        records.learn_clusters({"lyon": LearnedCluster(existed=True, ca_hash="K10aa", datastore="etcd")})
+        assert dict(records.clusters()) == {
+            "lyon": LearnedCluster(existed=True, ca_hash="K10aa", datastore="etcd"),
+            "nice": LearnedCluster(existed=False, ca_hash="", datastore=""),
+        }
+
+    def test_2_000_at_once(self, records: Records) -> None:
+        many = [Record(f"n{i}", "acme", "m", f"b1:{i}", manifest=f'{{"n":{i}}}') for i in range(2000)]
+        records.save(many)
+        assert len(records.all()) == 2000
+        assert records.manifests([record.digest for record in many])["b1:1999"] == '{"n":1999}'

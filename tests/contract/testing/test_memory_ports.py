@@ -1,0 +1,89 @@
+"""The stand-ins keep the contracts of what they stand in for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fleet.model.batch import BatchOrder, Observation
+from fleet.model.record import Record
+from fleet.testing import FolderApplier, MemoryApplier, MemoryClock, MemoryJournal, MemoryObserver, MemoryRecords
+from fleet.testing.contracts.applier import ApplierContract
+from fleet.testing.contracts.journal import JournalContract
+from fleet.testing.contracts.observer import ObserverContract
+from fleet.testing.contracts.records import RecordsContract
+
+WANTED = {"lyon-1": "b1:aa", "nice-1": "b1:bb"}
+ORDER = BatchOrder("7f3c-0001", "7f3c", 3, ("lyon-1", "nice-1"), {"lyon-1": "", "nice-1": ""})
+
+
+class TestMemoryJournal(JournalContract):
+    @pytest.fixture
+    def journal(self, clock: MemoryClock) -> MemoryJournal:
+        return MemoryJournal(clock)
+
+
+class TestMemoryRecords(RecordsContract):
+    @pytest.fixture
+    def records(self) -> MemoryRecords:
+        return MemoryRecords()
+
+
+class TestMemoryApplier(ApplierContract):
+    @pytest.fixture
+    def applier(self) -> MemoryApplier:
+        return MemoryApplier(WANTED)
+
+    @pytest.fixture
+    def order(self) -> BatchOrder:
+        return ORDER
+
+    @pytest.fixture
+    def holds(self, applier: MemoryApplier) -> Callable[[str], str]:
+        return applier.digests.__getitem__
+
+
+class TestFolderApplier(ApplierContract):
+    @pytest.fixture
+    def applier(self, tmp_path: Path) -> FolderApplier:
+        return FolderApplier(tmp_path, WANTED)
+
+    @pytest.fixture
+    def order(self) -> BatchOrder:
+        return ORDER
+
+    @pytest.fixture
+    def holds(self, applier: FolderApplier) -> Callable[[str], str]:
+        return lambda node: applier.digests()[node]
+
+
+class TestMemoryObserver(ObserverContract):
+    @pytest.fixture
+    def seen(self) -> tuple[Observation, ...]:
+        record = Record("lyon-1", "acme", "m1", "b1:aa")
+        return (
+            Observation("lyon-1", record, machine_id="m1", arch="amd64"),
+            Observation("nice-1", unreachable="no route to host"),
+            Observation("pau-1"),
+        )
+
+    @pytest.fixture
+    def observer(self, seen: tuple[Observation, ...]) -> MemoryObserver:
+        return MemoryObserver({one.node: one for one in seen[:2]})
+
+
+def test_a_node_that_holds_something_unexpected_is_left_alone(tmp_path: Path) -> None:
+    FolderApplier(tmp_path, {"lyon-1": "b1:other"}).run_batch(BatchOrder("0-1", "0", 1, ("lyon-1",), {"lyon-1": ""}))
+    order = BatchOrder("7f3c-0001", "7f3c", 3, ("lyon-1",), {"lyon-1": "b1:old"})
+    (result,) = FolderApplier(tmp_path, WANTED).run_batch(order).results
+    assert (result.outcome, result.reason) == ("failed", "it holds b1:other, expected b1:old")
+    assert FolderApplier(tmp_path, WANTED).digests() == {"lyon-1": "b1:other"}
+
+
+def test_time_stands_still_until_it_is_moved() -> None:
+    clock = MemoryClock(100.0)
+    clock.sleep(2.5)
+    clock.advance(1)
+    assert clock.now() == 103.5
