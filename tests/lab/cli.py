@@ -75,7 +75,7 @@ def show_status() -> None:
     for record in all_labs(cache_directory()):
         owner = "kept" if record.owner is None else f"of process {record.owner.pid}"
         sys.stdout.write(f"lab {record.id} ({owner}) {record.directory}\n")
-        for host in Lab.attach(record).hosts if record.file.exists() else []:
+        for host in Lab.attach(record).hosts:
             state = "on" if host.is_running else "off"
             sys.stdout.write(f"  {host.name:<8} {state:<4} {host.address:<13} {host.address6}\n")
 

@@ -219,7 +219,7 @@ class Host:
     def command(self, argv: list[str]) -> list[str]:
         """The command of this machine that runs `argv` as root inside the host, not by ssh."""
         entry = f"--target={self._require_leader()}"
-        spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
+        spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
         environment = [f"{name}={value}" for name, value in ROOT_ENVIRONMENT.items()]
         return ["nsenter", entry, *spaces, "--", "env", "-i", *environment, *argv]
 
@@ -237,7 +237,7 @@ class Host:
 
     def tree(self, *paths: str) -> dict[str, FileState]:
         """All that is at or below the given paths that exist, by absolute path: equal before and after means untouched."""
-        script = 'for path; do [ ! -e "$path" ] || find "$path" -printf "$FORMAT"; done'
+        script = 'for path; do [ ! -e "$path" ] && [ ! -L "$path" ] || find "$path" -printf "$FORMAT"; done'
         return parse_file_state(self.run(["env", f"FORMAT={FILE_FORMAT}", "sh", "-c", script, "sh", *paths]))
 
     def unit_show(self, unit: str, *properties: str) -> dict[str, str]:

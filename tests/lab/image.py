@@ -112,9 +112,9 @@ def build(tree: Path, recipe: ImageRecipe) -> None:
 
 def apt_sources() -> Path:
     """The file with this machine's own distribution sources, in the new format or the old one."""
-    candidates = ("sources.list.d/debian.sources", "sources.list.d/ubuntu.sources", "sources.list")
-    for candidate in candidates:
-        path = Path("/etc/apt") / candidate
-        if path.is_file() and path.stat().st_size:
-            return path
-    raise LabError(f"no apt sources found: expected one of {', '.join(candidates)} in /etc/apt")
+    patterns = ("sources.list.d/*debian.sources", "sources.list.d/*ubuntu.sources", "sources.list")
+    for pattern in patterns:
+        for path in sorted(Path("/etc/apt").glob(pattern)):
+            if path.stat().st_size:
+                return path
+    raise LabError(f"no apt sources found in /etc/apt: expected one of {', '.join(patterns)}")

@@ -29,13 +29,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 VERSION = "@VERSION@"
 ARCH = "@ARCH@"
 CONFIG = "/etc/rancher/k3s/config.yaml"
-JOIN_PATIENCE = 20
+JOIN_PATIENCE = 10
 JOIN_PATH = "/standin/join"
 
 
@@ -61,12 +63,12 @@ def fatal(message: str) -> None:
     sys.exit(1)
 
 
-def read_settings(arguments: list[str]) -> dict:
+def read_settings(arguments: list[str]) -> dict[str, Any]:
     """Settings as the real one ranks them: command line, then config.yaml.d (last file wins), then config.yaml."""
     parser = argparse.ArgumentParser(prog="k3s", add_help=False)
     parser.add_argument("--config", "-c", default=os.environ.get("K3S_CONFIG_FILE", CONFIG))
     known, others = parser.parse_known_args(arguments)
-    settings: dict = {}
+    settings: dict[str, Any] = {}
     for variable, key in (("K3S_TOKEN", "token"), ("K3S_TOKEN_FILE", "token-file"), ("K3S_URL", "server")):
         if os.environ.get(variable):
             settings[key] = os.environ[variable]
@@ -81,11 +83,11 @@ def read_settings(arguments: list[str]) -> dict:
     return settings
 
 
-def read_yaml(path: Path) -> dict:
+def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        document = yaml.safe_load(path.read_text())
+        document: dict[str, Any] | None = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         fatal(f"failed to read {path}: {error}")
     if document is None:
@@ -95,7 +97,7 @@ def read_yaml(path: Path) -> dict:
     return document
 
 
-def merge(settings: dict, document: dict) -> None:
+def merge(settings: dict[str, Any], document: dict[str, Any]) -> None:
     for key, value in document.items():
         if key.endswith("+"):
             settings[key[:-1]] = [*as_list(settings.get(key[:-1])), *as_list(value)]
@@ -103,7 +105,7 @@ def merge(settings: dict, document: dict) -> None:
             settings[key] = value
 
 
-def as_list(value: object) -> list:
+def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -133,7 +135,7 @@ class Node:
 
     role = ""
 
-    def __init__(self, settings: dict) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
         self.data = Path(settings.get("data-dir", "/var/lib/rancher/k3s"))
         self.name = str(settings.get("node-name") or socket.gethostname()).lower()
@@ -150,7 +152,7 @@ class Node:
             fatal(f"failed to read --{key}-file: {error}")
             raise
 
-    def join(self) -> dict:
+    def join(self) -> dict[str, Any]:
         """Ask the server to let this node in, as long as it does not answer; a refusal is final."""
         parts = urllib.parse.urlsplit(str(self.settings["server"]))
         if parts.scheme != "https" or not parts.hostname:
@@ -162,7 +164,7 @@ class Node:
         while True:
             try:
                 with urllib.request.urlopen(request, timeout=5) as answer:
-                    reply = json.load(answer)
+                    reply: dict[str, Any] = json.load(answer)
                 break
             except urllib.error.HTTPError as error:
                 fatal(f"failed to validate token: {error.code} {error.read().decode().strip()}")
@@ -297,7 +299,7 @@ def open_door(server: Server, ca: str) -> Door:
             else:
                 self.answer(404, "404 page not found\n")
 
-        def let_in(self, query: dict) -> None:
+        def let_in(self, query: dict[str, str]) -> None:
             given = self.headers.get("Authorization", "").removeprefix("Bearer ")
             if not any(hmac.compare_digest(given, known) for known in server.accepted.get(query["role"], ())):
                 self.answer(401, "Unauthorized\n")
@@ -313,7 +315,7 @@ def open_door(server: Server, ca: str) -> Door:
         def log_message(self, text: str, *values: object) -> None:
             log("debug", text % values)
 
-    answers = {
+    answers: dict[str, Callable[[], str]] = {
         "/readyz": lambda: "ok",
         "/ping": lambda: "pong",
         "/cacerts": lambda: ca,
@@ -321,7 +323,12 @@ def open_door(server: Server, ca: str) -> Door:
     }
     address = str(server.settings.get("bind-address") or "::")
     host = f"::ffff:{address}" if "." in address else address
-    return Door((host, int(server.settings.get("https-listen-port", 6443))), Request)
+    port = int(server.settings.get("https-listen-port", 6443))
+    try:
+        return Door((host, port), Request)
+    except OSError as error:
+        fatal(f"failed to listen on {address} port {port}: {error}")
+        raise
 
 
 if __name__ == "__main__":

@@ -76,8 +76,9 @@ class Lab:
             image=image,
             owner=None if kept else this_process(),
         )
-        record.directory.mkdir(parents=True)
+        record.directory.parent.mkdir(parents=True, exist_ok=True)
         record.write()
+        record.directory.mkdir()
         lab = cls(record, image)
         lab._set_up()
         return lab
@@ -148,8 +149,12 @@ class Lab:
         each(hosts, Host.reset)
 
     def controller_command(self, argv: list[str]) -> list[str]:
-        """The command that runs `argv` in the controller's namespace: this machine's files, the lab's network only."""
-        return inside(self.network.controller, argv)
+        """The command that runs `argv` in the controller's namespace: this machine's files, the lab's network only.
+
+        Ansible keeps its ssh connections in the lab's own folder. In the common one it would find those of another lab,
+        to a host of the same address: a namespace does not divide sockets that are files.
+        """
+        return inside(self.network.controller, ["env", f"ANSIBLE_SSH_CONTROL_PATH_DIR={self.directory / 'ssh'}", *argv])
 
     def in_controller(
         self,

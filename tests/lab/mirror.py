@@ -37,6 +37,14 @@ class MirrorAsked:
     bytes: int
 
 
+def read_line(process: subprocess.Popen[str]) -> str:
+    """The first line that a process says; its output is closed then."""
+    if process.stdout is None:
+        return ""
+    with process.stdout as output:
+        return output.readline()
+
+
 def as_it_is(argv: list[str]) -> list[str]:
     return argv
 
@@ -110,8 +118,7 @@ class Mirror:
                 start_new_session=True,
                 text=True,
             )
-        with self._process.stdout as output:
-            port = output.readline()
+        port = read_line(self._process)
         if not port:
             raise LabError(f"the mirror does not start on {self._listen}:\n{self._errors.read_text()}")
         self._port = int(port)

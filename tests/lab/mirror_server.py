@@ -86,21 +86,21 @@ class MirrorRequest(BaseHTTPRequestHandler):
         self.do_GET()
 
     def answer(self, path: str, status: int, body: bytes, *, location: str = "", fault: str | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        if location:
-            self.send_header("Location", location)
-        self.end_headers()
+        length = len(body)
         if fault == "corrupt":
             body = body[:-1] + bytes([body[-1] ^ 1]) if body else body
         elif fault == "short":
-            body = body[: len(body) // 2]
+            body = body[: length // 2]
             self.close_connection = True
         sent = body if self.command == "GET" else b""
         client = self.client_address[0].removeprefix("::ffff:")
-        self.server.write_down(
-            {"client": client, "method": self.command, "path": path, "status": status, "bytes": len(sent)}
-        )
+        entry = {"client": client, "method": self.command, "path": path, "status": status, "bytes": len(sent)}
+        self.server.write_down(entry)  # first, so that whoever has an answer finds its request written down
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        if location:
+            self.send_header("Location", location)
+        self.end_headers()
         self.wfile.write(sent)
 
     def log_message(self, text: str, *values: object) -> None:

@@ -48,4 +48,4 @@ def ensure() -> None:
 
 def cache_directory() -> Path:
     """Where images and running labs are kept: $FLEET_LAB_DIR, else /var/cache/fleet-lab."""
-    return Path(os.environ.get("FLEET_LAB_DIR", "/var/cache/fleet-lab"))
+    return Path(os.environ.get("FLEET_LAB_DIR", "/var/cache/fleet-lab")).absolute()

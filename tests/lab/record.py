@@ -46,11 +46,14 @@ class LabRecord:
 
     @property
     def file(self) -> Path:
-        return self.directory / "lab.json"
+        return self.directory.with_suffix(".json")
 
     def write(self) -> None:
+        """Announce the lab, in one step: another process must never take a half-written record for a dead lab's."""
         owner = {"pid": self.owner.pid, "started": self.owner.started} if self.owner else None
-        self.file.write_text(json.dumps({"id": self.id, "image": str(self.image), "owner": owner}) + "\n")
+        unfinished = self.directory.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps({"image": str(self.image), "owner": owner}) + "\n")
+        unfinished.rename(self.file)
 
     def host_names(self) -> list[str]:
         """The hosts that were made, in the order of their numbers: host1, host2, ... host10."""
@@ -58,14 +61,10 @@ class LabRecord:
         return sorted(names, key=lambda name: (len(name), name))
 
 
-def read_record(directory: Path) -> LabRecord:
-    """The lab that a folder under labs/ stands for. A folder whose writer was killed is a lab without owner."""
-    try:
-        document = json.loads((directory / "lab.json").read_text())
-    except (OSError, ValueError):
-        return LabRecord(id=directory.name, directory=directory, image=Path(), owner=Owner(pid=0, started=0))
+def read_record(file: Path) -> LabRecord:
+    document = json.loads(file.read_text())
     owner = Owner(**document["owner"]) if document["owner"] else None
-    return LabRecord(id=directory.name, directory=directory, image=Path(document["image"]), owner=owner)
+    return LabRecord(id=file.stem, directory=file.with_suffix(""), image=Path(document["image"]), owner=owner)
 
 
 def labs_directory(cache: Path) -> Path:
@@ -73,8 +72,7 @@ def labs_directory(cache: Path) -> Path:
 
 
 def all_labs(cache: Path) -> list[LabRecord]:
-    directory = labs_directory(cache)
-    return [read_record(path) for path in sorted(directory.iterdir()) if path.is_dir()] if directory.is_dir() else []
+    return [read_record(file) for file in sorted(labs_directory(cache).glob("*.json"))]
 
 
 def sweep(cache: Path) -> list[str]:
@@ -100,6 +98,7 @@ def take_down(record: LabRecord) -> None:
         nspawn.remove_leftovers(record.prefix)
         if record.directory.exists():
             shutil.rmtree(record.directory)
+        record.file.unlink(missing_ok=True)
         lock_file.unlink(missing_ok=True)
 
 

@@ -253,6 +253,11 @@ def test_two_labs_at_once_do_not_meet(lab_pool: LabPool) -> None:
         theirs.run(["touch", "/etc/theirs"])
         assert ours.tree("/etc/theirs") == {}
         assert other.ssh(theirs, "ls", "/etc/theirs").stdout == "/etc/theirs\n"
+        # Ansible finds its open connections by the host's address, which is the same in both.
+        folders = [
+            lab.in_controller(["printenv", "ANSIBLE_SSH_CONTROL_PATH_DIR"]).stdout for lab in (lab_pool.lab, other)
+        ]
+        assert folders[0] != folders[1]
     finally:
         other.down()
     assert traces(other.id) == []
