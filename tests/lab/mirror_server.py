@@ -94,7 +94,13 @@ class MirrorRequest(BaseHTTPRequestHandler):
             self.close_connection = True
         sent = body if self.command == "GET" else b""
         client = self.client_address[0].removeprefix("::ffff:")
-        entry = {"client": client, "method": self.command, "path": path, "status": status, "bytes": len(sent)}
+        entry: dict[str, str | int] = {
+            "client": client,
+            "method": self.command,
+            "path": path,
+            "status": status,
+            "bytes": len(sent),
+        }
         self.server.write_down(entry)  # first, so that whoever has an answer finds its request written down
         self.send_response(status)
         self.send_header("Content-Length", str(length))
