@@ -1,0 +1,82 @@
+"""Groups of equal changes as lines: a sign, what changes, how many nodes, what restarts, and a diff below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fleet.model.change import Change
+from fleet.model.plan import ChangeGroup
+from fleet.report.line import Line, LineKind, clean, line
+from fleet.report.words import count
+
+_SIGNS = {"add": "+", "edit": "~", "remove": "-"}
+_NAMED = frozenset({"folder", "artifact", "unit", "package", "user", "sysctl"})
+_SHA = 64
+# A plan is read by a person: what is more is counted, and --json has it all.
+_MAX_GROUPS = 40
+_MAX_DIFF_LINES = 200
+_MAX_LABEL = 60
+
+
+def group_lines(groups: Sequence[ChangeGroup]) -> Iterator[Line]:
+    """One line a group with its columns in line, and its diff below as long as there is room."""
+    shown = groups[:_MAX_GROUPS]
+    labels = [clean(_label(group.change)) for group in shown]
+    wide = min(max(map(len, labels), default=0), _MAX_LABEL)
+    numbers = [f"{group.nodes:,}" for group in shown]
+    digits = max(map(len, numbers), default=0)
+    left = _MAX_DIFF_LINES
+    for group, label, number in zip(shown, labels, numbers, strict=True):
+        where = f"{'node' if group.nodes == 1 else 'nodes'}, {count(group.sites, 'site')}{_follows(group.change)}"
+        yield line(f"  {_SIGNS[group.change.action]} {label:<{wide}}  {number:>{digits}} {where}", "group")
+        if len(group.diff) <= left:
+            left -= len(group.diff)
+            yield from (line(f"      {text}", _diff_kind(text)) for text in group.diff)
+        elif group.diff:
+            yield line(f"        {count(len(group.diff), 'line')} of difference: fleet plan --json shows them")
+    if rest := groups[_MAX_GROUPS:]:
+        nodes = sum(group.nodes for group in rest)
+        yield line(
+            f"  … {count(len(rest), 'more kind')} of change ({nodes:,} on single nodes): fleet plan --json lists them"
+        )
+
+
+def _diff_kind(text: str) -> LineKind:
+    return "added" if text.startswith("+") else "removed" if text.startswith("-") else "plain"
+
+
+def _label(change: Change) -> str:
+    """What changes, in words: `K3s v1.34.6+k3s1 -> v1.35.4+k3s1`, a path, `sysctl vm.swappiness: 10 -> 20`."""
+    if change.kind == "first":
+        what = "first application" if change.action == "add" else "everything, since what they hold is not kept here"
+        return f"{what}: K3s {change.after}" if change.after else what
+    if change.kind == "k3s":
+        return f"K3s {_arrow(change)}"
+    if change.kind == "fact":
+        return "record, nothing on disk" if change.subject == "record" else f"{change.subject} {_arrow(change)}"
+    name = f"{change.kind} {change.subject}" if change.kind in _NAMED else change.subject
+    told = _arrow(change)
+    return f"{name}: {told}" if told else name
+
+
+def _arrow(change: Change) -> str:
+    """Before and after; of contents and of what goes away, nothing: the diff or the sign says it."""
+    if _SHA in {len(change.before), len(change.after)}:
+        return ""
+    if change.action == "add":
+        return change.after
+    if change.action == "remove":
+        return change.before if change.kind in {"k3s", "fact"} else ""
+    return f"{change.before or 'none'} -> {change.after or 'none'}" if change.before or change.after else ""
+
+
+def _follows(change: Change) -> str:
+    """What restarts and reloads. K3s's two units are one thing to a person."""
+    units = set(change.restarts)
+    told = sorted(units - {"k3s.service", "k3s-agent.service"})
+    if "k3s.service" in units:
+        told.append("k3s one server at a time")
+    elif "k3s-agent.service" in units:
+        told.append("k3s-agent")
+    restarts = f", restarts {', '.join(told)}" if told else ""
+    return restarts + (f", reloads {', '.join(sorted(change.reloads))}" if change.reloads else "")

@@ -1,0 +1,102 @@
+"""A Plan as JSON for programs: `fleet.plan-report/v1`, additive, with the schema that `fleet schema` prints.
+
+It is what `fleet plan --json` prints. The saved plan that `fleet apply` takes is another document (`fleet.plan/v1`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fleet.model.plan import BlastRadius, ChangeGroup, Plan, Scope
+from fleet.model.tree import Revision
+
+FORMAT = "fleet.plan-report/v1"
+
+
+class PlannedNode(msgspec.Struct, frozen=True):
+    """One node that changes. `base` is the digest that it holds, empty for none; `wanted` the one that git wants."""
+
+    node: str
+    site: str
+    cluster: str
+    role: str
+    base: str
+    wanted: str
+
+
+class ReportedVerdict(msgspec.Struct, frozen=True):
+    """`outcome` is refused or warning; `where` is file:line:col, empty where nothing in the spec is to blame."""
+
+    rule: str
+    outcome: str
+    subject: str
+    message: str
+    hint: str
+    where: str
+    page: str
+
+
+class Wave(msgspec.Struct, frozen=True):
+    name: str
+    nodes: int
+
+
+class PlanReport(msgspec.Struct, frozen=True):
+    """`changing`, `staying` and `removed` speak of `scope`; `reported` nodes have told what they hold."""
+
+    format: str
+    fleet: str
+    revision: Revision
+    tree_digest: str
+    scope: Scope
+    sandbox: str
+    total: int
+    reported: int
+    changing: int
+    staying: int
+    is_refused: bool
+    removed: tuple[str, ...]
+    groups: tuple[ChangeGroup, ...]
+    waves: tuple[Wave, ...]
+    radius: BlastRadius
+    verdicts: tuple[ReportedVerdict, ...]
+    pending: dict[str, int]
+    unenforced: tuple[str, ...]
+    nodes: tuple[PlannedNode, ...]
+
+
+def plan_document(plan: Plan) -> PlanReport:
+    """The report as a value; `msgspec.json.encode` makes the text."""
+    return PlanReport(
+        format=FORMAT,
+        fleet=plan.fleet,
+        revision=plan.revision,
+        tree_digest=plan.tree_digest,
+        scope=plan.scope,
+        sandbox=plan.sandbox,
+        total=plan.total,
+        reported=plan.reported,
+        changing=len(plan.nodes),
+        staying=plan.staying,
+        is_refused=bool(plan.refused),
+        removed=plan.removed,
+        groups=plan.groups,
+        waves=(Wave("everyone", len(plan.nodes)),) if plan.nodes else (),
+        radius=plan.radius,
+        verdicts=tuple(
+            ReportedVerdict(v.rule, v.outcome, v.subject, v.message, v.hint, v.where, f"docs/rules/{v.rule}.md")
+            for v in plan.verdicts
+        ),
+        pending=plan.pending,
+        unenforced=plan.unenforced,
+        nodes=tuple(PlannedNode(n.node, n.site, n.cluster, n.role, n.base, n.wanted) for n in plan.nodes),
+    )
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of `plan_document`."""
+    # Through JSON, so that defaults are lists as a reader of the printed schema sees them, not tuples.
+    schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(PlanReport)))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FORMAT, **schema}

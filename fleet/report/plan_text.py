@@ -1,0 +1,127 @@
+"""A Plan as text: the answer first, groups instead of lists, the next command last (cli.md, A plan)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.model.plan import Plan
+from fleet.report.groups import group_lines
+from fleet.report.line import Line, line
+from fleet.report.verdicts import headline, verdict_lines
+from fleet.report.words import count, duration, size, some
+
+
+def plan_lines(plan: Plan) -> tuple[Line, ...]:
+    """All lines of a plan, without colour or line ends."""
+    return tuple(_lines(plan))
+
+
+def _lines(plan: Plan) -> Iterator[Line]:
+    yield line(_head(plan))
+    yield line("")
+    yield line(_answer(plan), "answer")
+    yield from group_lines(plan.groups)
+    if plan.removed:
+        yield line(f"  ! gone from the spec and left as they are: {some(plan.removed)}")
+    if plan.nodes:
+        waves = f"everyone {count(len(plan.nodes), 'node')}, servers before agents"
+        yield _labelled("Waves", waves)
+        yield _labelled("Risk", _risk(plan))
+    yield from _verdicts(plan)
+    if plan.nodes:
+        yield _labelled("Estimate", _estimate(plan))
+    for name, number in sorted(plan.pending.items()):
+        nodes = count(number, "node")
+        yield _labelled("Pending", f"{name} of {nodes} is known only after a first contact: plan again then")
+    if plan.unenforced:
+        yield _labelled("Declared", f"but not enforced yet: {', '.join(plan.unenforced)}")
+    if tail := _next(plan):
+        yield line("")
+        yield line(tail, "next")
+
+
+def _labelled(label: str, text: str) -> Line:
+    return line(f"{label:<8} {text}", "label")
+
+
+def _head(plan: Plan) -> str:
+    revision = plan.revision
+    about = [revision.branch] if revision.branch else []
+    if revision.signer:
+        about.append(f"signed by {revision.signer}")
+    git = f"{revision.short} ({', '.join(about)})" if about else revision.short
+    told = f"against what {plan.reported:,} of {count(plan.total, 'node')} last reported"
+    if not plan.reported:
+        told = f"against {count(plan.total, 'node')} of which none has reported yet"
+    sandbox = f", in the sandbox {plan.sandbox}" if plan.sandbox else ""
+    return f"fleet {plan.fleet} at {git} {told}{_scope(plan)}{sandbox}"
+
+
+def _scope(plan: Plan) -> str:
+    scope = plan.scope
+    parts = []
+    if scope.sites:
+        parts.append(f"{'site' if len(scope.sites) == 1 else 'sites'} {some(scope.sites)}")
+    if scope.selector:
+        parts.append(f"selector {scope.selector}")
+    if scope.nodes:
+        parts.append(f"{'node' if len(scope.nodes) == 1 else 'nodes'} {some(scope.nodes)}")
+    if scope.limit:
+        parts.append(f"at most {count(scope.limit, 'node')}")
+    return f", only {'; '.join(parts)}" if parts else ""
+
+
+def _answer(plan: Plan) -> str:
+    if not plan.nodes and not plan.removed:
+        return f"Nothing to do: {count(plan.staying, 'node')} {_hold(plan.staying)} what git wants"
+    changing = len(plan.nodes)
+    verb = "changes" if changing == 1 else "change"
+    return f"{count(changing, 'node')} {verb}, {plan.staying:,} stay, {len(plan.removed):,} go"
+
+
+def _hold(number: int) -> str:
+    return "holds" if number == 1 else "hold"
+
+
+def _risk(plan: Plan) -> str:
+    radius = plan.radius
+    upgrades = (
+        f"{count(radius.clusters_upgraded, 'cluster')} {'upgrades' if radius.clusters_upgraded == 1 else 'upgrade'}"
+    )
+    lose = f"{radius.quorum_lost:,} {'loses' if radius.quorum_lost == 1 else 'lose'} quorum"
+    where = (
+        f"{count(radius.sites, 'site')}, {count(radius.clusters, 'cluster')}, {count(radius.servers, 'server')} touched"
+    )
+    return f"{upgrades}, {lose}; {where}"
+
+
+def _verdicts(plan: Plan) -> Iterator[Line]:
+    refused = plan.refused
+    if refused:
+        yield line(f"{'Refused':<8} {headline(refused)}", "refused")
+        yield from verdict_lines(refused, "refused")
+    elif plan.nodes:
+        yield _labelled("Refused", "nothing")
+    warnings = [verdict for verdict in plan.verdicts if verdict.outcome == "warning"]
+    if warnings:
+        yield line(f"{'Warned':<8} {'once' if len(warnings) == 1 else f'{len(warnings):,} times'}", "warning")
+        yield from verdict_lines(warnings, "warning")
+
+
+def _estimate(plan: Plan) -> str:
+    radius = plan.radius
+    fetched = f"{size(radius.mirror_bytes)} from mirrors" if radius.mirror_bytes else "nothing from mirrors"
+    if not radius.downtime_sites:
+        return f"{fetched}; no site's API is down"
+    sites = count(radius.downtime_sites, "single-server site")
+    each = "each of " if radius.downtime_sites > 1 else ""
+    return f"{fetched}; about {duration(radius.downtime_seconds)} without API at {each}{sites}, none elsewhere"
+
+
+def _next(plan: Plan) -> str:
+    if plan.refused:
+        return "Nothing is applied while a change is refused. Mend it, then: fleet plan"
+    if not plan.nodes:
+        return "Retire nodes that are gone for good: fleet node retire NAME" if plan.removed else ""
+    flag = " --unenforced" if plan.unenforced else ""
+    return f"fleet plan --out plan.json saves exactly this; fleet apply plan.json{flag} carries out exactly that."

@@ -1,0 +1,31 @@
+"""Numbers and lists as people read them."""
+
+import pytest
+
+from fleet.report.words import count, duration, size, some
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 bytes"), (512, "512 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (1_100_000_000, "1.1 GB"), (9_960_000, "10 MB"),
+     (999_600_000, "1.0 GB"), (38_200_000_000, "38 GB"), (5 * 10**18, "5000 PB")],
+)  # fmt: skip
+def test_sizes(number, text):
+    assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (2460, "41 min"), (7200, "2 h"), (11_100, "3 h 5 min")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_counts_and_names():
+    assert count(1, "node") == "1 node"
+    assert count(0, "node") == "0 nodes"
+    assert count(3120, "node") == "3,120 nodes"
+    assert some([]) == ""
+    assert some(["a", "b", "c"]) == "a, b, c"
+    assert some([str(i) for i in range(1203)]) == "0, 1, 2 and 1,200 more"
