@@ -41,9 +41,13 @@ class Event(msgspec.Struct, frozen=True):
         return (self.event_data.task if self.event_data else None) or ""
 
     @property
+    def action(self) -> str:
+        """The module or action without its collection."""
+        return ((self.event_data.task_action if self.event_data else None) or "").rpartition(".")[2]
+
+    @property
     def is_bundle(self) -> bool:
-        action = (self.event_data.task_action if self.event_data else None) or ""
-        return action.rpartition(".")[2] == _BUNDLE
+        return self.action == _BUNDLE
 
     @property
     def result(self) -> dict[str, Any]:
@@ -62,7 +66,8 @@ def event_of(raw: Mapping[str, Any]) -> Event:
 class BatchAnswers:
     """Gathers a node's fate from its events: the last word counts, and a failure that was rescued is none.
 
-    A host that failed gets no further task, so what it says after a failure comes out of a rescue.
+    A host that failed gets no further task, so what it says after a failure comes out of a rescue. Only the task
+    `fail` never has the last word: it repeats what was said before.
     """
 
     def __init__(self, nodes: Iterable[str]) -> None:
@@ -80,7 +85,7 @@ class BatchAnswers:
             bad = {*(data.failures or {}), *(data.dark or {})}
             return [result for node, result in self._applied.items() if node in self._failed and node not in bad]
         found = self._of(event, event.host) if event.host in self._nodes else None
-        if found is None:
+        if found is None or (event.action == "fail" and found.node in self._failed):
             return []
         if found.outcome == "applied":
             self._applied[found.node] = found

@@ -43,8 +43,8 @@ class AnsibleApplier:
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`, UnavailableError or UsageError where the disk or Ansible refuse."""
+        workdir = Workdir.named(self._run_dir, order.batch_id)
         make_private_folder(self._run_dir)
-        workdir = Workdir(self._run_dir / order.batch_id)
         with self._guard:
             self._running[order.batch_id] = workdir
         try:

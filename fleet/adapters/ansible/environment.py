@@ -24,7 +24,6 @@ _DROPPED = ("ANSIBLE_", "FLEET_VAULT_", "AWX_", "RUNNER_", "LC_")
 # a host still counts. Options in a file, not on the command line, reach the jump hosts as well.
 _SSH_CONFIG = """\
 StrictHostKeyChecking yes
-UserKnownHostsFile "{known_hosts}"
 GlobalKnownHostsFile /dev/null
 UpdateHostKeys no
 BatchMode yes
@@ -38,9 +37,9 @@ Include /etc/ssh/ssh_config
 def environment(workdir: Workdir, private_key: Path | None) -> dict[str, str]:
     """The child's environment. Writes the ssh configuration and makes the socket folder."""
     config = workdir.path / "ssh_config"
-    write_atomic(config, _ssh_config(workdir).encode())
+    write_atomic(config, _ssh_config(workdir.project / "known_hosts", private_key).encode())
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
-    pinned = {
+    return kept | {
         MARK: str(workdir.path),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
         "LC_ALL": "C.UTF-8",
@@ -53,16 +52,17 @@ def environment(workdir: Workdir, private_key: Path | None) -> dict[str, str]:
         "ANSIBLE_SSH_ARGS": f"-F {_quoted(config)} -o ControlMaster=auto -o ControlPersist=60s",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(socket_folder(workdir.path.parent)),
     }
-    if private_key is not None:
-        pinned["ANSIBLE_PRIVATE_KEY_FILE"] = str(private_key)
-    return kept | pinned
 
 
-def _ssh_config(workdir: Workdir) -> str:
-    name = str(workdir.project / "known_hosts")
-    if any(character in name for character in '"\n%$\\'):
-        raise UsageError(f"ssh cannot be told of known hosts in {name!r}", "use a folder whose name is plain")
-    return _SSH_CONFIG.format(known_hosts=name)
+def _ssh_config(known_hosts: Path, private_key: Path | None) -> str:
+    text = f"UserKnownHostsFile {_ssh_path(known_hosts)}\n{_SSH_CONFIG}"
+    return text if private_key is None else f"IdentityFile {_ssh_path(private_key.absolute())}\n{text}"
+
+
+def _ssh_path(path: Path) -> str:
+    if any(character in str(path) for character in '"\n%$\\'):
+        raise UsageError(f"ssh cannot be told of the file {str(path)!r}", "use a folder whose name is plain")
+    return f'"{path}"'
 
 
 def _quoted(path: Path) -> str:

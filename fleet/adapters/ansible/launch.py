@@ -69,7 +69,7 @@ class Launcher:
         # The child imports this very fleet, wherever it lies; Ansible and what it runs do not see it.
         code = f"import sys; sys.path.insert(0, {str(Path(fleet.__file__).parents[1])!r})"
         code += "; from fleet.adapters.ansible.child import main; sys.exit(main(sys.argv[1]))"
-        with workdir.log.open("wb") as log:
+        with os.fdopen(os.open(workdir.log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-P", "-c", code, str(workdir.path)],
                 env=env,
@@ -78,6 +78,7 @@ class Launcher:
                 stderr=log,
                 pass_fds=kept,
                 start_new_session=True,
+                umask=0o077,
                 cwd=workdir.path,
             )
 

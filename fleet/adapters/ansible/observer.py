@@ -37,8 +37,9 @@ class AnsibleObserver:
         forks = max(1, min(self._launcher.settings.forks, len(nodes)))
         job = Job(kind="observe", playbook="observe.yml", nodes=tuple(nodes), forks=forks)
         missing = dict.fromkeys(nodes)
+        process = self._launcher.start(workdir, job, {})
         try:
-            for observation in _answers(workdir, self._launcher.start(workdir, job, {})):
+            for observation in _answers(workdir, process):
                 if observation.node in missing:
                     del missing[observation.node]
                     yield observation
@@ -47,6 +48,7 @@ class AnsibleObserver:
                 yield Observation(node, unreachable=reason)
         finally:
             end_marked(str(workdir.path))
+            process.wait()
             workdir.remove()
 
     def _clear_left_over(self) -> None:

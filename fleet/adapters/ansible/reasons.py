@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 _MAX = 300
-_PREFIXES = (
-    "Task failed: ",
-    "Module failed: ",
-    "Action failed: ",
-    "Failed to connect to the host via ssh: ",
-    "Data could not be sent to remote host ",
+_PREFIXES = re.compile(
+    r"(?:(?:Task|Module|Action) failed: |Failed to connect to the host via ssh: "
+    r'|Data could not be sent to remote host "[^"]*"\. Make sure this host can be reached over ssh: )+'
 )
+_NONE = "(traceback unavailable)"
 _SSH_NOISE = re.compile(r"^(@+$|@ +WARNING|Warning: Permanently added|debug\d:|OpenSSH_|mux_client_|Connection to )")
+_JUMP_CLOSED = "closed by UNKNOWN port 65535"
 _KEY_CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 _KEY_UNKNOWN = re.compile(r"No (\S+) host key is known for (\S+) and you have requested strict checking")
-_DENIED = re.compile(r"^(?:(\S+@\S+): )?Permission denied \(([^)]*)\)", re.MULTILINE)
+_DENIED = re.compile(r"^(?:.*?(\S+@\S+): )?Permission denied \(([^)]*)\)", re.MULTILINE)
 
 
 def of_unreachable(result: Mapping[str, Any], node: str) -> str:
@@ -32,6 +31,8 @@ def of_unreachable(result: Mapping[str, Any], node: str) -> str:
     if (match := _DENIED.search(text)) is not None:
         who = f" for {match[1]}" if match[1] else ""
         return f"ssh: permission denied{who} ({match[2]}): does the user exist there, and is your key allowed?"
+    if _JUMP_CLOSED in text:  # ssh keeps a jump host's own words to itself when connections stay open
+        return "its jump host closed the connection: is that one's host key pinned, and may you log in there?"
     lines = [line for line in _lines(_strip(text)) if not _SSH_NOISE.match(line)]
     return _short(lines[-1] if lines else "no connection, and ssh gave no reason")
 
@@ -57,8 +58,12 @@ def _failed_item(result: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _words(result: Mapping[str, Any]) -> str:
-    crash = _lines(_text(result.get("module_stderr")) or _text(result.get("exception")))
+    crash = [
+        line for line in _lines(_text(result.get("module_stderr")) or _text(result.get("exception"))) if line != _NONE
+    ]
     said = _first(_strip(_text(result.get("msg"))))
+    if result.get("failed_when_result") is True and not said:
+        return "its own condition for a failure came true (failed_when)"
     if said.startswith("MODULE FAILURE") or not said:
         return crash[-1] if crash else said or "it failed and gave no reason"
     if "rc" in result and result["rc"] not in {0, None}:
@@ -70,9 +75,8 @@ def _words(result: Mapping[str, Any]) -> str:
 
 
 def _strip(text: str) -> str:
-    while prefix := next((prefix for prefix in _PREFIXES if text.startswith(prefix)), ""):
-        text = text[len(prefix) :]
-    return text
+    match = _PREFIXES.match(text)
+    return text if match is None else text[match.end() :]
 
 
 def _text(value: object) -> str:

@@ -56,9 +56,14 @@ class Workdir:
     """Raises UsageError or UnavailableError where the disk refuses."""
 
     def __init__(self, path: Path) -> None:
-        if not _NAME.fullmatch(path.name):
-            raise FleetError(f"not a name for a run: `{path.name}`")
         self.path = path
+
+    @classmethod
+    def named(cls, run_dir: Path, name: str) -> Workdir:
+        """Raises FleetError for a name that could lead elsewhere."""
+        if not _NAME.fullmatch(name):
+            raise FleetError(f"not a name for a batch: `{name}`")
+        return cls(run_dir / name)
 
     @property
     def project(self) -> Path:

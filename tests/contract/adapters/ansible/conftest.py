@@ -29,6 +29,8 @@ spec.update(home={"type": "path", "required": True}, node={"type": "str"}, read=
 module = AnsibleModule(argument_spec=spec)
 home, wanted = module.params["home"], module.params
 path = lambda name: os.path.join(home, name)
+if os.path.exists(path("crash")):
+    raise RuntimeError("the disk of this node is gone")
 if wanted["read"]:
     record = json.load(open(path("record"))) if os.path.exists(path("record")) else {}
     changes = [{"kind": "file", "path": "/etc/motd"}] if os.path.exists(path("tampered")) else []
@@ -39,8 +41,6 @@ while os.path.exists(path("hold")) and time.time() < deadline:
     time.sleep(0.02)
 if os.path.exists(path("fail")):
     module.fail_json(**json.load(open(path("fail"))))
-if os.path.exists(path("crash")):
-    raise RuntimeError("the disk of this node is gone")
 record = {"node": wanted["node"], "fleet": "acme", "machine_id": "m-1", "digest": "b1:new", "epoch": wanted["epoch"],
     "controller": wanted["controller"], "manifest": json.dumps({"expect": wanted["expect"],
     "take_over": wanted["take_over"], "secret": len(wanted["secret"])})}
