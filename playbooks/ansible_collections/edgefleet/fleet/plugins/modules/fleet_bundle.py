@@ -160,6 +160,7 @@ UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/system
 FORBIDDEN = ("/proc/", "/sys/", "/dev/", STATE + "/")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "armv8l": "arm"}
 VALIDATE_SECONDS = 60
+LOOP_SECONDS = 60  # so long may systemd restart a unit again and again before it counts as failed
 FETCH_SECONDS = 30
 DIFF_BYTES = 128 * 1024
 CHUNK = 1024 * 1024
@@ -1040,7 +1041,7 @@ def sysctl_path(key):
     first = re.search(r"[./]", key)
     if first and first.group() == ".":
         key = key.translate(str.maketrans("./", "/."))
-    if not re.match(r"[A-Za-z0-9_./:@-]+\Z", key) or ".." in key.split("/"):
+    if not re.match(r"[A-Za-z0-9_./:@-]+\Z", key) or {"", ".", ".."} & set(key.split("/")):
         raise Failure("sysctl", key, "is not the name of a kernel parameter")
     return "/proc/sys/" + key
 
@@ -1101,56 +1102,70 @@ def set_sysctl(differs, warnings):
 
 
 class Systemd:
-    """The node's own systemd, by systemctl."""
+    """The node's own systemd, by systemctl. All that one run waits for together has `seconds`."""
 
     ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient", "linked")
-    SHOWN = "Id,LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus"
+    SHOWN = "Id,Type,LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,InactiveEnterTimestampMonotonic"
 
     def __init__(self, seconds):
         self.seconds = seconds
+        self.deadline = None
+
+    def left(self):
+        if self.deadline is None:
+            self.deadline = time.monotonic() + self.seconds
+        return max(1, self.deadline - time.monotonic())
 
     def states(self, names):
-        """name -> {"enabled", "active", "settled", "why"}."""
+        """name -> {"enabled", "plain", "active", "starting", "settled", "why"}."""
         if not names:
             return {}
-        code, output = run_command(["systemctl", "show", "--no-pager", "-p", self.SHOWN, "--"] + names, self.seconds)
+        code, output = run_command(["systemctl", "show", "--no-pager", "-p", self.SHOWN, "--"] + names, 60)
         blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in output.strip().split("\n\n")]
         if code != 0 or len(blocks) != len(names):
-            raise Failure("units", " ".join(names), "systemctl show: %s" % (output.strip() or code))
+            raise Failure("units", " ".join(names), f"systemctl show: {output.strip() or code}")
         return {name: self._state(block) for name, block in zip(names, blocks)}
 
     def _state(self, block):
-        active = block.get("ActiveState", "")
-        once = active == "inactive" and block.get("Result") == "success"
-        why = "{}, {}, exit {}".format(active, block.get("Result"), block.get("ExecMainStatus"))
+        active, result = block.get("ActiveState", ""), block.get("Result", "success")
+        # A one-shot unit that ran well is inactive again; one that has not run since the boot is inactive, too.
+        ran = block.get("InactiveEnterTimestampMonotonic", "0") != "0"
+        done = block.get("Type") == "oneshot" and active == "inactive" and result == "success" and ran
+        why = "{} ({}), {}, exit {}".format(
+            active, block.get("SubState"), result, block.get("ExecMainStatus", "unknown")
+        )
         return {
             "enabled": block.get("UnitFileState") in self.ENABLED,
             "plain": block.get("UnitFileState") in ("enabled", "enabled-runtime"),
-            "active": active in ("active", "reloading"),
-            "settled": active in ("active", "failed") or once,
-            "fine": active == "active" or once,
-            "why": "not found" if block.get("LoadState") == "not-found" else why,
+            "active": active in ("active", "reloading") or done,
+            "starting": active == "activating",
+            "looping": block.get("SubState") == "auto-restart",
+            "settled": active in ("active", "failed", "inactive"),
+            "why": "" if active == "active" or done else why,
         }
 
     def call(self, verb, names):
         """The output where it failed, else ""."""
-        code, output = run_command(["systemctl", "--no-pager", verb, "--"] + names, self.seconds)
+        if verb in ("start", "restart"):  # or a unit that failed often is refused for a while
+            run_command(["systemctl", "--no-pager", "reset-failed", "--"] + names, 60)
+        code, output = run_command(["systemctl", "--no-pager", verb, "--"] + names, self.left())
         return "" if code == 0 else f"systemctl {verb}: {output.strip() or code}"
 
     def daemon_reload(self):
-        said = run_command(["systemctl", "daemon-reload"], self.seconds)
+        said = run_command(["systemctl", "daemon-reload"], 60)
         if said[0] != 0:
             raise Failure("units", "daemon-reload", said[1].strip() or said[0])
 
     def wait(self, names):
-        """Wait until they have settled. A unit that ends right after its start must not pass: look a second time."""
-        deadline = time.monotonic() + self.seconds
-        time.sleep(1)
+        """unit -> why it is not active. The first look is a second late: a unit may end right after its start."""
+        started = time.monotonic()
         while True:
+            time.sleep(1)
             states = self.states(names)
-            if all(state["settled"] for state in states.values()) or time.monotonic() > deadline:
-                return {name: state["why"] for name, state in states.items() if not state["fine"]}
-            time.sleep(0.5)
+            is_late = self.left() <= 1 or time.monotonic() - started > LOOP_SECONDS
+            waits = [one for one in states.values() if not one["settled"] and not (one["looping"] and is_late)]
+            if not waits or self.left() <= 1:
+                return {name: state["why"] for name, state in states.items() if state["why"]}
 
     def journal(self, name):
         return run_command(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", "20", "-u", name], 30)[1].strip()
@@ -1172,7 +1187,7 @@ class Pretended:
         for name in names:
             unit = self.units.get(name, {})
             is_enabled, is_active = bool(unit.get("enabled")), unit.get("state") == "started"
-            shown[name] = {"enabled": is_enabled, "plain": is_enabled, "active": is_active}
+            shown[name] = {"enabled": is_enabled, "plain": is_enabled, "active": is_active, "starting": False}
         return shown
 
     def call(self, verb, names):
@@ -1234,11 +1249,11 @@ def unit_steps(units, states, restart, reload):
         if unit.get("state") == "stopped":
             if state["active"]:
                 steps["stop"].append(name)
+        elif name in restart and (state["active"] or state["starting"]):
+            steps["restart"].append(name)
         elif not state["active"]:
             if unit.get("state") == "started":
                 steps["start"].append(name)
-        elif name in restart:
-            steps["restart"].append(name)
         elif name in reload:
             steps["reload"].append(name)
     return [(verb, names) for verb, names in steps.items() if names]
@@ -1255,13 +1270,14 @@ def carry_out_units(manager, steps):
     """unit -> why it is not as wanted, for those that are not."""
     bad, expected = {}, []
     for verb, names in steps:
-        said = manager.call("reload-or-restart" if verb == "reload" else verb, names)
+        for name in names:
+            said = manager.call("reload-or-restart" if verb == "reload" else verb, [name])
+            if said:
+                bad[name] = said
         if verb in ("restart", "start", "reload"):
             expected += names
-        elif said:
-            bad.update({name: said for name in names})
-    if expected:
-        bad.update(manager.wait(sorted(expected)))
+    late = manager.wait(sorted(expected)) if expected else {}
+    bad.update({name: f"did not start: {why}" for name, why in late.items()})
     return bad
 
 
@@ -1269,7 +1285,7 @@ def stop_gone(manager, look, record):
     """A unit whose file goes for good is stopped and disabled while systemd still knows it."""
     for path in look.gone:
         name = os.path.basename(path)
-        ours = path.startswith(UNIT_FOLDERS) and path.count("/") == 4 and not record["files"][path].get("original")
+        ours = os.path.dirname(path) + "/" in UNIT_FOLDERS and not record["files"][path].get("original")
         if ours and name.endswith((".service", ".timer", ".socket", ".path", ".mount")):
             state = manager.states([name])[name]
             if state["active"]:
@@ -1337,11 +1353,14 @@ class Apply:
         self.look.restart.update(pending.get("restart", ()))
         self.look.reload.update(pending.get("reload", ()))
         self.look.daemon_reload = self.look.daemon_reload or bool(pending.get("daemon_reload"))
-        self.manager = Systemd(self.opts["unit_timeout"]) if self.tree.real else Pretended(self.tree)
+        self.manager = self.open_manager()
         self.steps = self.plan_units()
         add_unit_changes(self.steps, self.look)
         wanted = self.manifest.get("sysctl", {}) if self.tree.real else {}
         self.sysctl, self.refused = look_sysctl(wanted, self.refused, self.check, self.look, self.warnings)
+
+    def open_manager(self):
+        return Systemd(self.opts["unit_timeout"]) if self.tree.real else Pretended(self.tree)
 
     def plan_units(self):
         units = self.manifest.get("units", ())
@@ -1398,8 +1417,8 @@ class Apply:
     def fail_units(self, bad):
         name = sorted(bad)[0]
         lines = scrub(self.manager.journal(name), self.secrets)
-        others = "; also not as wanted: " + ", ".join(sorted(bad)[1:]) if len(bad) > 1 else ""
-        raise Failure("units", name, f"did not start: {scrub(bad[name], self.secrets)}{others}\n{lines}")
+        others = "; also failed: " + ", ".join(sorted(bad)[1:]) if len(bad) > 1 else ""
+        raise Failure("units", name, f"{scrub(bad[name], self.secrets)}{others}\n{lines}".rstrip())
 
     def write_record(self, partial, files, folders, bad=None):
         """`partial`: files are on their way, or units are not as wanted; no digest is claimed then."""
