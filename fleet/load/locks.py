@@ -26,7 +26,7 @@ def read_lock(reader: Reader, mistakes: MistakeList) -> Lock:
 
 def read_secrets_lock(reader: Reader, mistakes: MistakeList) -> SecretsLock:
     """The fingerprints of secrets, none where there is no file."""
-    return _read(SECRETS_LOCK_FILE, SecretsLock(), "fleet secret lock", reader, mistakes)
+    return _read(SECRETS_LOCK_FILE, SecretsLock(), "fleet secret", reader, mistakes)
 
 
 def _read(file: str, absent: L, command: str, reader: Reader, mistakes: MistakeList) -> L:
