@@ -1,0 +1,170 @@
+"""Events as lines of text: what `fleet apply` prints on a pipe, and `fleet rollout show` from the journal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import singledispatch
+
+import msgspec
+
+from fleet.model import event as happened
+from fleet.model.event import Event, NodeApplied, NodeBlocked, NodeFailed, NodeUnreachable
+from fleet.model.rollout import RolloutCounts
+from fleet.report import Line, LineKind, clean
+from fleet.report.words import count, some
+
+Troubled = NodeFailed | NodeUnreachable | NodeBlocked
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Why a node did not come through: `kind` is failed, unreachable or blocked."""
+
+    kind: str
+    node: str
+    reason: str
+
+    @property
+    def next_command(self) -> str:
+        return f"fleet node show {self.node} --log"
+
+
+def trouble_of(event: Troubled) -> Trouble:
+    match event:
+        case NodeFailed():
+            return Trouble("failed", event.node, event.reason)
+        case NodeUnreachable():
+            return Trouble("unreachable", event.node, event.reason)
+        case NodeBlocked():
+            return Trouble("blocked", event.node, f"waits for {event.by}: {event.reason}")
+
+
+class EventLines:
+    """Turns events into lines, in their order. Applied nodes wait for the end of their batch, to be told at once."""
+
+    def __init__(self) -> None:
+        self._applied: dict[str, list[NodeApplied]] = {}
+
+    def of(self, event: Event) -> list[Line]:
+        match event:
+            case NodeApplied():
+                self._applied.setdefault(event.batch_id, []).append(event)
+                return []
+            case happened.BatchEnded():
+                return _applied(self._applied.pop(event.batch_id, []))
+            case _:
+                return _lines(event)
+
+
+def counted(counts: RolloutCounts) -> str:
+    """Counts in words; those that are zero are left out, but for the applied ones."""
+    rest = {"failed": counts.failed, "unreachable": counts.unreachable, "blocked": counts.blocked,
+            "waiting": counts.waiting}  # fmt: skip
+    told = [f"{number:,} {name}" for name, number in rest.items() if number]
+    return ", ".join([f"{counts.applied:,} applied", *told])
+
+
+def _line(text: str, kind: LineKind = "plain") -> list[Line]:
+    return [Line(clean(text), kind)]
+
+
+def _applied(events: Sequence[NodeApplied]) -> list[Line]:
+    if not events:
+        return []
+    restarted = Counter(unit for event in events for unit in event.restarted)
+    told = "".join(f", {unit} restarted on {number:,}" for unit, number in sorted(restarted.items()))
+    names = [event.node for event in events]
+    lines = _line(f"applied {count(len(names), 'node')} ({some(names)}){told}", "added")
+    warned: dict[str, list[str]] = {}
+    for event in events:
+        for text in event.warnings:
+            warned.setdefault(text, []).append(event.node)
+    for text, nodes in warned.items():
+        lines += _line(f"warning: {text} ({some(nodes)})", "warning")
+    return lines
+
+
+@singledispatch
+def _lines(event: object) -> list[Line]:
+    raise TypeError(f"no words for the event {type(event).__name__}")
+
+
+@_lines.register
+def _(event: happened.RolloutStarted) -> list[Line]:
+    commit = event.commit[:7] or "a folder outside git"
+    return _line(
+        f"rollout {event.rollout_id} of {commit}, {count(event.waves, 'wave')}, {count(event.nodes, 'node')}", "answer"
+    )
+
+
+@_lines.register
+def _(event: happened.RolloutTakenOver) -> list[Line]:
+    again = f"; {count(len(event.batches), 'batch', 'batches')} run again" if event.batches else ""
+    return _line(f"rollout {event.rollout_id} is now driven by {event.controller}{again}")
+
+
+@_lines.register
+def _(event: happened.WaveStarted) -> list[Line]:
+    return _line(f"wave {event.wave}: {count(event.nodes, 'node')}")
+
+
+@_lines.register
+def _(event: happened.WaveFinished) -> list[Line]:
+    return _line(f"wave {event.wave} over: {counted(event.counts)}")
+
+
+@_lines.register
+def _(event: happened.BatchStarted) -> list[Line]:
+    return _line(f"started {count(len(event.nodes), 'node')} ({some(event.nodes)})")
+
+
+@_lines.register
+def _(event: happened.BatchRequeued) -> list[Line]:
+    return _line(f"again {count(len(event.nodes), 'node')} ({some(event.nodes)}): {event.reason}", "warning")
+
+
+@_lines.register
+def _(event: Troubled) -> list[Line]:
+    trouble = trouble_of(event)
+    return _line(f"{trouble.kind} {trouble.node}: {trouble.reason} ({trouble.next_command})", "refused")
+
+
+@_lines.register
+def _(event: happened.PauseRequested | happened.CancelRequested) -> list[Line]:
+    word = "pausing" if isinstance(event, happened.PauseRequested) else "cancelling"
+    return _line(f"{word}{_because(event.reason)}; {count(event.in_flight, 'node')} still running", "warning")
+
+
+@_lines.register
+def _(event: happened.RolloutPaused) -> list[Line]:
+    return [
+        *_line(f"rollout {event.rollout_id} paused{_because(event.reason)}; {counted(event.counts)}", "warning"),
+        *_line(f"fleet rollout resume {event.rollout_id} goes on", "next"),
+    ]
+
+
+@_lines.register
+def _(event: happened.RolloutResumed) -> list[Line]:
+    return _line(f"rollout {event.rollout_id} goes on: {counted(event.counts)}", "answer")
+
+
+@_lines.register
+def _(event: happened.RolloutFinished) -> list[Line]:
+    return _line(f"rollout {event.rollout_id} done: {counted(event.counts)}", "answer")
+
+
+@_lines.register
+def _(event: happened.RolloutHalted) -> list[Line]:
+    return [
+        *_line(f"rollout {event.rollout_id} ended: {counted(event.counts)}", "refused"),
+        *_line("fleet apply tries the rest again, once their causes are mended", "next"),
+    ]
+
+
+@_lines.register
+def _(event: happened.RolloutCancelled) -> list[Line]:
+    return _line(f"rollout {event.rollout_id} cancelled{_because(event.reason)}; {counted(event.counts)}", "warning")
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""

@@ -1,0 +1,44 @@
+"""What the global options said, and the workspace that they lead to."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fleet.cli import streams
+from fleet.cli.streams import Stream
+
+if TYPE_CHECKING:
+    from fleet.cli.diagnostics import Diagnostics
+    from fleet.workspace import Workspace
+
+
+class Face:
+    """One call of the command. Options before and after the verb fill it in; a verb reads it."""
+
+    def __init__(self) -> None:
+        self.directory = "."
+        self.verbosity = 0
+        self.log_format = "text"
+        self.allow_colour = True
+
+    @cached_property
+    def out(self) -> Stream:
+        return streams.stdout(allow_colour=self.allow_colour)
+
+    @cached_property
+    def err(self) -> Stream:
+        return streams.stderr(allow_colour=self.allow_colour)
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        from fleet.cli.diagnostics import Diagnostics
+
+        return Diagnostics(self.verbosity, self.log_format)
+
+    def workspace(self, sandbox: str = "", vault_password_file: str = "") -> Workspace:
+        from fleet.cli.passwords import password_source
+        from fleet.workspace import Workspace
+
+        with self.diagnostics.stage("open", directory=self.directory):
+            return Workspace.open(self.directory, sandbox=sandbox, vault_password=password_source(vault_password_file))

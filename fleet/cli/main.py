@@ -1,0 +1,59 @@
+"""The entry point: runs a verb, and turns what became of it into an exit code and a few lines on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import click
+
+from fleet.cli import streams
+from fleet.cli.face import Face
+from fleet.cli.root import COMPLETE, NAMES, root
+from fleet.cli.trouble import show_bug, show_error, show_trouble
+from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_WRONG, FleetError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`fleet ARGUMENTS`. Returns the exit code (fleet/errors.py).
+
+    What nobody foresaw goes through: the interpreter shows it by `sys.excepthook` and exits with 1.
+    """
+    face = Face()
+    streams.keep_unprintable(sys.stdout, sys.stderr)
+    sys.excepthook = _excepthook(face)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = root.main(given, prog_name=name(), complete_var=COMPLETE, standalone_mode=False, obj=face)
+    except click.ClickException as error:
+        _show_usage(face, error)
+        return EXIT_WRONG
+    except FleetError as error:
+        show_trouble(face.err, error)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        face.err.line("interrupted")
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else EXIT_DONE
+
+
+def name() -> str:
+    """The command has two names, as another product ships a `fleet` too."""
+    called = Path(sys.argv[0]).name
+    return called if called in NAMES else NAMES[0]
+
+
+def _show_usage(face: Face, error: click.ClickException) -> None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    show_error(face.err, error.format_message(), f"{context.command_path} --help" if context is not None else "")
+
+
+def _excepthook(face: Face) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    def show(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+        show_bug(face.err, error)
+        if face.verbosity:
+            face.diagnostics.bug(error)
+
+    return show

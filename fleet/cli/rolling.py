@@ -1,0 +1,50 @@
+"""A rollout that runs: its events shown as they come, ^C honoured, and the exit code that its end means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Self
+
+from fleet.cli import documents
+from fleet.cli.face import Face
+from fleet.cli.stopping import stopping
+from fleet.cli.watching import Watcher, watcher
+from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNFINISHED
+
+if TYPE_CHECKING:
+    from fleet.model.event import Event
+    from fleet.workspace import Workspace
+
+
+class JsonWatcher:
+    """One line an event (`fleet.event/v1`)."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, event: Event) -> None:
+        self._face.out.text(documents.EVENT.line(event))
+
+
+def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: bool) -> int:
+    """Shows every event. 0: each node came through; 4: some did not; 130: it was stopped on request before its end."""
+    from fleet.model.event import RolloutFinished, RolloutHalted, RolloutPaused
+
+    shown: Watcher = JsonWatcher(face) if as_json else watcher(face)
+    code = EXIT_DONE
+    with face.diagnostics.stage("apply"), stopping(workspace.stop, face.err) as stops, shown:
+        for event in events:
+            shown.show(event)
+            if isinstance(event, RolloutFinished):
+                code = EXIT_DONE
+            elif isinstance(event, RolloutPaused) and stops.count:
+                code = EXIT_INTERRUPTED
+            elif isinstance(event, RolloutHalted | RolloutPaused):
+                code = EXIT_UNFINISHED
+    return code

@@ -1,0 +1,42 @@
+"""`fleet status` as lines: what nodes hold, by commit, and the latest rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.model.status import CommitRow, Status
+from fleet.report import Column, Line, clean, table_lines
+from fleet.report.status import moment
+from fleet.report.words import count, some
+
+_COMMITS = (Column("COMMIT", is_name=True), Column("NODES"), Column("SINCE"), Column("LAST"), Column("SUCH AS"))
+_ROLLOUTS = (Column("ROLLOUT", is_name=True), Column("STATUS"), Column("NODES"), Column("COMMIT"), Column("STARTED"))
+
+
+def status_lines(status: Status, width: int) -> Iterator[Line]:
+    where = f" in the sandbox {status.sandbox}" if status.sandbox else ""
+    told = count(status.reported, "node")
+    yield Line(
+        clean(
+            f"git is at {status.revision.short}; {told} {'has' if status.reported == 1 else 'have'} been applied{where}"
+        ),
+        "answer",
+    )
+    if status.commits:
+        yield Line("")
+        yield from table_lines(_COMMITS, [_commit(row, status.revision.commit) for row in status.commits], width)
+    if status.rollouts:
+        yield Line("")
+        cells = [
+            (each.id, each.status, f"{each.nodes:,}", each.commit[:7] or "no commit", moment(each.started_at))
+            for each in status.rollouts
+        ]
+        yield from table_lines(_ROLLOUTS, cells, width)
+    yield Line("")
+    yield Line("fleet plan shows what would change", "next")
+
+
+def _commit(row: CommitRow, present: str) -> tuple[str, ...]:
+    name = row.commit[:7] or "no commit"
+    is_present = " (git)" if present and row.commit == present else ""
+    return name + is_present, f"{row.nodes:,}", moment(row.first_at), moment(row.last_at), some(row.sample)

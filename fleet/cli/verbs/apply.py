@@ -1,0 +1,100 @@
+"""`fleet apply`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fleet.cli.command import verb
+from fleet.cli.face import Face
+from fleet.cli.narrowing import narrowing, scope_of
+from fleet.cli.options import forks_option, json_option, sandbox_option, vault_option
+from fleet.cli.rolling import roll
+from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
+
+if TYPE_CHECKING:
+    from fleet.model.plan import Plan
+
+
+@verb(
+    "apply",
+    examples=[
+        "fleet apply",
+        "fleet apply plan.json --yes",
+        "fleet apply --site lyon-1 --sandbox /tmp/nodes",
+        "fleet apply --yes --json > events.jsonl",
+    ],
+)
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
+@narrowing
+@sandbox_option
+@click.option("--yes", "-y", is_flag=True, help="Do not ask. Without a terminal nothing is asked anyway.")
+@forks_option
+@click.option("--allow-dirty", is_flag=True, help="Change hosts from a working tree that is not committed.")
+@click.option("--unenforced", is_flag=True, help="Apply although the spec declares what is not enforced yet.")
+@click.option(
+    "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
+)
+@vault_option
+@json_option
+@click.pass_obj
+def command(
+    face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
+    limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
+    vault_password_file: str, as_json: bool,
+) -> int:  # fmt: skip
+    """Bring nodes to what the spec says.
+
+    On a terminal the plan is shown first, and a question asked. ^C once finishes what runs and pauses; ^C twice leaves
+    now, which is safe. Exit code 0: every node is as wanted; 4: some are not, and the last lines say which and why.
+    """
+    scope = scope_of(sites, selector, nodes, limit)
+    if plan_file is not None and not scope.is_everything:
+        raise UsageError("a saved plan has its own scope", "leave out --site, --selector, --node and --limit")
+    workspace = face.workspace(sandbox, vault_password_file)
+    if plan_file is None:
+        with face.diagnostics.stage("plan"):
+            plan = workspace.plan(scope)
+    else:
+        plan = workspace.load_plan(plan_file)
+        if plan.sandbox and not sandbox:
+            workspace = face.workspace(plan.sandbox, vault_password_file)
+    if not plan.nodes:
+        _tell_nothing(face, plan, as_json=as_json)
+        return EXIT_DONE
+    asks = not yes and not as_json and sys.stdin.isatty() and face.out.is_terminal
+    if asks and not _may_go_on(face, plan):
+        face.err.line("not applied")
+        return EXIT_INTERRUPTED
+    events = workspace.apply(
+        plan,
+        forks=forks,
+        take_over=take_over,
+        allow_dirty=allow_dirty,
+        unenforced=unenforced,
+        verbosity=face.verbosity,
+    )
+    return roll(face, workspace, events, as_json=as_json)
+
+
+def _may_go_on(face: Face, plan: Plan) -> bool:
+    """Shows the plan, and asks. A refused plan is not asked about: carrying it out says what refuses it."""
+    from fleet.report import clean, plan_lines
+    from fleet.report.words import count
+
+    face.out.lines(plan_lines(plan))
+    if plan.refused:
+        return True
+    where = f"the sandbox {clean(plan.sandbox)}" if plan.sandbox else "these hosts"
+    question = f"\nApply this to {count(len(plan.nodes), 'node')} of fleet {clean(plan.fleet)}, in {where}?"
+    return click.confirm(question, err=True)
+
+
+def _tell_nothing(face: Face, plan: Plan, *, as_json: bool) -> None:
+    """Nothing is an answer too, but no event: JSON lines stay empty."""
+    from fleet.report import plan_lines
+
+    (face.err if as_json else face.out).lines(plan_lines(plan))

@@ -1,0 +1,62 @@
+"""`fleet plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fleet.cli import documents
+from fleet.cli.command import verb
+from fleet.cli.face import Face
+from fleet.cli.narrowing import narrowing, scope_of
+from fleet.cli.options import json_option, sandbox_option
+from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
+
+
+@verb(
+    "plan",
+    examples=[
+        "fleet plan",
+        "fleet plan --site lyon-1 --detail",
+        "fleet plan --selector ring=pilot --limit 10",
+        "fleet plan --out plan.json && fleet apply plan.json",
+        "fleet plan --sandbox /tmp/nodes --json | jq .radius",
+    ],
+)
+@narrowing
+@sandbox_option
+@click.option(
+    "--refresh", is_flag=True, help="Ask the nodes first what they hold, instead of trusting what they last told."
+)
+@click.option("--detail", is_flag=True, help="Name every node, with all of its changes.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Save the plan to FILE, for `fleet apply FILE`.", metavar="FILE"
+)
+@json_option
+@click.pass_obj
+def command(
+    face: Face, *, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...], limit: int | None,
+    sandbox: str, refresh: bool, detail: bool, out: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Show what would change on which nodes, and why.
+
+    Equal changes are shown once. Exit code 0: nothing to do; 3: something changes; 2: a rule refuses a change.
+    """
+    from fleet.cli.plan_detail import detail_lines
+    from fleet.report import plan_document, plan_lines
+
+    workspace = face.workspace(sandbox)
+    with face.diagnostics.stage("plan"):
+        plan = workspace.plan(scope_of(sites, selector, nodes, limit), refresh=refresh)
+    if out is not None:
+        workspace.save_plan(plan, out)
+    if as_json:
+        face.out.text(documents.PLAN.document(plan_document(plan)))
+    else:
+        face.out.lines(plan_lines(plan))
+        if detail:
+            face.out.lines(detail_lines(plan))
+    if plan.refused:
+        return EXIT_WRONG
+    return EXIT_DIFFERENT if plan.nodes else EXIT_DONE

@@ -1,0 +1,29 @@
+"""`fleet rollout resume`."""
+
+from __future__ import annotations
+
+import click
+
+from fleet.cli.command import verb
+from fleet.cli.face import Face
+from fleet.cli.names import complete_rollouts
+from fleet.cli.options import forks_option, json_option, sandbox_option, vault_option
+from fleet.cli.rolling import roll
+
+
+@verb("resume", examples=["fleet rollout resume 7f3c21aa", "fleet rollout resume 7f3c21aa --json"])
+@click.argument("rollout_id", metavar="ID", shell_complete=complete_rollouts)
+@sandbox_option
+@forks_option
+@vault_option
+@json_option
+@click.pass_obj
+def command(
+    face: Face, *, rollout_id: str, sandbox: str, forks: int, vault_password_file: str, as_json: bool
+) -> int:  # fmt: skip
+    """Go on with a rollout that paused, or whose controller died.
+
+    What it finished stays finished. Refused when the spec wants something else by now: `fleet apply` starts anew.
+    """
+    workspace = face.workspace(sandbox, vault_password_file)
+    return roll(face, workspace, workspace.resume(rollout_id, forks=forks), as_json=as_json)

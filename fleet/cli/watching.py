@@ -1,0 +1,142 @@
+"""Events as people see them: lines on a pipe, a progress line for each wave on a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol, Self
+
+from fleet.cli.event_lines import EventLines, trouble_of
+from fleet.cli.face import Face
+from fleet.model.event import (
+    BatchStarted,
+    Event,
+    NodeApplied,
+    NodeBlocked,
+    NodeFailed,
+    NodeUnreachable,
+    WaveFinished,
+    WaveStarted,
+)
+from fleet.report import Line, LineKind, clean
+from fleet.report.words import some
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_TOLD_AT_ONCE = 10
+_OUTCOMES: dict[type[Event], str] = {
+    NodeApplied: "ok",
+    NodeFailed: "failed",
+    NodeUnreachable: "offline",
+    NodeBlocked: "blocked",
+}
+_STYLES: dict[LineKind, str] = {"refused": "red", "warning": "yellow", "answer": "bold", "next": "bold"}
+
+
+class Watcher(Protocol):
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, event: Event) -> None: ...
+
+
+def watcher(face: Face) -> Watcher:
+    """A bar only where nothing but the terminal reads us."""
+    if face.out.is_terminal and face.err.is_terminal:
+        return TerminalWatcher(face)
+    return PipeWatcher(face)
+
+
+class PipeWatcher:
+    """Lines as things happen: one for the applied nodes of a batch, one for each node that did not come through."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._lines = EventLines()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def show(self, event: Event) -> None:
+        lines = self._lines.of(event)
+        if lines:
+            self._face.out.lines(lines)
+
+
+class TerminalWatcher:
+    """A progress line for each wave. The first failures are told as they happen; the rest by reason, at the end."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._lines = EventLines()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._outcomes: Counter[str] = Counter()
+        self._told = 0
+        self._untold: dict[str, list[str]] = {}
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(stderr=True, no_color=not self._face.err.has_colour, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[outcomes]}", markup=False),
+            console=console,
+        )
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._face.out.lines(self._untold_lines())
+
+    def show(self, event: Event) -> None:
+        outcome = _OUTCOMES.get(type(event))
+        if isinstance(event, WaveStarted):
+            self._begin(event)
+        elif outcome is not None:
+            self._count(outcome)
+        if isinstance(event, NodeFailed | NodeUnreachable | NodeBlocked):
+            self._trouble(event)
+        elif not isinstance(event, WaveStarted | WaveFinished | BatchStarted | NodeApplied):
+            self._print(self._lines.of(event))
+
+    def _begin(self, event: WaveStarted) -> None:
+        if self._progress is not None:
+            self._outcomes.clear()
+            self._task = self._progress.add_task(event.wave, total=event.nodes, outcomes="")
+
+    def _count(self, outcome: str) -> None:
+        self._outcomes[outcome] += 1
+        if self._progress is not None and self._task is not None:
+            told = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items())
+            self._progress.update(self._task, advance=1, outcomes=told)
+
+    def _trouble(self, event: NodeFailed | NodeUnreachable | NodeBlocked) -> None:
+        trouble = trouble_of(event)
+        text = trouble.reason if trouble.kind == "failed" else f"{trouble.kind}: {trouble.reason}"
+        if self._told < _TOLD_AT_ONCE:
+            self._told += 1
+            self._print([Line(clean(f"x {trouble.node}  {text} ({trouble.next_command})"), "refused")])
+        else:
+            self._untold.setdefault(text.replace(trouble.node, "NODE"), []).append(trouble.node)
+
+    def _untold_lines(self) -> list[Line]:
+        by_count = sorted(self._untold.items(), key=lambda each: -len(each[1]))
+        return [Line(clean(f"x {len(nodes):,} more: {text} ({some(nodes)})"), "refused") for text, nodes in by_count]
+
+    def _print(self, lines: list[Line]) -> None:
+        """Above the bars, where stdout would tear them."""
+        if self._progress is None:
+            return
+        for line in lines:
+            self._progress.console.print(line.text, markup=False, soft_wrap=True, style=_STYLES.get(line.kind))
