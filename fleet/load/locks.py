@@ -38,6 +38,9 @@ def _read(file: str, absent: L, command: str, reader: Reader, mistakes: MistakeL
         lock = msgspec.json.decode(data, type=type(absent))
     except msgspec.ValidationError as error:
         mistakes.malformed(file, FormatError(f"not as `{command}` writes it: {error}", hint, 1, 1))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        mistakes.malformed(file, FormatError(f"byte 0x{data[error.start]:02x} is not UTF-8", hint, line, 1))
     except msgspec.DecodeError as error:
         mistakes.malformed(file, _malformed(data, str(error), hint))
     else:

@@ -76,8 +76,15 @@ def _converts(value: Any, of: Any) -> bool:
 @functools.cache
 def _validator(of: Any) -> Validator:
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-    return Draft202012Validator(msgspec.json.schema(of))
+    # JSON Schema takes 2.0 for an integer, msgspec does not.
+    types = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    strict: Any = extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    validator: Validator = strict(msgspec.json.schema(of))
+    return validator
 
 
 def _told(error: Error) -> Iterator[Flaw]:
@@ -122,6 +129,8 @@ def _mistyped(path: type_path, wanted: list[str], instance: Any, schemas: Sequen
         hint = _quoted(str(instance).lower(), schemas)
     elif wanted == ["array"] and isinstance(instance, str):
         hint = f"Write `[{short(instance)}]`."
+    elif isinstance(instance, float) and instance.is_integer() and "integer" in wanted:
+        hint = f"Write `{instance:.0f}`."
     elif isinstance(instance, str) and {"integer", "number"} & set(wanted) and instance.replace(".", "", 1).isdigit():
         hint = "Write it without quotes."
     titles = [schema.get("title") if each != "object" else None for each, schema in zip(wanted, schemas, strict=False)]

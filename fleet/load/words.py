@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -52,7 +53,11 @@ def one_of(names: Iterable[str]) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """A hint at the known name that is meant, or which there are; empty where there are too many to say."""
-    names = sorted(known)
+    return _near(name, tuple(sorted(known)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _near(name: str, names: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not close:
         lower = {each.lower(): each for each in names}
