@@ -17,7 +17,7 @@ _HEAD: Final = re.compile(r"""( *)(- )?(?:([A-Za-z_][\w./-]*)|"([^"\\]*)"|'([^']
 _DASH: Final = re.compile(r"( *)- ")
 _FLOW_PLAIN: Final = re.compile(r"-?[\w.~+/](?:[\w./~+=@()%-]|:(?=[\w/])| (?=[\w(]))*")
 _PLAIN_STARTS: Final = frozenset("_./~+")
-_COMMENT: Final = (-1, None, False)
+_COMMENT: Final = (-1, None)
 
 # What begins in a line and is no scalar that is whole there.
 NESTED: Final = Special()
@@ -25,7 +25,7 @@ FLOW: Final = Special()
 CLIP: Final = Special()
 STRIP: Final = Special()
 
-Head = tuple[int, str | None, bool]
+Head = tuple[int, str | None]
 
 
 class Unclear(Exception):  # noqa: N818 -- no error: the strict builder reads what is unclear here
@@ -33,17 +33,17 @@ class Unclear(Exception):  # noqa: N818 -- no error: the strict builder reads wh
 
 
 class Heads(dict[str, Head]):
-    """What stands before `: ` -> (indentation, key, whether a dash comes first).
+    """What stands before `: ` -> (place, key). The place is twice the indentation, and 1 more behind a dash.
 
-    The key is None where the dash is all that is understood; the indentation is -1 for a comment.
+    The key is None where the dash is all that is understood; the place is -1 for a comment.
     """
 
     def __missing__(self, head: str) -> Head:
         found = _HEAD.fullmatch(head)
         if found is not None:
-            parsed: Head = (len(found[1]), _key(found), found[2] is not None)
+            parsed: Head = (2 * len(found[1]) + (found[2] is not None), _key(found))
         elif (dash := _DASH.match(head)) is not None:
-            parsed = (len(dash[1]), None, True)
+            parsed = (2 * len(dash[1]) + 1, None)
         elif head.lstrip(" ")[:1] == "#":
             return _COMMENT
         else:

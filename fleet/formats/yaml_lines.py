@@ -28,8 +28,10 @@ class LineReader:
         heads, scalars = HEADS, self._scalars
         root: Any = None
         top: Any = None
-        column = 0
-        stack: list[tuple[Any, int]] = []
+        # Where the entries of `top` stand: 2 x indentation, and 1 more in a list. So a list may stand as deep as the key
+        # above it, and a line at the place of `top` is sure to be of its kind.
+        place = -1
+        stack: list[tuple[Any, int]] = [(None, -1)]
         waiting: str | None = None  # the key of `top` whose value may follow, deeper, on the next lines
         key: str | None
         rest = iter(text.split("\n"))
@@ -39,16 +41,16 @@ class LineReader:
             for line in lines:
                 head, colon, tail = line.partition(": ")
                 if colon:
-                    indent, key, is_entry = heads[head]
+                    here, key = heads[head]
                     if key is None:
-                        if indent < 0:
+                        if here < 0:
                             _check_comment(line)
                             continue
-                        tail = line[indent + 2 :]
+                        tail = line[(here >> 1) + 2 :]
                 elif line[-1:] == ":":
-                    indent, key, is_entry = heads[line[:-1]]
+                    here, key = heads[line[:-1]]
                     if key is None:
-                        if indent >= 0:
+                        if here >= 0:
                             raise Unclear
                         _check_comment(line)
                         continue
@@ -59,42 +61,31 @@ class LineReader:
                         continue
                     if bare[:2] != "- ":
                         raise Unclear
-                    indent, key, is_entry, tail = len(line) - len(bare), None, True, bare[2:]
+                    here, key, tail = 2 * (len(line) - len(bare)) + 1, None, bare[2:]
 
-                if is_entry:
-                    if waiting is not None and indent >= column:
-                        stack.append((top, column))
-                        top[waiting] = top = []
-                        column = indent
-                    elif root is None:
-                        root = top = []
-                    waiting = None
-                    while column > indent:
-                        top, column = stack.pop()
-                    if column != indent or top.__class__ is not list or len(stack) > _MAX_BLOCK_DEPTH:
+                if here != place or waiting is not None:
+                    if waiting is not None:
+                        if here > place:
+                            stack.append((top, place))
+                            top[waiting] = top = [] if here & 1 else {}
+                            place = here
+                        waiting = None
+                    elif root is None and here <= 1:
+                        root = top = [] if here else {}
+                        place = here
+                    while place > here:
+                        top, place = stack.pop()
+                    if place != here or len(stack) > _MAX_BLOCK_DEPTH:
                         raise Unclear
+                if here & 1:
                     if key is not None:
-                        stack.append((top, column))
+                        stack.append((top, place))
                         child: dict[str, Any] = {}
                         top.append(child)
                         top = child
-                        column = indent + 2
-                else:
-                    if waiting is not None:
-                        if indent > column:
-                            stack.append((top, column))
-                            top[waiting] = top = {}
-                            column = indent
-                        waiting = None
-                    if indent != column or top.__class__ is not dict:
-                        if root is None:
-                            root = top = {}
-                        while column > indent or (column == indent and top.__class__ is list and stack):
-                            top, column = stack.pop()
-                        if column != indent or top.__class__ is not dict:
-                            raise Unclear
-                    if key in top or len(stack) > _MAX_BLOCK_DEPTH:
-                        raise Unclear
+                        place += 3
+                elif key in top:
+                    raise Unclear
 
                 value = scalars[tail]
                 if value.__class__ is Special:
@@ -105,7 +96,7 @@ class LineReader:
                     if value is FLOW:
                         value = self._flow(tail, 0)
                     elif value is CLIP or value is STRIP:
-                        value, after_block = _block(rest, column, value)
+                        value, after_block = _block(rest, place >> 1, value)
                     else:
                         raise Unclear
                 if key is None:
@@ -131,10 +122,11 @@ class LineReader:
         scalars, heads = self._flow_scalars, HEADS
         mapping: dict[str, Any] = {}
         for piece in pieces:
-            head, colon, tail = piece.partition(": ")
-            indent, key, is_entry = heads[head]
-            if not colon or indent or key is None or is_entry or key in mapping:
+            head, _, tail = piece.partition(": ")
+            here, key = heads[head]
+            if here or key is None or key in mapping:
                 raise Unclear
+            # A piece without a colon has an empty tail, which is no scalar.
             mapping[key] = self._flow_value(tail, pieces, depth) if tail[:1] in _OPENING else scalars[tail]
         return mapping
 

@@ -10,7 +10,7 @@ from fleet.formats.yaml_events import build
 from fleet.formats.yaml_lines import LineReader
 from fleet.formats.yaml_stream import read_stream
 
-CALM = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+CALM = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SCALARS = [
     "a", "lyon-1", "10.20.1.11", "10.0.0.0/24", "v1.35.4+k3s1", "1", "-5", "+7", "007", "1.5", ".5", "1e3", "no", "true", "~", "null", "y",
