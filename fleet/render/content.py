@@ -6,13 +6,14 @@ of that variable, however many nodes hold it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import jinja2
 import msgspec
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 
 from fleet.model.bundle import Segment
 from fleet.model.fleet import ResolvedFleet
@@ -65,6 +66,7 @@ class Contents:
         self._sites: dict[str, dict[str, Any]] = {}
         self._fleet_view = fleet_view(fleet)
         self._secrets = SecretNames(secrets)
+        self._globals = dict(self._environment.globals)
 
     def is_fixed(self, source: ContentSource) -> bool:
         """Whether every node gets the same content."""
@@ -136,10 +138,12 @@ class Contents:
 
     def _render(self, compiled: _Compiled, template: jinja2.Template, node: Node) -> Content:
         self._environment.fuel.left = 100_000
-        context = template.new_context(self._context(compiled.needs, node))
+        context = Context(self._environment, self._context(compiled.needs, node), template.name, template.blocks)
         try:
-            text = "".join(_bounded(template.root_render_func(context)))
-            return segments(text, self._locked)
+            parts = list(template.root_render_func(context))
+            if sum(map(len, parts)) > MAX_VALUE:
+                raise SecurityError(f"makes a file of more than {MAX_VALUE:,} characters")
+            return segments("".join(parts), self._locked)
         except RecursionError:
             raise ContentError("calls itself without an end", "", compiled.file) from None
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -148,7 +152,7 @@ class Contents:
 
     def _context(self, needs: _Needs, node: Node) -> dict[str, Any]:
         names = needs.names
-        context: dict[str, Any] = {"fleet": self._fleet_view, "secrets": self._secrets}
+        context: dict[str, Any] = {**self._globals, "fleet": self._fleet_view, "secrets": self._secrets}
         if "node" in names:
             context["node"] = node_view(node)
         if "site" in names:
@@ -189,15 +193,6 @@ def _needs(tree: nodes.Template) -> _Needs:
 def _hashable(value: Any) -> Hashable:
     """A scalar by type and value (1 and True differ), anything else by identity."""
     return (type(value), value) if isinstance(value, str | int | float | bool | None) else id(value)
-
-
-def _bounded(parts: Iterator[str]) -> Iterator[str]:
-    size = 0
-    for part in parts:
-        size += len(part)
-        if size > MAX_VALUE:
-            raise SecurityError(f"makes a file of more than {MAX_VALUE:,} characters")
-        yield part
 
 
 def _line(error: BaseException, filename: str) -> int:

@@ -6,7 +6,7 @@ Everything is in the file and nothing on the command line, which would beat it (
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fleet.formats.yaml_write import dump, dump_mapping_item
@@ -25,8 +25,8 @@ _SECRET = re.compile(r'(?<!\\)"secret:([A-Za-z0-9._-]+)"')
 Secrets = Mapping[str, LockedSecret]
 
 
-def config_for(k3s: K3sSettings, hardening: str, role: str, cluster: Cluster, *, is_first: bool) -> dict[str, Any]:
-    """All keys of config.yaml but node-name and node-ip. What a server only knows is left out on an agent."""
+def shared_config(k3s: K3sSettings, hardening: str, role: str) -> dict[str, Any]:
+    """The keys that all nodes of a role share wherever they are. What only a server knows is left out on an agent."""
     config = k3s.config
     if role == "agent":
         config = {key: value for key, value in config.items() if not server_only(key)}
@@ -35,27 +35,38 @@ def config_for(k3s: K3sSettings, hardening: str, role: str, cluster: Cluster, *,
         profile = cis.server_config(minor, data_dir(k3s)) if role == "server" else cis.agent_config(minor)
         config = cis.hardened(config, profile)
     own: dict[str, Any] = {"token-file": paths.token_path(role)}
+    if role == "server":
+        own["agent-token-file"] = paths.AGENT_TOKEN
     if k3s.labels:
         own["node-label"] = [f"{key}={value}" for key, value in sorted(k3s.labels.items())]
     if k3s.taints:
         own["node-taint"] = list(k3s.taints)
+    return {**config, **own}
+
+
+def cluster_config(role: str, cluster: Cluster, *, is_first: bool) -> dict[str, Any]:
+    """The keys that follow from the cluster: where to join, what the API's certificate carries, its datastore."""
+    own: dict[str, Any] = {}
     if role == "server":
-        own["agent-token-file"] = paths.AGENT_TOKEN
         if cluster.tls_san:
             own["tls-san"] = list(cluster.tls_san)
         own |= _external(cluster)
     if role == "agent" or (cluster.datastore == "etcd" and not is_first):
         own["server"] = cluster.url
-    return {**config, **own}
+    return own
 
 
-def config_text(config: Mapping[str, Any], secrets: Secrets) -> Callable[[Node], tuple[Segment, ...]]:
-    """Makes the text for a node: the shared keys are written once, node-ip and node-name stand between them."""
-    chunks = sorted((key, dump_mapping_item(key, value)) for key, value in config.items())
-    before = _HEADER + "".join(text for key, text in chunks if key < "node-ip")
-    between = "".join(text for key, text in chunks if "node-ip" < key < "node-name")
-    after = "".join(text for key, text in chunks if key > "node-name")
-    before, between, after = (_placed(text) for text in (before, between, after))
+def chunks(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Each key with its text, secrets as placeholders."""
+    return tuple((key, _placed(dump_mapping_item(key, value))) for key, value in config.items())
+
+
+def config_text(parts: Iterable[tuple[str, str]], secrets: Secrets) -> Callable[[Node], tuple[Segment, ...]]:
+    """Makes the text for a node: its own keys, node-ip and node-name, stand between `parts`, all in order."""
+    ordered = sorted(parts)
+    before = _HEADER + "".join(text for key, text in ordered if key < "node-ip")
+    between = "".join(text for key, text in ordered if "node-ip" < key < "node-name")
+    after = "".join(text for key, text in ordered if key > "node-name")
     has_secret = "\0" in before + between + after
 
     def text(node: Node) -> tuple[Segment, ...]:

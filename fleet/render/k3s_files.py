@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -18,7 +17,16 @@ from fleet.model.lock import Lock
 from fleet.model.node import ContentSource, K3sSettings, Node
 from fleet.model.secret import LockedSecret
 from fleet.render.content import Contents
-from fleet.render.k3s_config import config_for, config_text, data_dir, join_text, registries_text
+from fleet.render.k3s_config import (
+    chunks,
+    cluster_config,
+    config_text,
+    data_dir,
+    fact_config,
+    join_text,
+    registries_text,
+    shared_config,
+)
 from fleet.render.slots import FixedSlot, NodeSlot, Slot
 
 JOIN_FILE = f"{paths.CONFIG_DROPIN_DIR}/10-fleet-join.yaml"
@@ -35,43 +43,66 @@ class K3sInputs(msgspec.Struct, frozen=True, eq=False):
     contents: Contents
 
 
-class K3sShape(msgspec.Struct, frozen=True, eq=False):
-    """What nodes of one role in one cluster with one K3sSettings share."""
+class K3sKind(msgspec.Struct, frozen=True, eq=False):
+    """What nodes of one role, architecture and K3sSettings share in whatever cluster they are."""
 
-    config: dict[str, Any]
+    config: tuple[tuple[str, str], ...]
+    facts: dict[str, object]
     slots: tuple[Slot, ...]
-    seeds: tuple[Slot, ...]
     folders: tuple[BundleFolder, ...]
     artifacts: tuple[BundleArtifact, ...]
     unit: BundleUnit
     sysctl: dict[str, str]
 
 
-def k3s_shape(inputs: K3sInputs, node: Node, cluster: Cluster) -> K3sShape:
-    """The shape of all nodes that are like `node` but for name and addresses."""
+class K3sShape(msgspec.Struct, frozen=True, eq=False):
+    """What nodes of one kind share in one cluster."""
+
+    kind: K3sKind
+    slots: tuple[Slot, ...]
+    seeds: tuple[Slot, ...]
+
+
+def k3s_kind(inputs: K3sInputs, node: Node) -> K3sKind:
+    """The kind of all nodes that are like `node` but for name, addresses and cluster."""
     k3s, role = node.settings.k3s, node.role
-    is_first = cluster.servers[0] == node.name
     is_hardened = node.settings.hardening == "cis"
-    config = config_for(k3s, node.settings.hardening, role, cluster, is_first=is_first)
+    config = shared_config(k3s, node.settings.hardening, role)
     folders = cis.server_dirs(data_dir(k3s)) if is_hardened and role == "server" else ()
-    return K3sShape(
-        config=config,
-        slots=tuple(_slots(inputs, node, cluster, config)),
-        seeds=tuple(_seeds(node, cluster)) if is_first else (),
-        folders=tuple(BundleFolder(folder.path, folder.mode) for folder in folders),
+    return K3sKind(
+        config=chunks(config),
+        facts=fact_config(config),
+        slots=tuple(_kind_slots(inputs, node)),
+        folders=tuple(sorted((BundleFolder(each.path, each.mode) for each in folders), key=lambda each: each.path)),
         artifacts=_binary(inputs, node),
         unit=BundleUnit(node.k3s_unit, enabled=True, state="started"),
         sysctl={key: str(value) for key, value in cis.SYSCTLS.items()} if is_hardened else {},
     )
 
 
-def _slots(inputs: K3sInputs, node: Node, cluster: Cluster, config: dict[str, Any]) -> Iterator[Slot]:
+def k3s_shape(inputs: K3sInputs, kind: K3sKind, node: Node, cluster: Cluster) -> K3sShape:
+    """The shape of all nodes of the kind in `cluster`; its first server has one of its own."""
+    is_first = cluster.servers[0] == node.name
+    own = chunks(cluster_config(node.role, cluster, is_first=is_first))
+    config = NodeSlot(_private(paths.CONFIG, (node.k3s_unit,)), config_text((*kind.config, *own), inputs.secrets))
+    return K3sShape(
+        kind=kind,
+        slots=(config, *_cluster_slots(inputs, node, cluster), *kind.slots),
+        seeds=tuple(_seeds(node, cluster)) if is_first else (),
+    )
+
+
+def _cluster_slots(inputs: K3sInputs, node: Node, cluster: Cluster) -> Iterator[Slot]:
     role, unit = node.role, (node.k3s_unit,)
-    yield NodeSlot(_private(paths.CONFIG, unit), config_text(config, inputs.secrets))
     yield _token(inputs, paths.token_path(role), cluster.token if role == "server" else cluster.agent_token, unit)
     if role == "server":
         yield _token(inputs, paths.AGENT_TOKEN, cluster.agent_token, unit)
         yield from _datastore_files(inputs, cluster, unit)
+
+
+def _kind_slots(inputs: K3sInputs, node: Node) -> Iterator[Slot]:
+    role, unit = node.role, (node.k3s_unit,)
+    if role == "server":
         yield from _manifests(inputs, node.settings.k3s)
     if node.settings.k3s.registries:
         registries = registries_text(node.settings.k3s.registries, inputs.secrets)

@@ -14,8 +14,7 @@ from fleet.model.lock import Lock
 from fleet.model.node import Node, OsSettings
 from fleet.model.secret import LockedSecret
 from fleet.render.content import ContentError, Contents
-from fleet.render.k3s_config import fact_config
-from fleet.render.k3s_files import K3sInputs, K3sShape, k3s_shape
+from fleet.render.k3s_files import K3sInputs, K3sKind, K3sShape, k3s_kind, k3s_shape
 from fleet.render.manifest import artifact_entry, assembled, digest_of, encoded
 from fleet.render.slots import FixedSlot, Made, NodeSlot, Slot
 
@@ -83,6 +82,7 @@ class Renderer:
         self._inputs = K3sInputs(fleet, lock, secrets, texts, self._contents)
         self._shapes: dict[tuple[object, ...], _Shape] = {}
         self._k3s: dict[tuple[object, ...], K3sShape] = {}
+        self._kinds: dict[tuple[object, ...], K3sKind] = {}
 
     def sketch(self, node: Node) -> Sketch:
         """The node's digest and manifest. Raises RenderError."""
@@ -139,24 +139,32 @@ class Renderer:
     def _shape(self, node: Node) -> _Shape:
         settings = node.settings
         first = bool(node.cluster) and self._fleet.clusters[node.cluster].servers[0] == node.name
-        k3s_key = (id(settings.k3s), settings.hardening, node.role, node.cluster, node.arch, first)
-        key = (*k3s_key, id(settings.os), node.site)
+        kind_key = (id(settings.k3s), settings.hardening, node.role, node.arch)
+        key = (*kind_key, node.cluster, first, id(settings.os), node.site)
         shape = self._shapes.get(key)
         if shape is None:
-            k3s = self._k3s.get(k3s_key)
-            if k3s is None and node.is_k3s:
-                k3s = self._k3s[k3s_key] = k3s_shape(self._inputs, node, self._fleet.clusters[node.cluster])
+            k3s = self._k3s_shape(node, kind_key, (*kind_key, node.cluster, first)) if node.is_k3s else None
             shape = self._shapes[key] = self._made_shape(node, k3s)
         return shape
 
+    def _k3s_shape(self, node: Node, kind_key: tuple[object, ...], key: tuple[object, ...]) -> K3sShape:
+        known = self._k3s.get(key)
+        if known is None:
+            kind = self._kinds.get(kind_key)
+            if kind is None:
+                kind = self._kinds[kind_key] = k3s_kind(self._inputs, node)
+            known = self._k3s[key] = k3s_shape(self._inputs, kind, node, self._fleet.clusters[node.cluster])
+        return known
+
     def _made_shape(self, node: Node, k3s: K3sShape | None) -> _Shape:
         settings = node.settings.os
-        sysctl = {**({} if k3s is None else k3s.sysctl), **settings.sysctl}
+        kind = None if k3s is None else k3s.kind
+        sysctl = {**({} if kind is None else kind.sysctl), **settings.sysctl}
         slots = [*(() if k3s is None else k3s.slots), *self._os_slots(node, settings)]
         _check_paths(node, slots)
-        units = sorted((*(() if k3s is None else (k3s.unit,)), *settings.units), key=lambda unit: unit.name)
-        folders = () if k3s is None else tuple(sorted(k3s.folders, key=lambda folder: folder.path))
-        artifacts = () if k3s is None else k3s.artifacts
+        units = sorted((*(() if kind is None else (kind.unit,)), *settings.units), key=lambda unit: unit.name)
+        folders = () if kind is None else kind.folders
+        artifacts = () if kind is None else kind.artifacts
         facts = self._facts(node, k3s)
         packages = tuple(sorted(settings.packages, key=lambda package: package.name))
         users = tuple(sorted(settings.users, key=lambda user: user.name))
@@ -207,7 +215,7 @@ class Renderer:
             cluster=node.cluster,
             k3s_version=node.settings.k3s.version,
             datastore=self._fleet.clusters[node.cluster].datastore,
-            config=fact_config(k3s.config),
+            config=k3s.kind.facts,
         )
 
 

@@ -145,7 +145,16 @@ class _Fuel:
         if self.left < 0:
             raise TemplateLimitError(f"stopped after {FUEL:,} loop rounds and calls: does a loop end?")
 
-    def over(self, items: Iterable[Any]) -> Iterator[Any]:
+    def over(self, items: Iterable[Any]) -> Iterable[Any]:
+        """`items`, paid for: at once where their number is known, one by one where it is not."""
+        if isinstance(items, list | tuple | dict | str | range):
+            self.left -= len(items)
+            if self.left < 0:
+                self.burn(0)
+            return items
+        return self._one_by_one(items)
+
+    def _one_by_one(self, items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
             self.left -= 1
             if self.left < 0:
