@@ -20,12 +20,23 @@ SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """All kinds of `fleet/v1alpha1`, for editors: Draft 2020-12, made from the types that load converts to."""
     schema = msgspec.json.schema(AnyDocument)
+    _ask_less_of_overlays(schema["$defs"])
     return {
         "$schema": SCHEMA_ID,
         "title": "fleet/v1alpha1",
         "description": "One document of a fleet's spec.",
         **schema,
     }
+
+
+def _ask_less_of_overlays(definitions: dict[str, Any]) -> None:
+    """A Site with `from` says of a node what differs from its row: only the name must be there."""
+    then = {}
+    for field, name in (("nodes", "NodeSpec"), ("nodeSets", "NodeSetSpec")):
+        then[field] = {"items": {"required": definitions[name]["required"]}}
+        definitions[name]["required"] = ["name"]
+    definitions["SiteSpec"]["if"] = {"not": {"required": ["from"]}}
+    definitions["SiteSpec"]["then"] = {"properties": then}
 
 
 def to_problems(mistakes: Iterable[Mistake], files: Mapping[str, bytes]) -> tuple[Problem, ...]:

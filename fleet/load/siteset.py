@@ -32,6 +32,10 @@ class RowSite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     spec: SiteSpec
 
 
+# Nodes and overlays are added to these after they are filled.
+_STILL_OPEN = frozenset({RowSite, Metadata, SiteSpec})
+
+
 class FilledSite(msgspec.Struct, frozen=True, eq=False):
     """A row's Site as plain values (with structs for what every row shares), and where its parts were written."""
 
@@ -60,7 +64,7 @@ class SiteSetFiller:
         if self.table is None:
             return
         template = self._raw.value["spec"]["template"]
-        compiler = Compiler(self.table.columns, TEMPLATE)
+        compiler = Compiler(self.table.columns, TEMPLATE, still_open=_STILL_OPEN)
         fast = compiler.compile(template, RowSite)
         plain = Compiler(self.table.columns, TEMPLATE, is_plain=True).compile(template, RowSite)
         nodes = self._nodes(self.table)
@@ -153,7 +157,10 @@ class SiteSetFiller:
         spec = value["spec"]
         if not mine or not isinstance(spec, dict):
             return
-        listed = list(spec.get("nodes", ()))
+        listed = spec.get("nodes", [])
+        if not isinstance(listed, list):
+            return
+        listed = list(listed)
         steps = ("spec", "nodes") if isinstance(self._spec.nodes.template, UnsetType) else ("spec", "nodes", "template")
         part = self._plain_node if is_plain else self._node
         for node_row in mine:

@@ -101,11 +101,19 @@ def _is_nameless(part: Part, value: Any) -> bool:
 
 
 class Compiler:
-    """Turns plain values into Parts; a plain one makes no structs. `flaws` names each column that the table lacks."""
+    """Turns plain values into Parts; a plain one makes no structs, others none of `still_open`. `flaws` names each column that the table lacks."""
 
-    def __init__(self, columns: Iterable[str], prefix: type_path, *, is_plain: bool = False) -> None:
+    def __init__(
+        self,
+        columns: Iterable[str],
+        prefix: type_path,
+        *,
+        is_plain: bool = False,
+        still_open: frozenset[type] = frozenset(),
+    ) -> None:
         self._columns = frozenset(columns)
         self._is_plain = is_plain
+        self._still_open = still_open
         self._prefix = prefix
         self.used: set[str] = set()
         self.flaws: list[Flaw] = []
@@ -124,7 +132,7 @@ class Compiler:
             )
             if all(isinstance(part, Fixed) for _, part in fields):
                 fixed = {key: part.fill({}) for key, part in fields}
-                return Fixed(fixed if self._is_plain else _struct(fixed, node))
+                return Fixed(fixed if self._is_plain else self._struct(fixed, node))
             return Map(fields)
         if isinstance(value, list):
             parts = tuple(self._part(item, _item(node), (*path, at), reserved) for at, item in enumerate(value))
@@ -132,6 +140,16 @@ class Compiler:
                 return Fixed([part.fill({}) for part in parts])
             return Items(parts)
         return Fixed(value)
+
+    def _struct(self, value: dict[str, Any], node: Any) -> Any:
+        """The struct that the type asks for, or the plain value: what is wrong with it is found with the whole row."""
+        structs = [member.cls for member in _members(node) if isinstance(member, inspect.StructType)]
+        if len(structs) != 1 or structs[0] in self._still_open:
+            return value
+        try:
+            return msgspec.convert(value, structs[0])
+        except msgspec.ValidationError:
+            return value
 
     def _text(self, value: str, node: Any, path: type_path, reserved: frozenset[str]) -> Part:
         pieces: list[str] = [""]
@@ -203,14 +221,3 @@ def _names() -> dict[type, str]:
 
 def _scalars(node: Any) -> frozenset[str]:
     return frozenset(_names()[type(member)] for member in _members(node) if type(member) in _names())
-
-
-def _struct(value: dict[str, Any], node: Any) -> Any:
-    """The struct that the type asks for, or the plain value: what is wrong with it is found with the whole row."""
-    structs = [member.cls for member in _members(node) if isinstance(member, inspect.StructType)]
-    if len(structs) != 1:
-        return value
-    try:
-        return msgspec.convert(value, structs[0])
-    except msgspec.ValidationError:
-        return value

@@ -64,6 +64,17 @@ def test_schema_is_valid_and_takes_a_fleet() -> None:
     assert not validator.is_valid({**good, "apiVersion": "fleet/v1"})
 
 
+def test_schema_takes_an_overlay_that_says_only_what_differs() -> None:
+    validator = Draft202012Validator(json_schema())
+    site = {"apiVersion": "fleet/v1alpha1", "kind": "Site", "metadata": {"name": "a"}}
+    nodes = [{"name": "a-1", "labels": {"gpu": "nvidia"}}]
+    sets = [{"name": "till", "hardening": "cis"}]
+    assert validator.is_valid({**site, "spec": {"from": "stores", "nodes": nodes, "nodeSets": sets}})
+    assert not validator.is_valid({**site, "spec": {"nodes": nodes}})
+    assert not validator.is_valid({**site, "spec": {"nodeSets": sets}})
+    assert not validator.is_valid({**site, "spec": {"from": "stores", "nodes": [{"labels": {}}]}})
+
+
 def test_schema_is_plain_json_with_all_kinds() -> None:
     text = json.dumps(json_schema())
     for kind in ("Fleet", "Profile", "Site", "SiteSet", "Segmentation", "RolloutPolicy"):

@@ -190,6 +190,34 @@ spec:
     }
 
 
+def test_a_template_without_columns_still_takes_nodes() -> None:
+    stores = """\
+apiVersion: fleet/v1alpha1
+kind: SiteSet
+metadata: {name: stores}
+spec:
+  source: {csv: nodes.csv, key: store}
+  template:
+    metadata: {name: rome-1}
+    spec: {timeZone: UTC}
+  nodes: {csv: nodes.csv, key: store}
+"""
+    one = "\n".join(line for line in NODES.splitlines() if "lyon" not in line)
+    assert [node.name for node in spec_of(stores__yaml=stores, nodes__csv=one).sites["rome-1"].spec.nodes] == [
+        "rome-1-x",
+        "rome-1-y",
+    ]
+
+
+def test_nodes_that_are_no_list_are_a_mistake() -> None:
+    start = STORES.index("      nodes:")
+    stores = STORES[:start] + "      nodes: null\n  nodes: {csv: nodes.csv, key: store}\n"
+    found = problems_of(stores__yaml=stores, stores__csv=TABLE, nodes__csv=NODES)
+    assert [(each.file, each.line, each.message) for each in found] == [
+        ("stores.yaml", 13, "expected a list, found nothing")
+    ]
+
+
 def test_an_ansible_inventory_as_both_tables() -> None:
     stores = """\
 apiVersion: fleet/v1alpha1
