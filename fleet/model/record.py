@@ -10,6 +10,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `digest` is the last bundle fully brought in; `manifest` its canonical manifest (JSON text, never a secret),
     or "" where only the digest is known. `at` is seconds since 1970 by the node's own clock: evidence, no truth.
+    `base`: where a bundle came in half, the digest held before it. `differs` are paths that a look at the node found
+    otherwise than `manifest` says; the node itself does not write it.
     """
 
     node: str
@@ -22,3 +24,14 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     arch: str = ""
     at: float = 0.0
     manifest: str = ""
+    base: str = ""
+    differs: tuple[str, ...] = ()
+
+    @property
+    def last_digest(self) -> str:
+        """The last bundle that was on the node as a whole: what it expects to be asked for before the next one."""
+        return self.digest or self.base
+
+    def holds(self, digest: str) -> bool:
+        """Whether the node is done with that bundle, and nobody changed it since."""
+        return self.digest == digest and not self.differs

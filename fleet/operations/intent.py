@@ -39,9 +39,14 @@ class Intent(msgspec.Struct, frozen=True, eq=False):
     sandbox: str = ""
 
     def held(self, node: str) -> str:
-        """The digest that a node last told, empty for one that never was applied."""
+        """The digest of the last whole bundle that a node told of, empty for one that never had one."""
         record = self.records.get(node)
-        return "" if record is None else record.digest
+        return "" if record is None else record.last_digest
+
+    def is_done(self, node: str, wanted: str) -> bool:
+        """A node is done if and only if its own record holds the wanted digest, and what it holds is as that says."""
+        record = self.records.get(node)
+        return record is not None and record.holds(wanted)
 
     @property
     def lock(self) -> Lock:

@@ -44,7 +44,7 @@ def detail(intent: Intent, name: str, *, origin: bool, log: Sequence[str] = ()) 
 def _row(intent: Intent, node: Node, wanted: str) -> NodeRow:
     record = intent.records.get(node.name)
     held = intent.held(node.name)
-    state: NodeState = "never" if not held else "current" if held == wanted else "behind"
+    state: NodeState = "never" if not held else "current" if intent.is_done(node.name, wanted) else "behind"
     return NodeRow(
         name=node.name,
         site=node.site,

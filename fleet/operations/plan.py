@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from fleet.check import check
-from fleet.diff import changes, content_id, groups, secret_texts
+from fleet.diff import changes, content_id, edits, groups, secret_texts
 from fleet.estimate import radius
 from fleet.load import to_problems
 from fleet.model.bundle import Bundle, BundleFacts
@@ -29,7 +29,8 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
-    moved = [(node, sketch) for node, sketch in zip(nodes, sketches, strict=True) if _differs(intent, sketch)]
+    looked = zip(nodes, sketches, strict=True)
+    moved = [(node, sketch) for node, sketch in looked if not intent.is_done(sketch.node, sketch.digest)]
     held = _held(intent, records, moved)
     bundles: dict[str, Bundle] = {}
     changing = tuple(_node_change(intent, node, sketch, held, bundles) for node, sketch in moved)
@@ -65,11 +66,6 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
     )
 
 
-def _differs(intent: Intent, sketch: Sketch) -> bool:
-    """A node is done if and only if its own record holds the wanted digest."""
-    return intent.held(sketch.node) != sketch.digest
-
-
 def _held(intent: Intent, records: Records, moved: Sequence[tuple[Node, Sketch]]) -> Mapping[str, Manifest | None]:
     """What those changing nodes hold that have a record; None where the manifest is not to be had."""
     known = {node.name: digest for node, _ in moved if (digest := intent.held(node.name))}
@@ -92,6 +88,7 @@ def _node_change(
     else:
         bundle = bundles[node.name] = intent.renderer.bundle(node)
         found = changes(held.get(node.name), bundle, has_record=True)
+        found += edits(intent.records[node.name].differs, bundle, {change.subject for change in found})
     return NodeChange(
         node=node.name,
         site=node.site,

@@ -28,7 +28,7 @@ class MemoryRecords:
         self.saves += 1
         for record in records:
             self._records[record.node] = replace(record, manifest="")
-            if record.manifest:
+            if record.manifest and record.digest:
                 self._objects.setdefault(record.digest, record.manifest.encode())
 
     def forget(self, nodes: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from fleet.model.batch import BatchOrder, BatchResult, NodeResult, Observation
 from fleet.model.record import Record
 
 _BUNDLE = "fleet_bundle"
+_PATHS = frozenset({"file", "artifact", "folder"})
 
 
 class EventData(msgspec.Struct, frozen=True):
@@ -127,9 +128,24 @@ def _failed(node: str, event: Event) -> NodeResult:
         "failed",
         changed=_count(result) if event.is_bundle and result.get("changed") else 0,
         reason=reasons.of_failure(result, event.task, is_bundle=event.is_bundle),
-        record=record_of(result.get("record")) if event.is_bundle else None,
+        record=_record_left(result) if event.is_bundle else None,
         warnings=_texts(result.get("warnings")),
     )
+
+
+def _record_left(result: Mapping[str, Any]) -> Record | None:
+    """What a node holds after a failure. One that was to get what it holds already keeps what differed from it."""
+    record = record_of(result.get("record"))
+    if record is None or record.digest != result.get("digest"):
+        return record
+    return msgspec.structs.replace(record, differs=_differing(result))
+
+
+def _differing(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths whose content, mode or owner was not what the record says."""
+    changes = result.get("changes")
+    found = changes if isinstance(changes, list) else []
+    return tuple(str(change.get("path", "")) for change in found if change.get("kind") in _PATHS)
 
 
 def _count(result: Mapping[str, Any]) -> int:
@@ -156,14 +172,12 @@ def observation_of(event: Event) -> Observation | None:
     node, result = event.host, event.result
     match event.event:
         case "runner_on_ok" if event.is_bundle:
-            changes = result.get("changes")
-            paths = [str(change.get("path", "")) for change in changes] if isinstance(changes, list) else []
             return Observation(
                 node,
                 record=record_of(result.get("record")),
                 machine_id=str(result.get("machine_id") or ""),
                 arch=str(result.get("arch") or ""),
-                differs=tuple(paths),
+                differs=_differing(result),
             )
         case "runner_on_failed" if not event.is_ignored:
             return Observation(node, unreachable=reasons.of_failure(result, event.task, is_bundle=event.is_bundle))

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from fleet.adapters.sqlite.database import LOST, Database
 from fleet.errors import UnavailableError
@@ -25,9 +26,10 @@ class SqliteRecords:
     def all(self) -> Mapping[str, Record]:
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at FROM records"
+                "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs "
+                "FROM records"
             ).fetchall()
-        return {row[0]: Record(*row) for row in rows}
+        return {row[0]: _record(*row) for row in rows}
 
     def manifests(self, digests: Iterable[str]) -> Mapping[str, str]:
         return {key: body.decode() for key, body in self._objects(digests).items()}
@@ -36,13 +38,17 @@ class SqliteRecords:
         those = list(records)
         with self._database.writing() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (r.node, r.fleet, r.machine_id, r.digest, r.commit, r.controller, r.epoch, r.arch, r.at)
+                    (
+                        *(r.node, r.fleet, r.machine_id, r.digest, r.commit, r.controller, r.epoch, r.arch, r.at),
+                        *(r.base, json.dumps(r.differs) if r.differs else ""),
+                    )
                     for r in those
                 ],
             )
-            _keep(connection, {r.digest: r.manifest.encode() for r in those if r.manifest})
+            # A manifest without its digest is that of a bundle which came in half: the next one brings it again.
+            _keep(connection, {r.digest: r.manifest.encode() for r in those if r.manifest and r.digest})
 
     def forget(self, nodes: Iterable[str]) -> None:
         with self._database.writing() as connection:
@@ -76,6 +82,12 @@ class SqliteRecords:
             return {key: zlib.decompress(body) for key, body in rows}
         except zlib.error as error:
             raise UnavailableError(f"{self._database.path} is damaged: {error}", hint=LOST) from error
+
+
+def _record(*row: Any) -> Record:
+    *told, base, differs = row
+    values = (*told, "", base, tuple(json.loads(differs)) if differs else ())
+    return Record(*values)
 
 
 def _keep(connection: sqlite3.Connection, objects: Mapping[str, bytes]) -> None:

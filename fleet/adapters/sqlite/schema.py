@@ -50,7 +50,9 @@ CREATE TABLE records (
     controller TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     arch TEXT NOT NULL,
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    base TEXT NOT NULL,
+    differs TEXT NOT NULL       -- JSON, empty for none
 ) WITHOUT ROWID;
 CREATE TABLE objects (          -- manifests by digest (b1:...), contents by sha256; zlib
     key TEXT PRIMARY KEY, body BLOB NOT NULL

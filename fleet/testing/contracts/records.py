@@ -25,6 +25,19 @@ class RecordsContract:
             "nice-1": NICE,
         }
 
+    def test_what_a_look_found_is_kept_until_the_node_tells_anew(self, records: Records) -> None:
+        edited = Record("lyon-1", "acme", "m1", "b1:aa", differs=("/etc/motd", '/etc/a "b",c'))
+        records.save([edited, NICE])
+        assert dict(records.all()) == {"lyon-1": edited, "nice-1": NICE}
+        records.save([Record("lyon-1", "acme", "m1", "b1:aa")])
+        assert records.all()["lyon-1"].differs == ()
+
+    def test_half_a_bundle_is_kept_with_what_was_before_it_and_its_manifest_is_not(self, records: Records) -> None:
+        half = Record("lyon-1", "acme", "m1", digest="", manifest='{"half":1}', base="b1:aa")
+        records.save([half])
+        assert dict(records.all()) == {"lyon-1": Record("lyon-1", "acme", "m1", digest="", base="b1:aa")}
+        assert dict(records.manifests(["", "b1:aa"])) == {}
+
     def test_manifests_come_by_digest(self, records: Records) -> None:
         records.save([LYON, NICE])
         assert dict(records.manifests(["b1:aa", "b1:bb", "b1:none"])) == {"b1:aa": '{"files":[]}'}

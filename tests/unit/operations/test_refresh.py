@@ -1,0 +1,44 @@
+"""refresh: the controller's copy of the records is made anew from what nodes say."""
+
+from fleet.model.batch import Observation
+from fleet.model.record import Record
+from fleet.operations.observe import refresh
+from fleet.testing import MemoryObserver, MemoryRecords
+
+HELD = Record("a", "acme", "m1", "b1:aa", manifest='{"files":[]}')
+
+
+def looked(records: MemoryRecords, observation: Observation) -> Record | None:
+    list(refresh([observation.node], "acme", MemoryObserver({observation.node: observation}), records))
+    return records.all().get(observation.node)
+
+
+def test_a_record_is_kept_with_the_paths_that_differ_from_it():
+    record = looked(MemoryRecords(), Observation("a", HELD, "m1", differs=("/etc/motd",)))
+    assert record == Record("a", "acme", "m1", "b1:aa", differs=("/etc/motd",))
+    assert not record.holds("b1:aa")
+    assert record.last_digest == "b1:aa"
+
+
+def test_a_look_that_finds_nothing_forgets_what_an_earlier_one_found():
+    records = MemoryRecords([Record("a", "acme", "m1", "b1:aa", differs=("/etc/motd",))])
+    record = looked(records, Observation("a", HELD, "m1"))
+    assert record == Record("a", "acme", "m1", "b1:aa")
+    assert record.holds("b1:aa")
+
+
+def test_a_node_that_is_away_keeps_what_was_known_of_it():
+    known = Record("a", "acme", "m1", "b1:aa", differs=("/etc/motd",))
+    assert looked(MemoryRecords([known]), Observation("a", unreachable="no route to host")) == known
+
+
+def test_a_node_without_a_record_is_learned_from():
+    assert looked(MemoryRecords(), Observation("a", None, "m1", "amd64")) == Record("a", "acme", "m1", "", arch="amd64")
+
+
+def test_half_a_bundle_is_not_held_and_what_was_before_it_is_expected():
+    record = looked(MemoryRecords(), Observation("a", Record("a", "acme", "m1", "", base="b1:aa"), "m1"))
+    assert record is not None
+    assert record.last_digest == "b1:aa"
+    assert not record.holds("b1:aa")
+    assert not record.holds("b1:bb")
