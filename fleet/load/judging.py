@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UnsetType
 
-from fleet.load.checks.layer import LayerChecks
+from fleet.load.checks.layer import LayerChecks, sourced_names
 from fleet.load.checks.policy import policy_flaws
 from fleet.load.checks.segmentation import segmentation_flaws
 from fleet.load.checks.site import SiteChecks
@@ -25,7 +25,8 @@ class Judge:
     def __init__(self, shelves: Shelves, lock: Lock, files: Mapping[str, bytes], mistakes: MistakeList) -> None:
         self._shelves = shelves
         self._mistakes = mistakes
-        self._layers = LayerChecks(files, only_minor(self._all_layers(), lock))
+        layers = list(self._all_layers())
+        self._layers = LayerChecks(files, only_minor(layers, lock), sourced_names(layers))
         self._sites = SiteChecks(self._layers, shelves.names["Profile"])
 
     def judge(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import UnsetType
@@ -37,8 +37,10 @@ _SOURCES = ("content", "template", "source")
 class LayerChecks:
     """Checks layers of one spec. `files` are the repository's, `minor` is K3s's where the spec names only one."""
 
-    def __init__(self, files: Mapping[str, bytes], minor: str | None) -> None:
+    def __init__(self, files: Mapping[str, bytes], minor: str | None, sourced: Collection[str]) -> None:
+        """`sourced`: files and manifests that some layer gives a content, so that another need not (they merge)."""
         self._files = files
+        self._sourced = sourced
         self._minor = minor
         # Rows of a SiteSet share what they do not vary: a part that was fine is fine. Held, so that ids stay its own.
         self._fine: dict[tuple[int, str], object] = {}
@@ -81,7 +83,7 @@ class LayerChecks:
         manifests = k3s.manifests if isinstance(k3s.manifests, list) else []
         yield from twice((*path, "manifests"), [each.name for each in manifests], "the manifest")
         for at, manifest in enumerate(manifests):
-            yield from self._one_source((*path, "manifests", at), manifest)
+            yield from self._one_source((*path, "manifests", at), manifest, manifest.name)
 
     def _os(self, path: type_path, part: OsLayer) -> Iterator[Flaw]:
         files = part.files if isinstance(part.files, list) else []
@@ -108,20 +110,20 @@ class LayerChecks:
 
     def _file(self, path: type_path, file: FileSpec) -> Iterator[Flaw]:
         yield from _node_path((*path, "path"), file.path)
-        yield from self._one_source(path, file)
+        yield from self._one_source(path, file, file.path)
         if isinstance(file.validate, str) and "{file}" not in file.validate:
             yield Flaw(
                 (*path, "validate"), "has no {file}, so it would not see the new content", "Say where {file} goes."
             )
 
-    def _one_source(self, path: type_path, part: FileSpec | Manifest) -> Iterator[Flaw]:
-        given = [name for name in _SOURCES if not isinstance(getattr(part, name), UnsetType)]
-        if len(given) != 1:
+    def _one_source(self, path: type_path, part: FileSpec | Manifest, name: str) -> Iterator[Flaw]:
+        given = sources(part)
+        if len(given) > 1 or (not given and name not in self._sourced):
             found = "found none" if not given else f"found {' and '.join(given)}"
             yield Flaw(path, f"expected one of content, template and source, {found}")
-        for name in given:
-            if name != "content":
-                yield from self.repository_file((*path, name), getattr(part, name))
+        for field in given:
+            if field != "content":
+                yield from self.repository_file((*path, field), getattr(part, field))
 
     def repository_file(self, path: type_path, name: str) -> Iterator[Flaw]:
         """Flaws of a field that names a file of the repository."""
@@ -130,6 +132,22 @@ class LayerChecks:
             yield Flaw(path, fault, hint)
         elif name not in self._files:
             yield Flaw(path, f"no file `{name}` in the repository", near_file(name, self._files))
+
+
+def sources(part: FileSpec | Manifest) -> list[str]:
+    """Which of content, template and source are given."""
+    return [name for name in _SOURCES if not isinstance(getattr(part, name), UnsetType)]
+
+
+def sourced_names(layers: Iterable[Layer]) -> frozenset[str]:
+    """Paths of files and names of manifests that some layer gives a content."""
+    found: set[str] = set()
+    for layer in layers:
+        if isinstance(layer.os, OsLayer) and isinstance(layer.os.files, list):
+            found.update(file.path for file in layer.os.files if sources(file))
+        if isinstance(layer.k3s, K3sLayer) and isinstance(layer.k3s.manifests, list):
+            found.update(manifest.name for manifest in layer.k3s.manifests if sources(manifest))
+    return frozenset(found)
 
 
 def near_file(name: str, files: Iterable[str]) -> str:

@@ -281,3 +281,17 @@ def test_an_unknown_minor_of_k3s_warns_instead() -> None:
 def test_a_minor_is_not_guessed_where_the_spec_names_two() -> None:
     site = "apiVersion: fleet/v1alpha1\nkind: Site\nmetadata: {name: a}\nspec: {k3s: {version: v1.36.1+k3s1, config: {nwe: 1}}}\n"
     assert [each.message for each in problems_of(site__yaml=site)] == ["not a key of K3s"]
+
+
+def test_a_stronger_layer_may_say_only_what_differs_of_a_file() -> None:
+    profile = "apiVersion: fleet/v1alpha1\nkind: Profile\nmetadata: {name: base}\nspec: {os: {files: [{path: /etc/motd, content: x}]}}\n"
+    site = 'apiVersion: fleet/v1alpha1\nkind: Site\nmetadata: {name: a}\nspec: {os: {files: [{path: /etc/motd, mode: "0600"}]}}\n'
+    assert problems_of(p__yaml=profile, site__yaml=site) == []
+    found = problems_of(p__yaml=profile.replace("motd", "issue"), site__yaml=site)
+    assert [each.message for each in found] == ["expected one of content, template and source, found none"]
+
+
+def test_every_field_that_is_inherited_takes_null() -> None:
+    site = "apiVersion: fleet/v1alpha1\nkind: Site\nmetadata: {name: a}\nspec: {k3s: null, hardening: null, os: null, vars: null, connection: null}\n"
+    spec = spec_of(site__yaml=site).sites["a"].spec
+    assert (spec.k3s, spec.hardening, spec.os, spec.vars, spec.connection) == (None, None, None, None, None)
