@@ -35,7 +35,7 @@ def _read(file: str, absent: L, command: str, reader: Reader, mistakes: MistakeL
         return absent
     hint = f"Take it from git again, or let `{command}` write it."
     try:
-        lock = msgspec.json.decode(data, type=type(absent))
+        lock = msgspec.json.decode(data.decode(), type=type(absent))
     except msgspec.ValidationError as error:
         mistakes.malformed(file, FormatError(f"not as `{command}` writes it: {error}", hint, 1, 1))
     except UnicodeDecodeError as error:
