@@ -13,9 +13,10 @@ from fleet.errors import FleetError, UnavailableError, UsageError
 _NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, sync: bool = True) -> None:
     """After a power cut `path` holds either what it held before or all of `data`. The folder must exist.
 
+    Without `sync` the new name lasts only after `sync_folder`: for many files in one folder.
     Raises UsageError where the folder may not be written, UnavailableError for a full disk and the like.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
@@ -32,7 +33,8 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if sync:
+            sync_folder(path.parent)
     except OSError as error:
         raise cannot("write", path, error) from None
 

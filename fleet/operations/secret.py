@@ -1,0 +1,71 @@
+"""secret: makes the K3s tokens of clusters that have none. Before a commit, and never by apply.
+
+Vault files are written before secrets.lock. A crash in between leaves at worst values that the lock does not list yet:
+the next run lists them, and never makes others in their place.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from fleet.model.cluster import Cluster
+from fleet.model.secret import SecretsLock
+from fleet.ports.secrets import Secrets
+
+FOLDER = "secrets"
+_TOKEN_BYTES = 32
+FILES_AT_ONCE = 25
+"""Vault files between two writes of secrets.lock, and so between two signs of progress."""
+
+
+class SecretsMade(msgspec.Struct, frozen=True, tag=True):
+    """`names` are in `file` and listed now; `done` of `total` files. `found` of the names were there, only unlisted."""
+
+    file: str
+    names: tuple[str, ...]
+    done: int
+    total: int
+    found: tuple[str, ...] = ()
+
+
+class SecretsComplete(msgspec.Struct, frozen=True, tag=True):
+    """The end: every cluster has its tokens. `made` counts new values."""
+
+    clusters: int
+    made: int
+
+
+SecretEvent = SecretsMade | SecretsComplete
+
+
+def generate(clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets) -> Iterator[SecretEvent]:
+    """Makes what `lock` does not list: `NAME.k3s-token` and `NAME.k3s-agent-token`, apart from each other.
+
+    The file is `secrets/SITE.yaml`, after the cluster's site. A value that is there is never made anew. Raises what the
+    port raises.
+    """
+    clusters = list(clusters)
+    missing: dict[str, list[str]] = {}
+    for cluster in clusters:
+        names = [name for name in (cluster.token, cluster.agent_token) if name not in lock.secrets]
+        if names:
+            missing.setdefault(f"{FOLDER}/{cluster.site}.yaml", []).extend(names)
+    made = done = 0
+    waiting = sorted(missing.items())
+    for start in range(0, len(waiting), FILES_AT_ONCE):
+        files = waiting[start : start + FILES_AT_ONCE]
+        held = {file: store.read(file) for file, _ in files}
+        store.write({file: {name: _token() for name in names} | dict(held[file]) for file, names in files})
+        for file, names in files:
+            done += 1
+            found = tuple(name for name in names if name in held[file])
+            made += len(names) - len(found)
+            yield SecretsMade(file, tuple(names), done, len(missing), found)
+    yield SecretsComplete(len(clusters), made)
+
+
+def _token() -> str:
+    return secrets.token_hex(_TOKEN_BYTES)
