@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 MODULE = PLAYBOOKS / "ansible_collections/edgefleet/fleet/plugins/modules/fleet_bundle.py"
@@ -83,7 +84,7 @@ class Project:
         if not collections.exists():
             shutil.copytree(PLAYBOOKS / "ansible_collections", collections)
         everyone = {"fleet_name": "acme", "fleet_commit": "4be1f02", "fleet_controller": "test", "fleet_epoch": 0}
-        (self.root / "group_vars" / "all.yml").write_text(json.dumps(everyone) + "\n")
+        (self.root / "group_vars" / "all.yml").write_text(yaml.safe_dump(everyone, explicit_start=True))
         for node in self.nodes:
             own = {
                 "ansible_connection": "local",
@@ -92,7 +93,7 @@ class Project:
                 "fleet_root": str(self.sandbox(node)),
                 **self.hostvars.get(node, {}),
             }
-            (self.root / "host_vars" / f"{node}.yml").write_text(json.dumps(own) + "\n")
+            (self.root / "host_vars" / f"{node}.yml").write_text(yaml.safe_dump(own, explicit_start=True))
             (self.root / "bundles" / f"{node}.json").write_text(json.dumps(self.bundle(node)))
         groups = self.groups or {"role_none": list(self.nodes)}
         children = {name: {"hosts": dict.fromkeys(hosts)} for name, hosts in groups.items()}
@@ -106,7 +107,7 @@ class Project:
             env["ANSIBLE_CALLBACK_PLUGINS"] = str(Path(__file__).parent / "callbacks")
             env["ANSIBLE_STDOUT_CALLBACK"] = "results"
         done = subprocess.run(
-            [program, book, *args], cwd=self.root, env=env, capture_output=True, text=True, timeout=120
+            [program, book, *args], check=False, cwd=self.root, env=env, capture_output=True, text=True, timeout=120
         )
         if not machine:
             return Result(done.returncode, done.stdout + done.stderr, {}, {})

@@ -72,11 +72,13 @@ def test_a_second_server_that_fails_stops_the_third_and_the_agents(project: Any)
 def test_a_server_that_is_not_reached_stops_its_agents(project: Any) -> None:
     fill(project)
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0}
-    project.hostvars["nice-a"] = away
+    project.hostvars["lyon-b"] |= away
     result = project.apply()
-    assert result.stats["nice-a"]["unreachable"] == 1
-    assert result.stats["nice-till"]["skipped"] == 1
-    assert applied(project) == ["lyon-a", "lyon-b", "lyon-c", "lyon-till", "plain"]
+    assert result.code == 4
+    assert (result.stats["lyon-b"]["unreachable"], result.stats["lyon-b"]["failures"]) == (1, 0)
+    assert "Connection refused" in result.hosts["lyon-b"]["msg"]
+    assert sorted(host for host, one in result.stats.items() if one["skipped"]) == ["lyon-c", "lyon-till"]
+    assert applied(project) == ["lyon-a", "nice-a", "nice-till", "plain"]
 
 
 def test_a_server_whose_packages_fail_stops_its_agents(project: Any) -> None:
@@ -84,8 +86,8 @@ def test_a_server_whose_packages_fail_stops_its_agents(project: Any) -> None:
     project.groups["has_packages"] = ["nice-a"]
     project.hostvars["nice-a"] = {"fleet_packages": "not a list", "ansible_python_interpreter": "/nowhere/python3"}
     result = project.apply()
-    assert result.stats["nice-a"]["failures"] == 1
-    assert result.stats["nice-till"]["skipped"] == 1
+    assert (result.code, result.stats["nice-a"]["failures"], result.stats["nice-till"]["skipped"]) == (2, 1, 1)
+    assert applied(project) == ["lyon-a", "lyon-b", "lyon-c", "lyon-till", "plain"]
 
 
 def test_a_limit_to_agents_does_not_wait_for_servers(project: Any) -> None:

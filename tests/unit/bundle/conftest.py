@@ -6,7 +6,6 @@ import base64
 import hashlib
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -123,7 +122,7 @@ class Desk:
         seen = {}
         for path in sorted(self.root.rglob("*")):
             found = path.lstat()
-            content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+            content = bytes(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
             seen[str(path.relative_to(self.root))] = (found.st_mode, found.st_ino, found.st_mtime_ns, content)
         return seen
 

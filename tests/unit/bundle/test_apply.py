@@ -242,4 +242,4 @@ def test_nothing_of_ours_lies_about_afterwards(desk: Any) -> None:
     desk.ok()
     names = {path.name for path in desk.path("/var/lib/fleet").iterdir()}
     assert names == {"lock", "record.json"}
-    assert not [path for path in desk.root.rglob(".fleet-*")]
+    assert not list(desk.root.rglob(".fleet-*"))

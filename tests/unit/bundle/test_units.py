@@ -14,7 +14,7 @@ import pytest
 UNIT = b"[Service]\nExecStart=/usr/local/bin/k3s server\n[Install]\nWantedBy=multi-user.target\n"
 
 
-def state(enabled: bool = True, active: bool = True, starting: bool = False) -> dict[str, bool]:
+def state(*, enabled: bool = True, active: bool = True, starting: bool = False) -> dict[str, bool]:
     return {"enabled": enabled, "plain": enabled, "active": active, "starting": starting}
 
 
@@ -37,7 +37,7 @@ def state(enabled: bool = True, active: bool = True, starting: bool = False) -> 
     ],
 )
 def test_steps(
-    fleet_bundle: Any, unit: dict[str, Any], now: dict[str, bool], restart: bool, reload: bool, expected: list[str]
+    fleet_bundle: Any, *, unit: dict[str, Any], now: dict[str, bool], restart: bool, reload: bool, expected: list[str]
 ) -> None:
     units = [{"name": "x.service", **unit}] if unit else []
     names = {"x.service"}

@@ -32,7 +32,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result):
         self._keep(result)
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result, **_ignored):
         self._keep(result)
 
     def v2_runner_on_skipped(self, result):

@@ -9,7 +9,7 @@ import gzip
 import json
 import os
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -21,8 +21,10 @@ MODULE = "edgefleet.fleet.fleet_bundle"
 # A packed bundle up to this size goes with the arguments, in the one connection that runs the module. A larger one is
 # a file of its own: four more round trips.
 INLINE_BYTES = 96 * 1024
-# What a host's earlier plays may have registered: any of them failed means that the host was not brought up.
-REGISTERED = ("bundle_result", "packages_result", "users_result", "users_folders", "users_keys")
+# site.yml puts every host that failed into this group: a play in which all hosts fail would end the whole run.
+FAILED = "fleet_failed"
+# A node that cannot be reached fails with this step, so that `rescue` sees it; fleet_report tells it as unreachable.
+UNREACHABLE = "connection"
 
 
 class ActionModule(ActionBase):
@@ -32,11 +34,12 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        failed = self._failed_before(args.pop("after", None) or [], task_vars)
+        after, failed = args.pop("after", None) or [], task_vars["groups"].get(FAILED, ())
+        failed = [host for host in after if host in failed]
         if failed:
-            text = "{} failed in this run: what depends on it is left as it is".format(", ".join(failed))
+            text = f"{', '.join(failed)} failed in this run: what depends on it is left as it is"
             display.warning(text)
-            return dict(result, skipped=True, changed=False, msg=text, skipped_reason=text)
+            return dict(result, skipped=True, changed=False, msg=text)
         project = args.pop("project", None) or self._loader.get_basedir()
         if boolean(args.get("read", False)):
             return dict(result, **self._execute_module(MODULE, args, task_vars=task_vars))
@@ -46,7 +49,11 @@ class ActionModule(ActionBase):
         bundle = self._read_json(project, f"bundles/{node}.json")
         args["secrets"] = self._secrets(project, bundle)
         packed = pack(bundle, lambda name: self._read(project, f"files/{name[:2]}/{name}"))
-        return dict(result, **self._call(args, packed, task_vars))
+        try:
+            return dict(result, **self._call(args, packed, task_vars))
+        except AnsibleConnectionFailure as exc:
+            text = getattr(exc, "message", None) or str(exc)
+            return dict(result, failed=True, changed=False, msg=text, step=UNREACHABLE, at="")
 
     def _call(self, args, packed, task_vars):
         if len(packed) <= INLINE_BYTES:
@@ -60,18 +67,6 @@ class ActionModule(ActionBase):
             return self._execute_module(MODULE, dict(args, bundle=source), task_vars=task_vars)
         finally:
             self._remove_tmp_path(folder)
-
-    def _failed_before(self, hosts, task_vars):
-        """Names of those of `hosts` that failed or were unreachable in an earlier play of this run."""
-        failed = []
-        for host in hosts:
-            known = task_vars["hostvars"].get(host) if host in task_vars["hostvars"] else None
-            for name in REGISTERED if known else ():
-                seen = known.get(name)
-                if isinstance(seen, dict) and (seen.get("failed") or seen.get("unreachable")):
-                    failed.append(host)
-                    break
-        return failed
 
     def _read(self, project, path):
         try:
