@@ -1,11 +1,9 @@
-"""A Plan as JSON for programs: `fleet.plan-report/v1`, additive, with the schema that `fleet schema` prints.
+"""A Plan as JSON for programs: `fleet.plan-report/v1`, additive, whose schema `fleet schema --output plan` prints.
 
 It is what `fleet plan --json` prints. The saved plan that `fleet apply` takes is another document (`fleet.plan/v1`).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
@@ -93,10 +91,3 @@ def plan_document(plan: Plan) -> PlanReport:
         unenforced=plan.unenforced,
         nodes=tuple(PlannedNode(n.node, n.site, n.cluster, n.role, n.base, n.wanted) for n in plan.nodes),
     )
-
-
-def plan_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of `plan_document`."""
-    # Through JSON, so that defaults are lists as a reader of the printed schema sees them, not tuples.
-    schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(PlanReport)))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FORMAT, **schema}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -31,6 +32,14 @@ def duration(seconds: int) -> str:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as `2026-11-22 06:10 UTC`; `unknown` for what a node made up."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC") if seconds > 0 else "unknown"
+    except (OverflowError, ValueError, OSError):
+        return "unknown"
 
 
 def some(names: Sequence[str], shown: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleet.report.words import count, duration, size, some
+from fleet.report.words import count, duration, moment, size, some
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,8 @@ def test_counts_and_names():
     assert some([]) == ""
     assert some(["a", "b", "c"]) == "a, b, c"
     assert some([str(i) for i in range(1203)]) == "0, 1, 2 and 1,200 more"
+
+
+def test_times_and_those_that_a_node_made_up():
+    assert moment(1_795_000_000) == "2026-11-18 11:06 UTC"
+    assert [moment(at) for at in (0, -5, 1e300, float("nan"), float("inf"))] == ["unknown"] * 5
