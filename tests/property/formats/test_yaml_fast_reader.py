@@ -197,6 +197,7 @@ def test_what_it_reads_by_itself(text, value):
 @pytest.mark.parametrize(
     "text",
     [
+        "a: |\n  x\n     \n  y\n", "a: |\n  x\ty\n", "a: b\n# \x07\n", 'a: "x\x07"\n', "a: 'x\u2028y'\n",
         "a: no\n", "no: a\n", "a: 1e3\n", "a: 1\na: 2\n", "{a: 1, a: 2}\n", "a: &x b\n", "a: *x\n", "a: !x b\n", "a: b\n  c\n", "a: >\n  b\n",
         "a: |+\n  b\n", "a: |2\n   b\n", "a:\tb\n", "\ta: b\n", "a: b: c\n", "<<: {a: b}\n", "? a\n: b\n", "1: a\n", "a: [b\n", "a: 'b\n",
         "a:\n   b: 1\n  c: 2\n", "a: b\n   - c\n", "- a\nb: c\n", "a: {b: no}\n", "- - a\n", 'a: "\\x41"\n', "a: \x07\n", "# \x07\n",

@@ -23,7 +23,7 @@ SCALARS = NASTY | st.none() | st.booleans() | st.integers() | FLOATS
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NASTY, inner, max_size=4), max_leaves=12
 )
-CALM = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+CALM = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def same(one: object, other: object) -> bool:

@@ -78,3 +78,8 @@ def test_many_lookups_compose_once():
     count = 20_000
     positions = Positions(b"".join(b"k%d: 1\n" % n for n in range(count)))
     assert [positions.locate(0, [f"k{n}"]).line for n in range(count)] == list(range(1, count + 1))
+
+
+def test_a_quoted_merge_key_merges_nothing():
+    assert locate(b'a: {"<<": {q: 1}}\n', 0, ["a", "q"]) == Position(1, 4, 1, 1, is_exact=False)
+    assert locate(b"a: {<<: {q: 1}}\n", 0, ["a", "q"]) == Position(1, 13, 1, 10)

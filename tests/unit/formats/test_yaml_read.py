@@ -179,6 +179,7 @@ base: &base {a: 1, b: 2}
 more: &more {b: 3, c: 4}
 one: {<<: *base, b: 9}
 two: {b: 9, <<: [*more, *base]}
+four: {<<: [*more, *base]}
 late: &late {<<: *base, d: 5}
 three: {<<: *late}
 same: *base
@@ -190,6 +191,7 @@ copy: *t
     (value,) = parse(text)
     assert value["one"] == {"a": 1, "b": 9}
     assert value["two"] == {"a": 1, "b": 9, "c": 4}
+    assert value["four"] == {"a": 1, "b": 3, "c": 4}
     assert value["three"] == {"a": 1, "b": 2, "d": 5}
     assert value["same"] is value["base"]
     assert value["<<"] == "text"
@@ -228,3 +230,16 @@ def test_scalars_are_right_after_more_texts_than_are_remembered():
     (value,) = parse(b"".join(b"- x%d\n" % n for n in range(count)) + b"- true\n- x5\n- ~\n")
     assert value[:count] == [f"x{n}" for n in range(count)]
     assert value[count:] == [True, "x5", None]
+
+
+def test_aliases_are_counted_over_all_documents():
+    document = "a: &a [" + ", ".join(["x"] * 999) + "]\nb: [" + ", ".join(["*a"] * 600) + "]\n"
+    assert len(parse(document.encode())) == 1
+    ((line, _, problem),) = mistakes(f"{document}---\n{document}".encode())
+    assert (line, problem) == (5, "the aliases up to here unfold to more than 1,000,000 nodes")
+
+
+def test_the_end_of_a_block_is_kept_as_it_is():
+    assert parse(b"a: |\n  x") == [{"a": "x"}]
+    assert parse(b"a: |\n  x\n") == [{"a": "x\n"}]
+    assert parse(b"a: |+\n  x\n---\nb: |+\n  x\n\n") == [{"a": "x\n"}, {"b": "x\n\n"}]
