@@ -6,17 +6,15 @@ Fields are only ever added under one name; what would be read wrongly gets a new
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 import msgspec
 
 from fleet.errors import UsageError
-from fleet.model.event import Event
 from fleet.model.problem import Problem
-from fleet.model.project import FolderReport
 from fleet.model.rollout import RolloutSummary
-from fleet.model.status import NodeDetail, NodeRow, Status
-from fleet.report import PlanReport
+from fleet.model.status import NodeRow
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -44,10 +42,12 @@ class RolloutList(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """`format` leads the document, as its field `format`; `type` is what the rest of it is made from."""
+    """`format` leads the document, as its field `format`. `source` names the type of the rest, as MODULE:NAME: it is
+    needed for the schema only, and some of them load half of the program.
+    """
 
     format: str
-    type: Any
+    source: str
     description: str
 
     def document(self, value: Any) -> str:
@@ -59,9 +59,13 @@ class Output(msgspec.Struct, frozen=True):
     def _encoded(self, value: Any) -> bytes:
         return msgspec.json.encode({"format": self.format, **msgspec.to_builtins(value)})
 
+    def _type(self) -> Any:
+        module, name = self.source.split(":")
+        return getattr(import_module(module), name)
+
     def json_schema(self) -> dict[str, Any]:
         """Draft 2020-12: the schema of the type, with `format` as a constant in each object that may lead."""
-        (schema,), parts = msgspec.json.schema_components([self.type], ref_template="#/$defs/{name}")
+        (schema,), parts = msgspec.json.schema_components([self._type()], ref_template="#/$defs/{name}")
         for leading in schema.get("anyOf", [schema]):
             part = parts[leading["$ref"].rsplit("/", 1)[1]]
             part["properties"] = {**part["properties"], "format": {"const": self.format}}
@@ -69,24 +73,27 @@ class Output(msgspec.Struct, frozen=True):
         return {"$schema": DRAFT, "title": self.format, "description": self.description, **schema, "$defs": parts}
 
 
-PLAN = Output("fleet.plan-report/v1", PlanReport, "What `fleet plan --json` prints.")
-EVENT = Output("fleet.event/v1", Event, "One line of `fleet apply --json`, `rollout show --json` or `resume --json`.")
-STATUS = Output("fleet.status/v1", Status, "What `fleet status --json` prints.")
-VALIDATION = Output("fleet.validation/v1", Validated, "What `fleet validate --json` prints.")
-NODES = Output("fleet.nodes/v1", NodeList, "What `fleet node list --json` prints.")
-NODE = Output("fleet.node/v1", NodeDetail, "What `fleet node show --json` prints.")
-ROLLOUTS = Output("fleet.rollouts/v1", RolloutList, "What `fleet rollout list --json` prints.")
-RENDER = Output("fleet.render/v1", FolderReport, "What `fleet render --json` prints.")
-
 OUTPUTS = {
-    "plan": PLAN,
-    "event": EVENT,
-    "status": STATUS,
-    "validation": VALIDATION,
-    "nodes": NODES,
-    "node": NODE,
-    "rollouts": ROLLOUTS,
-    "render": RENDER,
+    "plan": Output("fleet.plan-report/v1", "fleet.report:PlanReport", "What `fleet plan --json` prints."),
+    "status": Output("fleet.status/v1", "fleet.model.status:Status", "What `fleet status --json` prints."),
+    "event": Output(
+        "fleet.event/v1",
+        "fleet.model.event:Event",
+        "A line of `fleet apply --json`, and of `rollout show` and `resume`.",
+    ),
+    "validation": Output(
+        "fleet.validation/v1", "fleet.cli.documents:Validated", "What `fleet validate --json` prints."
+    ),
+    "nodes": Output("fleet.nodes/v1", "fleet.cli.documents:NodeList", "What `fleet node list --json` prints."),
+    "node": Output("fleet.node/v1", "fleet.model.status:NodeDetail", "What `fleet node show --json` prints."),
+    "rollouts": Output(
+        "fleet.rollouts/v1", "fleet.cli.documents:RolloutList", "What `fleet rollout list --json` prints."
+    ),
+    "lock-event": Output("fleet.lock-event/v1", "fleet.operations.lock:LockEvent", "A line of `fleet lock --json`."),
+    "secret-event": Output(
+        "fleet.secret-event/v1", "fleet.operations.secret:SecretEvent", "A line of `fleet secret generate --json`."
+    ),
+    "render": Output("fleet.render/v1", "fleet.model.project:FolderReport", "What `fleet render --json` prints."),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleet.cli import streams
 from fleet.cli.streams import Stream
@@ -42,3 +42,15 @@ class Face:
 
         with self.diagnostics.stage("open", directory=self.directory):
             return Workspace.open(self.directory, sandbox=sandbox, vault_password=password_source(vault_password_file))
+
+    def print_json(self, output: str, value: Any) -> None:
+        """The document that `fleet schema --output OUTPUT` describes, on stdout."""
+        from fleet.cli.documents import output_named
+
+        self.out.text(output_named(output).document(value))
+
+    def print_json_line(self, output: str, value: Any) -> None:
+        """The same in one line: streams are JSON lines."""
+        from fleet.cli.documents import output_named
+
+        self.out.text(output_named(output).line(value))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
-from fleet.cli import documents
 from fleet.cli.face import Face
 from fleet.cli.stopping import stopping
-from fleet.cli.watching import Watcher, watcher
 from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNFINISHED
 
 if TYPE_CHECKING:
+    from fleet.cli.watching import Watcher
     from fleet.model.event import Event
     from fleet.workspace import Workspace
 
@@ -29,11 +28,12 @@ class JsonWatcher:
         return None
 
     def show(self, event: Event) -> None:
-        self._face.out.text(documents.EVENT.line(event))
+        self._face.print_json_line("event", event)
 
 
 def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: bool) -> int:
     """Shows every event. 0: each node came through; 4: some did not; 130: it was stopped on request before its end."""
+    from fleet.cli.watching import watcher
     from fleet.model.event import RolloutFinished, RolloutHalted, RolloutPaused
 
     shown: Watcher = JsonWatcher(face) if as_json else watcher(face)

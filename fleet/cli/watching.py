@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol, Self
 
-from fleet.cli.event_lines import EventLines, trouble_of
 from fleet.cli.face import Face
+from fleet.cli.lines.events import EventLines, trouble_of
 from fleet.model.event import (
     BatchStarted,
     Event,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
 import click
-import msgspec
 
 from fleet.cli.command import verb
 from fleet.cli.face import Face
@@ -36,5 +37,5 @@ def command(face: Face, *, lists: bool, host: str) -> int:
         if host not in hosts:
             raise UsageError(f"the fleet has no node called {host}", "fleet node list")
         found = hosts[host]
-    face.out.text(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+    face.out.text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return EXIT_DONE

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from fleet.cli import documents
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
@@ -43,7 +42,7 @@ def command(
 
     Equal changes are shown once. Exit code 0: nothing to do; 3: something changes; 2: a rule refuses a change.
     """
-    from fleet.cli.plan_detail import detail_lines
+    from fleet.cli.lines.plan import detail_lines
     from fleet.report import plan_document, plan_lines
 
     workspace = face.workspace(sandbox)
@@ -52,7 +51,7 @@ def command(
     if out is not None:
         workspace.save_plan(plan, out)
     if as_json:
-        face.out.text(documents.PLAN.document(plan_document(plan)))
+        face.print_json("plan", plan_document(plan))
     else:
         face.out.lines(plan_lines(plan))
         if detail:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from fleet.cli import documents
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
@@ -37,7 +36,7 @@ def command(
     with face.diagnostics.stage("render", folder=str(folder)):
         report = face.workspace().render(folder, scope_of(sites, selector, nodes, limit))
     if as_json:
-        face.out.text(documents.RENDER.document(report))
+        face.print_json("render", report)
     else:
         face.out.line(
             f"{folder}: {report.written:,} files written, {report.unchanged:,} unchanged, {report.removed:,} removed"

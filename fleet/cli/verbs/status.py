@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from fleet.cli import documents
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.options import json_option, sandbox_option
@@ -23,9 +22,9 @@ def command(face: Face, *, sandbox: str, as_json: bool) -> int:
     with face.diagnostics.stage("status"):
         status = face.workspace(sandbox).status()
     if as_json:
-        face.out.text(documents.STATUS.document(status))
+        face.print_json("status", status)
         return EXIT_DONE
-    from fleet.cli.status_lines import status_lines
+    from fleet.cli.lines.status import status_lines
 
     face.out.lines(status_lines(status, face.out.width))
     return EXIT_DONE

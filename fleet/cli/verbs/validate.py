@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleet.cli import documents
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.options import json_option
 from fleet.errors import EXIT_DONE, EXIT_WRONG, SpecError
 
 if TYPE_CHECKING:
+    from fleet.cli.documents import Validated
     from fleet.workspace import Validation
 
 
@@ -32,18 +32,22 @@ def command(face: Face, *, as_json: bool) -> int:
     except SpecError as error:
         if not as_json:
             raise
-        wrong = documents.Validated(is_valid=False, documents=error.documents, problems=error.problems)
-        face.out.text(documents.VALIDATION.document(wrong))
+        from fleet.cli.documents import Validated
+
+        wrong = Validated(is_valid=False, documents=error.documents, problems=error.problems)
+        face.print_json("validation", wrong)
         return EXIT_WRONG
     if as_json:
-        face.out.text(documents.VALIDATION.document(_validated(found)))
+        face.print_json("validation", _validated(found))
     else:
         _tell(face, found)
     return EXIT_DONE
 
 
-def _validated(found: Validation) -> documents.Validated:
-    return documents.Validated(
+def _validated(found: Validation) -> Validated:
+    from fleet.cli.documents import Validated
+
+    return Validated(
         is_valid=True,
         fleet=found.fleet,
         documents=found.documents,

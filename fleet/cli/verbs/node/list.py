@@ -6,16 +6,14 @@ from collections import Counter
 
 import click
 
-from fleet.cli import documents
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
 from fleet.cli.options import json_option, sandbox_option
 from fleet.errors import EXIT_DONE
-from fleet.model.status import NodeState
 
 _TITLES = ("ROLE", "STATE", "K3S", "COMMIT", "ADDRESS", "ARCH")
-_STATES: dict[NodeState, str] = {"current": "as wanted", "behind": "behind", "never": "never applied"}
+_STATES = {"current": "as wanted", "behind": "behind", "never": "never applied"}
 
 
 @verb(
@@ -41,9 +39,10 @@ def command(
     with face.diagnostics.stage("nodes"):
         rows = face.workspace(sandbox).nodes(scope_of(sites, selector, nodes, limit))
     if as_json:
-        face.out.text(documents.NODES.document(documents.NodeList(nodes=tuple(rows))))
+        face.print_json("nodes", {"nodes": rows})
         return EXIT_DONE
     from fleet.report import Column, table_lines
+    from fleet.report.words import count
 
     cells = [
         (row.name, row.site, row.role, _STATES[row.state], row.k3s, row.commit[:7], row.address, row.arch or "?")
@@ -52,6 +51,6 @@ def command(
     columns = [Column("NODE", is_name=True), Column("SITE", is_name=True), *map(Column, _TITLES)]
     face.out.lines(table_lines(columns, cells, face.out.width))
     states = Counter(row.state for row in rows)
-    told = ", ".join(f"{states[state]:,} {text}" for state, text in _STATES.items() if states[state])
-    face.err.line(f"{len(rows):,} nodes: {told}" if rows else "0 nodes")
+    told = ", ".join(f"{number:,} {_STATES[state]}" for state, number in states.most_common())
+    face.err.line(f"{count(len(rows), 'node')}: {told}" if rows else "no node matches")
     return EXIT_DONE

@@ -6,7 +6,6 @@ import time
 
 import click
 
-from fleet.cli import documents
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.options import json_option, sandbox_option
@@ -23,7 +22,7 @@ def command(face: Face, *, sandbox: str, as_json: bool) -> int:
     """List rollouts, newest first."""
     rollouts = tuple(face.workspace(sandbox).rollouts())
     if as_json:
-        face.out.text(documents.ROLLOUTS.document(documents.RolloutList(rollouts=rollouts)))
+        face.print_json("rollouts", {"rollouts": rollouts})
         return EXIT_DONE
     from fleet.report import Column, table_lines
 

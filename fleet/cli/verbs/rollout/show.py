@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fleet.cli import documents
 from fleet.cli.command import verb
-from fleet.cli.event_lines import EventLines
 from fleet.cli.face import Face
 from fleet.cli.names import complete_rollouts
 from fleet.cli.options import json_option, sandbox_option
@@ -23,12 +21,14 @@ def command(face: Face, *, rollout_id: str, sandbox: str, as_json: bool) -> int:
 
     The same lines, and with --json the same events, as `fleet apply` printed on a pipe.
     """
+    from fleet.cli.lines.events import EventLines
+
     lines = EventLines()
     count = 0
     for event in face.workspace(sandbox).rollout_events(rollout_id):
         count += 1
         if as_json:
-            face.out.text(documents.EVENT.line(event))
+            face.print_json_line("event", event)
         else:
             face.out.lines(lines.of(event))
     if not count:

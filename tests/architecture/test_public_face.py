@@ -1,0 +1,50 @@
+"""The library's face, pinned: who changes a name here changes it for everybody who calls fleet from Python."""
+
+from __future__ import annotations
+
+import inspect
+
+import fleet
+from fleet.workspace import Workspace
+
+METHODS = {
+    "open": "(path='.', *, sandbox='', vault_password=None)",
+    "validate": "(self)",
+    "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20)",
+    "refresh": "(self, scope=EVERYTHING, *, forks=20)",
+    "save_plan": "(self, plan, path)",
+    "load_plan": "(self, path)",
+    "render": "(self, folder, scope=EVERYTHING)",
+    "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, verbosity=0)",
+    "resume": "(self, rollout_id, *, forks=20)",
+    "stop": "(self)",
+    "status": "(self)",
+    "rollouts": "(self)",
+    "rollout_events": "(self, rollout_id)",
+    "nodes": "(self, scope=EVERYTHING)",
+    "node": "(self, name, *, origin=False, log=False)",
+    "inventory": "(self)",
+    "lock": "(self, upgrade=())",
+    "generate_secrets": "(self)",
+}
+
+
+def shape(method: object) -> str:
+    """The signature without annotations; the default scope by its name."""
+    signature = inspect.signature(method)  # type: ignore[arg-type]
+    parameters = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    text = str(signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty))
+    return text.replace("Scope(sites=(), selector='', nodes=(), limit=0)", "EVERYTHING")
+
+
+def test_the_public_names_of_fleet():
+    assert sorted(fleet.__all__) == ["FleetError", "Workspace", "__version__"]
+    assert fleet.Workspace is Workspace
+    assert issubclass(fleet.FleetError, Exception)
+
+
+def test_the_methods_of_the_workspace():
+    public = {name for name, _ in inspect.getmembers(Workspace, callable) if not name.startswith("_")}
+
+    assert {name: shape(getattr(Workspace, name)) for name in public} == METHODS
+    assert isinstance(Workspace.root, property)
