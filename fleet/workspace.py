@@ -246,11 +246,11 @@ class Workspace:
 
     def _second_pass(self, plan: Plan, intent: Intent, forks: int) -> tuple[Plan, Intent]:
         """Asks the nodes what only they can tell, and plans again with the answers."""
-        from fleet.operations.observe import refresh
+        from fleet.operations.observe import learn
 
         pending = {node.name for node in intent.fleet.nodes if node.is_k3s and not node.arch}
         names = [change.node for change in plan.nodes if change.node in pending]
-        for _ in self._asked(intent, names, refresh, forks):
+        for _ in self._asked(intent, names, learn, forks):
             pass
         again = self.plan(plan.scope)
         return again, self._planned[1]  # type: ignore[index]  # plan() has just set it

@@ -1,4 +1,4 @@
-"""refresh: the nodes' own records are the truth, and the controller's copy is made anew from them."""
+"""Looks at nodes: `refresh` makes the controller's copy of their records anew, `learn` asks what only they can tell."""
 
 from __future__ import annotations
 
@@ -34,3 +34,20 @@ def refresh(nodes: Sequence[str], fleet: str, observer: Observer, records: Recor
             known = []
     records.save(known)
     records.forget(gone)
+
+
+def learn(nodes: Sequence[str], fleet: str, observer: Observer, records: Records) -> Iterator[Observation]:
+    """Keeps what only a node can tell (architecture, machine-id), and nothing of what it holds.
+
+    What it was expected to hold stays expected: a node that another controller brought forward refuses, unseen changes
+    are never taken for granted.
+    """
+    known = dict(records.all())
+    learned: list[Record] = []
+    for observation in observer.observe(nodes):
+        if observation.arch or observation.machine_id:
+            before = known.get(observation.node) or Record(observation.node, fleet, machine_id="", digest="")
+            machine_id = before.machine_id or observation.machine_id
+            learned.append(replace(before, machine_id=machine_id, arch=observation.arch or before.arch))
+        yield observation
+    records.save(learned)

@@ -13,6 +13,8 @@ from fleet.model.record import Record
 
 _BUNDLE = "fleet_bundle"
 _PATHS = frozenset({"file", "artifact", "folder"})
+_REFUSALS = frozenset({"expect", "fleet", "node", "machine-id"})
+"""Steps in which a node refuses what it is asked. What it holds then is kept by no one: asked again, it refuses again."""
 
 
 class EventData(msgspec.Struct, frozen=True):
@@ -134,8 +136,8 @@ def _failed(node: str, event: Event) -> NodeResult:
 
 
 def _record_left(result: Mapping[str, Any]) -> Record | None:
-    """What a node holds after a failure. One that was to get what it holds already keeps what differed from it."""
-    record = record_of(result.get("record"))
+    """What a node holds after a failure, None where it refused. One that was to get what it holds already keeps what differed from it."""
+    record = None if result.get("step") in _REFUSALS else record_of(result.get("record"))
     if record is None or record.digest != result.get("digest"):
         return record
     return msgspec.structs.replace(record, differs=_differing(result))

@@ -47,3 +47,12 @@ def test_what_an_update_would_have_changed_is_no_difference_from_the_record():
 def test_a_bundle_that_came_in_half_leaves_what_was_before_it():
     half = {**TOLD, "digest": "", "partial": True, "base": "b1:aa", "wanted": "b1:bb"}
     assert failure(half, "b1:bb").record == Record("a", "acme", "m1", "", base="b1:aa")
+
+
+def test_a_node_that_refuses_will_refuse_again():
+    """Its record is another controller's: kept here, the next apply would expect it, and overrule that unseen."""
+    (result,) = BatchAnswers(["a"]).take(
+        event("runner_on_failed", failed=True, msg="expect: the node was to hold b1:aa and holds b1:cc", step="expect",
+              at="", digest="b1:bb", changes=[], record={**TOLD, "digest": "b1:cc"})
+    )  # fmt: skip
+    assert (result.outcome, result.record) == ("failed", None)

@@ -2,7 +2,7 @@
 
 from fleet.model.batch import Observation
 from fleet.model.record import Record
-from fleet.operations.observe import refresh
+from fleet.operations.observe import learn, refresh
 from fleet.testing import MemoryObserver, MemoryRecords
 
 HELD = Record("a", "acme", "m1", "b1:aa", manifest='{"files":[]}')
@@ -42,3 +42,24 @@ def test_half_a_bundle_is_not_held_and_what_was_before_it_is_expected():
     assert record.last_digest == "b1:aa"
     assert not record.holds("b1:aa")
     assert not record.holds("b1:bb")
+
+
+def asked(records: MemoryRecords, observation: Observation) -> Record | None:
+    list(learn([observation.node], "acme", MemoryObserver({observation.node: observation}), records))
+    return records.all().get(observation.node)
+
+
+def test_a_second_pass_learns_and_expects_what_it_expected_before():
+    told = Observation("a", Record("a", "acme", "m1", "b1:others", manifest="{}"), "m1", "arm64")
+    assert asked(MemoryRecords(), told) == Record("a", "acme", "m1", "", arch="arm64")
+    known = MemoryRecords([Record("a", "acme", "m1", "b1:aa", commit="4be1f02")])
+    assert asked(known, told) == Record("a", "acme", "m1", "b1:aa", commit="4be1f02", arch="arm64")
+
+
+def test_a_second_pass_never_enrols_another_machine():
+    known = MemoryRecords([Record("a", "acme", "m1", "b1:aa")])
+    assert asked(known, Observation("a", None, "m2", "amd64")) == Record("a", "acme", "m1", "b1:aa", arch="amd64")
+
+
+def test_a_second_pass_learns_nothing_of_a_node_that_is_away():
+    assert asked(MemoryRecords(), Observation("a", unreachable="no route to host")) is None
