@@ -17,9 +17,10 @@ RULE = "hardening-live"
 
 
 def judge(picture: Picture) -> Iterator[Verdict]:
+    """A node that is new has one Change for everything, so an added file is one of a node that runs already."""
     turned: dict[str, list[str]] = {}
     for change in picture.changes:
-        if not change.is_first and _adds_hardening(change) and picture.nodes[change.node].settings.hardening == "cis":
+        if _adds_hardening(change) and picture.nodes[change.node].settings.hardening == "cis":
             turned.setdefault(change.cluster, []).append(change.node)
     for cluster, names in sorted(turned.items()):
         yield Verdict(

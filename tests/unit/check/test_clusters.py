@@ -81,6 +81,7 @@ def test_dual_stack_is_for_new_clusters():
     ("before", "after"),
     [
         ({"cluster-cidr": "10.42.0.0/16"}, {}),
+        ({"cluster-cidr": "10.42.0.1/16"}, {}),
         ({"cluster-cidr": "10.42.0.0/16,2001:CAFE::/56"}, {"cluster-cidr": ["10.42.0.0/16", "2001:cafe::/56"]}),
         ({"cluster-cidr": '- "10.42.0.0/16"\n  - "2001:cafe::/56"'}, {"cluster-cidr": "10.42.0.0/16,2001:cafe::/56"}),
         ({"secrets-encryption": "true"}, {"flannel-backend": "host-gw"}),

@@ -65,6 +65,29 @@ def test_refusals_come_first_and_name_their_rule():
     ]
 
 
+def test_a_refusal_comes_before_a_warning_of_an_earlier_rule():
+    verdicts = check(
+        given(
+            node("a"),
+            clusters=[cluster()],
+            now={"a": facts("v1.28.1+k3s1")},
+            wanted={"a": facts("v1.29.1+k3s1", config={"cluster-domain": "shop.local"})},
+            locked=["v1.29.1+k3s1"],
+        )
+    )
+    assert [verdict.rule for verdict in verdicts] == ["immutable-keys", "version-unsupported"]
+
+
+def test_a_server_that_does_not_change_holds_what_is_wanted_of_it():
+    a, b, c = node("a"), node("b"), node("c")
+    wanted = {name: facts(datastore="etcd") for name in "abc"}
+    picture = Picture(given(a, b, c, wanted=wanted, records="ab", changes=[changed(b), changed(c)]))
+    assert picture.current("a") == wanted["a"]
+    assert picture.current("b") is None, "it changes, and nobody kept what it holds"
+    assert picture.current("c") is None, "it never held anything"
+    assert picture.after("b") == wanted["b"]
+
+
 def test_a_healthy_fleet_has_nothing_to_hear():
     assert check(fleet_of(1_000, changes=False)) == ()
     assert check(fleet_of(1_000, changes=True)) == ()

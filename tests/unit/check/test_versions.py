@@ -3,7 +3,7 @@
 from fleet.check import servers_first, version_downgrade, version_skip, version_unlocked, version_unsupported
 from fleet.check.picture import Picture
 from fleet.model.verdict import Verdict
-from tests.unit.check.fleets import NODE_PLACE, PLACE, changed, cluster, facts, given, node
+from tests.unit.check.fleets import NODE_PLACE, changed, cluster, facts, given, node
 
 
 def going(before: str, after: str, **more) -> Picture:
@@ -129,8 +129,27 @@ def test_both_together_and_servers_ahead_pass():
     assert not list(servers_first.judge(server_and_agent("v1.35.4+k3s1", "v1.34.6+k3s1")))
 
 
+def test_the_oldest_server_and_the_newest_agent_count():
+    nodes = [node("a"), node("b"), node("c", "agent"), node("d", "agent")]
+    old, new = "v1.34.6+k3s1", "v1.35.4+k3s1"
+    held = {
+        "a": facts(new, datastore="external"),
+        "b": facts(old, datastore="external"),
+        "c": facts(old, "agent"),
+        "d": facts(new, "agent"),
+    }
+    clusters = [cluster("ab", "cd", datastore="external")]
+    (verdict,) = servers_first.judge(Picture(given(*nodes, clusters=clusters, wanted=held)))
+    assert verdict.message == "agent d would run K3s v1.35.4+k3s1, newer than server b with v1.34.6+k3s1"
+
+
+def test_the_newest_locked_release_of_a_minor_is_the_one_to_go_through():
+    locked = ["v1.34.5+k3s1", "v1.34.6+k3s2", "v1.34.6+k3s1", "no version", "v1.35.4+k3s1"]
+    (verdict,) = version_skip.judge(going("v1.33.5+k3s1", "v1.35.4+k3s1", locked=locked))
+    assert verdict.hint.startswith("Set k3s.version to v1.34.6+k3s2 first")
+
+
 def test_a_cluster_without_a_change_is_not_judged():
     picture = server_and_agent("v1.34.6+k3s1", "v1.35.4+k3s1", changes=[])
     assert not list(servers_first.judge(picture))
     assert picture.touched == ()
-    assert PLACE.file == "sites/lyon.yaml"

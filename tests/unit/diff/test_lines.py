@@ -28,6 +28,12 @@ def test_two_edits_around_a_line_of_the_nodes_own():
     assert diff_lines(config("b", "1", "3"), config("b", "2", "4")) == expected
 
 
+def test_the_nearer_place_where_both_meet_again_is_taken():
+    before, after = "\n".join("abcdz"), "\n".join("daq")
+    assert diff_lines(before.encode(), after.encode()) == ("+ d", "- b", "- c", "- d", "- z", "+ q")
+    assert diff_lines(after.encode(), before.encode()) == ("- d", "- q", "+ b", "+ c", "+ d", "+ z")
+
+
 def test_everything_replaced():
     assert diff_lines(b"a\nb", b"c\nd\ne") == ("- a", "- b", "+ c", "+ d", "+ e")
 
