@@ -206,7 +206,10 @@ def test_the_module_alone_does_the_same_as_ansible(project: Any, module: Path) -
 def test_packages_and_users_of_a_sandbox_are_left_alone_with_a_word(project: Any, who: str) -> None:
     fill(project)
     project.groups = {"role_none": [NODE], f"has_{who}": [NODE]}
-    project.hostvars[NODE] = {"fleet_packages": [{"name": "chrony"}], "fleet_users": [{"name": "alice"}]}
+    project.hostvars[NODE] = {
+        "fleet_packages": [{"name": "chrony"}],
+        "fleet_users": [{"name": "alice", "authorized_keys": ["ssh-ed25519 AAAA"]}],
+    }
     project.write()
     shown = project.play(machine=False)
     assert shown.code == 0
