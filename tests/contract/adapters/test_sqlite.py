@@ -30,6 +30,7 @@ from fleet.testing.contracts.journal import JournalContract
 from fleet.testing.contracts.records import RecordsContract
 from fleet.testing.orders import plain, rollout
 
+pytestmark = pytest.mark.timeout(120)
 ORDER = rollout(plain("gate"))
 ROOT = str(Path(fleet.__file__).parents[1])
 EFFECT = RunBatch(BatchOrder("7f3c-0001", "7f3c", 1, ("gate",), {"gate": ""}))

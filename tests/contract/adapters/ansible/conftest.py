@@ -36,18 +36,20 @@ if wanted["read"]:
     changes = [{"kind": "file", "path": "/etc/motd"}] if os.path.exists(path("tampered")) else []
     module.exit_json(changed=False, record=record, machine_id="m-1", arch="amd64", changes=changes)
 open(path("runs"), "a").write("%d\\n" % os.getpid())
-deadline = time.time() + 60
+deadline = time.time() + 300
 while os.path.exists(path("hold")) and time.time() < deadline:
     time.sleep(0.02)
 if os.path.exists(path("fail")):
     module.fail_json(**json.load(open(path("fail"))))
+held = json.load(open(path("record")))["digest"] if os.path.exists(path("record")) else ""
+is_new = held != "b1:new"
 record = {"node": wanted["node"], "fleet": "acme", "machine_id": "m-1", "digest": "b1:new", "epoch": wanted["epoch"],
     "controller": wanted["controller"], "manifest": json.dumps({"expect": wanted["expect"],
     "take_over": wanted["take_over"], "secret": len(wanted["secret"])})}
 json.dump(record, open(path("record"), "w"))
 module.warn("a small remark")
-module.exit_json(changed=True, digest="b1:new", changes=[{"path": "/a"}, {"path": "/b"}], restarted=["x.service"],
-    record=record)
+module.exit_json(changed=is_new, digest="b1:new", changes=[{"path": "/a"}, {"path": "/b"}] if is_new else [],
+    restarted=["x.service"] if is_new else [], record=record)
 """
 SITE = """\
 - hosts: bundles
@@ -142,7 +144,7 @@ class Project:
         until(lambda: self.runs(node) >= count)
 
 
-def until(is_so: Callable[[], bool], seconds: float = 30) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it did not come about in time"

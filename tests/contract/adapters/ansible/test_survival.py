@@ -75,7 +75,7 @@ def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not is_so():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
@@ -100,7 +100,7 @@ def test_after_kill_9_the_next_controller_adopts_the_living_child(
     time.sleep(0.5)
     assert got == []  # it waits for the one that runs
     project.take("a", "hold")
-    thread.join(30)
+    thread.join(90)
 
     (result,) = got
     assert isinstance(result, BatchResult)
@@ -145,7 +145,7 @@ def test_a_living_child_of_another_order_is_ended_before_the_batch_runs(
     project.wait_for_run("b")
     assert not [one for one in before if is_alive(one)]
     project.take("b", "hold")
-    thread.join(30)
+    thread.join(90)
 
     (result,) = got
     assert isinstance(result, BatchResult)
@@ -172,7 +172,7 @@ def test_a_dead_childs_left_over_playbook_is_ended_before_the_batch_runs_again(
     project.wait_for_run("a", 2)
     assert not [one for one in left if is_alive(one)]
     project.take("a", "hold")
-    thread.join(30)
+    thread.join(90)
 
     (result,) = got
     assert isinstance(result, BatchResult)
@@ -194,7 +194,7 @@ def test_a_child_that_is_killed_fails_only_the_nodes_that_had_not_answered(
     child = workdir.child()
     assert child is not None
     os.kill(child.identity.pid, signal.SIGKILL)
-    thread.join(30)
+    thread.join(90)
 
     (result,) = got
     assert isinstance(result, BatchResult)
@@ -217,7 +217,7 @@ def test_an_ansible_playbook_that_is_killed_is_told_so(project: Any, run_dir: Pa
     for one in marked(str(workdir.path)):
         if one != child.identity:
             os.kill(one.pid, signal.SIGKILL)
-    thread.join(30)
+    thread.join(90)
 
     (result,) = got
     assert isinstance(result, BatchResult)
@@ -234,7 +234,7 @@ def test_stop_now_ends_everything_and_leaves_no_result_behind(project: Any, run_
     began = time.monotonic()
 
     applier.stop_now()
-    thread.join(30)
+    thread.join(90)
 
     assert time.monotonic() - began < 10
     assert isinstance(got[0], StoppedError)
@@ -259,10 +259,10 @@ def test_two_batches_run_at_the_same_time_and_one_may_be_stopped_by_its_end_only
     project.wait_for_run("a")
     project.wait_for_run("b")
     project.take("b", "hold")
-    second.join(30)
+    second.join(90)
     assert got_first == []
     project.take("a", "hold")
-    first.join(30)
+    first.join(90)
 
     assert [outcomes(one) for one in (*got_first, *got_second) if isinstance(one, BatchResult)] == [
         {"a": "applied"},
