@@ -60,7 +60,7 @@ def main(folder: Path, nodes: int) -> None:
 
 def fleet_text() -> str:
     files = "".join(
-        f"      - path: {path}\n        template: templates/{name}\n        mode: \"0644\"\n"
+        f'      - path: {path}\n        template: templates/{name}\n        mode: "0644"\n'
         for path, name in (
             ("/etc/acme/agent.conf", "agent.conf.j2"),
             ("/etc/acme/exporter.yaml", "exporter.yaml.j2"),
@@ -102,15 +102,15 @@ def site_text(site: int) -> str:
             f"      address: {block}.{10 + at}\n"
             f"      labels:\n"
             f"        app: {('pos', 'kiosk', 'camera')[at % 3]}\n"
-            f"        rack: \"r{at % 2}\"\n"
+            f'        rack: "r{at % 2}"\n'
             f"      identity:\n"
-            f"        serial: \"{serial}\"\n"
-            f"        mac: \"84:00:{site // 256 % 256:02x}:{site % 256:02x}:00:{at:02x}\"\n"
+            f'        serial: "{serial}"\n'
+            f'        mac: "84:00:{site // 256 % 256:02x}:{site % 256:02x}:00:{at:02x}"\n'
             f"      vars:\n"
-            f"        serial: \"{serial}\"\n"
-            f"        asset: \"asset-{site * NODES_PER_SITE + at:07d}\"\n"
-            f"        location: \"hall {at} of {name}, shelf {at * 7 % 5}\"\n"
-            f"        contact: \"ops-{site % 17}@acme.example\"\n"
+            f'        serial: "{serial}"\n'
+            f'        asset: "asset-{site * NODES_PER_SITE + at:07d}"\n'
+            f'        location: "hall {at} of {name}, shelf {at * 7 % 5}"\n'
+            f'        contact: "ops-{site % 17}@acme.example"\n'
         )
     return "".join(lines)
 

@@ -14,7 +14,14 @@ TOOLS: dict[str, list[str]] = {
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     "import-linter": ["lint-imports"],
-    "vermin 3.8": ["vermin", "-q", "-t=3.8-", "--violations", "--no-tips", f"{COLLECTION}/plugins/modules/fleet_bundle.py"],
+    "vermin 3.8": [
+        "vermin",
+        "-q",
+        "-t=3.8-",
+        "--violations",
+        "--no-tips",
+        f"{COLLECTION}/plugins/modules/fleet_bundle.py",
+    ],
     "pinned": [sys.executable, "-m", "pip", "check"],
 }
 

@@ -13,9 +13,12 @@ Role = Literal["server", "agent", "none"]
 
 
 class ContentSource(msgspec.Struct, frozen=True):
-    """Where a file's content comes from: `text` (a template), the template file `template`, or the file `source`."""
+    """Where a file's content comes from: `text` (a template), the template file `template`, or the file `source`.
 
-    kind: Literal["text", "template", "source"]
+    `missing`: no layer that the node has gives one; `resolve` refuses such a node.
+    """
+
+    kind: Literal["text", "template", "source", "missing"]
     value: str
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import jinja2
 import msgspec
 from jinja2 import nodes
-from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 
 from fleet.model.bundle import Segment
@@ -20,7 +19,7 @@ from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import ContentSource, Node
 from fleet.model.secret import LockedSecret
 from fleet.render.placeholders import SecretNames, named, segments
-from fleet.render.sandbox import MAX_VALUE, Environment
+from fleet.render.sandbox import Environment
 from fleet.render.views import fleet_view, node_view, site_view
 
 Content = tuple[Segment, ...] | bytes
@@ -140,10 +139,7 @@ class Contents:
         self._environment.fuel.left = 100_000
         context = Context(self._environment, self._context(compiled.needs, node), template.name, template.blocks)
         try:
-            parts = list(template.root_render_func(context))
-            if sum(map(len, parts)) > MAX_VALUE:
-                raise SecurityError(f"makes a file of more than {MAX_VALUE:,} characters")
-            return segments("".join(parts), self._locked)
+            return segments(self._environment.concat(template.root_render_func(context)), self._locked)
         except RecursionError:
             raise ContentError("calls itself without an end", "", compiled.file) from None
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:

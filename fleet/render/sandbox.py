@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import jinja2
@@ -208,6 +209,16 @@ class Environment(ImmutableSandboxedEnvironment):
         _check_operands(operator, left, right)
         return _bounded(super().call_binop(context, operator, left, right))
 
+    def concat(self, parts: Iterable[str]) -> str:
+        """The text of a file, a macro or a block, which no loop may blow up before it is looked at."""
+        stream, made, size = iter(parts), [], 0
+        while chunk := list(islice(stream, 64)):
+            size += sum(map(len, chunk))
+            if size > MAX_VALUE:
+                raise TemplateLimitError(_TOO_LARGE)
+            made += chunk
+        return "".join(made)
+
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict):
             try:
@@ -282,7 +293,7 @@ def _without_concat(value: Any) -> Any:
         return value
     _replace_concats(value)
     if isinstance(value, nodes.Concat):
-        items = nodes.List(value.nodes, "load", lineno=value.lineno)
+        items = nodes.List(value.nodes, lineno=value.lineno)
         return nodes.Filter(items, "fleet_text", [], [], None, None, lineno=value.lineno)
     return value
 

@@ -38,8 +38,12 @@ Layers = Callable[[Node], list[Written]]
 def settings_mistakes(nodes: Sequence[Node], layers: Layers) -> Iterator[Mistake]:
     """What is wrong with the K3s settings of any node, each mistake once, where the value is written."""
     seen: set[tuple[int, str]] = set()
+    looked: set[int] = set()
     said: set[tuple[Any, ...]] = set()
     for node in nodes:
+        if id(node.settings.os) not in looked:
+            looked.add(id(node.settings.os))
+            yield from _without_content(node, layers)
         key = (id(node.settings.k3s), node.role)
         if not node.is_k3s or key in seen:
             continue
@@ -78,6 +82,24 @@ def _judge(node: Node, layers: Layers) -> Iterator[Mistake]:
             severity="warning" if problem.is_warning else "error",
             on_key=True,
         )
+
+
+def _without_content(node: Node, layers: Layers) -> Iterator[Mistake]:
+    """Files merge by path, so that only here it shows when no layer of a node says what is in one."""
+    for file in node.settings.os.files:
+        if file.content.kind == "missing":
+            yield Mistake(
+                place_of(layers(node), ("os", "files")),
+                f"{file.path} has no content on {node.name}: none of its layers gives one",
+                "Say content, template or source where the file is first named.",
+            )
+    for manifest in node.settings.k3s.manifests:
+        if manifest.content.kind == "missing":
+            yield Mistake(
+                place_of(layers(node), ("k3s", "manifests")),
+                f"manifest {manifest.name} has no content on {node.name}: none of its layers gives one",
+                "Say content, template or source where the manifest is first named.",
+            )
 
 
 def _own_config(chain: list[Written]) -> dict[str, Any]:

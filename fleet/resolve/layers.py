@@ -21,6 +21,7 @@ from fleet.resolve.selector import matches
 
 Refs = Sequence[str | ProfileUse] | UnsetType
 
+CONTENTS = ("content", "template", "source")
 FIELDS = ("k3s", "hardening", "os", "vars", "connection")
 
 
@@ -91,23 +92,27 @@ def plain(layer: Layer) -> Map:
         part = getattr(layer, field)
         if part is UNSET:
             continue
-        value[field] = _builtins(part) if isinstance(part, msgspec.Struct) else part
-    k3s = value.get("k3s")
-    if k3s is not None:
-        _one_of_version_and_channel(k3s)
-    packages = value.get("os", {}).get("packages")
-    if packages:
-        value["os"]["packages"] = [{"name": p} if isinstance(p, str) else p for p in packages]
+        value[field] = msgspec.to_builtins(part) if isinstance(part, msgspec.Struct) else part
+    k3s, system = value.get("k3s"), value.get("os")
+    if k3s:
+        _one_of(k3s, ("version", "channel"))
+        _one_content(k3s, "manifests")
+    if system:
+        _one_content(system, "files")
+        for key in ("packages", "packages+"):
+            if system.get(key):
+                system[key] = [{"name": p} if isinstance(p, str) else p for p in system[key]]
     return value
 
 
-def _builtins(part: msgspec.Struct) -> Any:
-    return msgspec.to_builtins(part)
+def _one_content(part: Map, field: str) -> None:
+    for key in (field, f"{field}+"):
+        for item in part.get(key) or ():
+            _one_of(item, CONTENTS)
 
 
-def _one_of_version_and_channel(k3s: Map) -> None:
-    """A stronger layer's channel replaces a weaker one's version, and the other way round."""
-    if "version" in k3s and "channel" not in k3s:
-        k3s["channel"] = None
-    elif "channel" in k3s and "version" not in k3s:
-        k3s["version"] = None
+def _one_of(part: Map, fields: Sequence[str]) -> None:
+    """Of fields that exclude each other, a stronger layer's one replaces a weaker layer's other."""
+    if any(part.get(field) is not None for field in fields):
+        for field in fields:
+            part.setdefault(field, None)

@@ -121,4 +121,6 @@ def _content(value: dict[str, Any]) -> ContentSource:
         return ContentSource("template", value["template"])
     if "source" in value:
         return ContentSource("source", value["source"])
-    return ContentSource("text", value.get("content", ""))
+    if "content" in value:
+        return ContentSource("text", value["content"])
+    return ContentSource("missing", "")

@@ -1,0 +1,88 @@
+"""The main job, from nothing to an upgrade, on folders that play the nodes: `make demo`.
+
+Each step is a command as a user types it, with what it prints. No servers, no hosts, no root: every node of the
+example two-sites is a folder below .work/demo/nodes, and Ansible brings it to what git says.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / ".work" / "demo"
+REPOSITORY = WORK / "two-sites"
+NODES = "../nodes"
+VAULT = "../vault-password"
+
+
+class Demo:
+    def __init__(self) -> None:
+        self.folder = WORK
+        self.environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "NO_COLOR": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_AUTHOR_NAME": "Demo",
+            "GIT_AUTHOR_EMAIL": "demo@acme.example",
+            "GIT_COMMITTER_NAME": "Demo",
+            "GIT_COMMITTER_EMAIL": "demo@acme.example",
+        }
+
+    def say(self, text: str) -> None:
+        print(f"\n# {text}", flush=True)
+
+    def run(self, command: str, expect: int = 0) -> None:
+        """Runs a command as it is printed; an exit code that is not the expected one ends the demo."""
+        print(f"$ {command}", flush=True)
+        done = subprocess.run(command, shell=True, cwd=self.folder, env=self.environment, check=False)
+        if done.returncode != expect:
+            sys.exit(f"the demo failed: exit {done.returncode}, expected {expect}: {command}")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        if old not in text:
+            sys.exit(f"the demo failed: {name} does not hold {old!r}")
+        path.write_text(text.replace(old, new))
+
+
+def main() -> None:
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    (WORK / "vault-password").write_text("only for this demo\n")
+    (WORK / "vault-password").chmod(0o600)
+    demo = Demo()
+
+    demo.say("A fleet is a folder in git: two sites, six nodes.")
+    demo.run("fleet init two-sites --example two-sites")
+    demo.folder = REPOSITORY
+    demo.run("fleet lock")
+    demo.run(f"fleet secret generate --vault-password-file {VAULT}")
+    demo.run("git init -q -b main && git add -A && git commit -q -m 'Two sites'")
+    demo.run("fleet validate")
+
+    demo.say("What would change? Exit code 3 says: something.")
+    demo.run(f"fleet plan --sandbox {NODES}", expect=3)
+    demo.run(f"fleet apply --yes --sandbox {NODES} --vault-password-file {VAULT}")
+    demo.run(f"fleet plan --sandbox {NODES}")
+
+    demo.say("A commit that changes one file, and K3s by one minor version.")
+    demo.edit("templates/timesyncd.conf.j2", "NTP={{ vars.ntp }}", "NTP={{ vars.ntp }} time.acme.example")
+    demo.edit("fleet.yaml", "v1.36.3+k3s1", "v1.37.1+k3s1")
+    demo.run("fleet lock")
+    demo.run("git commit -q -a -m 'K3s v1.37 and a second time server'")
+    demo.run(f"fleet plan --sandbox {NODES}", expect=3)
+    demo.run(f"fleet apply --yes --sandbox {NODES} --vault-password-file {VAULT}")
+    demo.run(f"fleet status --sandbox {NODES}")
+
+    demo.say("The nodes are folders: look around in .work/demo/nodes, or change a file there and ask again:")
+    print(f"  cd {REPOSITORY.relative_to(ROOT)} && ../../../.venv/bin/fleet plan --refresh --sandbox {NODES}")
+
+
+if __name__ == "__main__":
+    main()
