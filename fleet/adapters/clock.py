@@ -1,4 +1,4 @@
-"""SystemClock: this machine's clock."""
+"""SystemClock: this machine's time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import time
 
 
 class SystemClock:
+    """Fills `ports.Clock`."""
+
     def now(self) -> float:
+        """Seconds since 1970, UTC. May step when the machine's clock is set."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        """Not below zero: a moment that has passed is not waited for."""
+        time.sleep(max(0.0, seconds))
