@@ -61,9 +61,10 @@ def main() -> None:
     demo.say("A fleet is a folder in git: two sites, six nodes.")
     demo.run("fleet init two-sites --example two-sites")
     demo.folder = REPOSITORY
+    demo.run("git init -q -b main")
     demo.run("fleet lock")
     demo.run(f"fleet secret generate --vault-password-file {VAULT}")
-    demo.run("git init -q -b main && git add -A && git commit -q -m 'Two sites'")
+    demo.run("git add -A && git commit -q -m 'Two sites'")
     demo.run("fleet validate")
 
     demo.say("What would change? Exit code 3 says: something.")

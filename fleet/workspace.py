@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fleet.model.rollout import RolloutSummary
     from fleet.model.status import NodeDetail, NodeRow, Status
     from fleet.operations.intent import Intent
-    from fleet.operations.lock import LockReport
+    from fleet.operations.lock import LockEvent
     from fleet.operations.secret import SecretEvent
     from fleet.ports.applier import ProjectWriter
     from fleet.ports.engine import Engine
@@ -214,11 +214,16 @@ class Workspace:
 
         return inventory(self._read())
 
-    def lock(self, upgrade: Sequence[str] = ()) -> LockReport:
-        """Pins what the spec names and fleet.lock does not; `upgrade` names channels to pin anew."""
-        from fleet.operations.lock import pin
+    def lock(self, upgrade: Sequence[str] = ()) -> Iterator[LockEvent]:
+        """Pins in fleet.lock what the spec names; `upgrade` names channels that may move to their newest release."""
+        from fleet.adapters.disk import write_atomic
+        from fleet.operations.lock import LOCK_FILE, lock, wanted
 
-        return pin(self._wiring.source.read(), self._wiring.records, self._wiring.mirror, tuple(upgrade))
+        intent = self._read()
+        held = intent.held_versions(self._wiring.records)
+        request = wanted(intent.spec, intent.learned, held, upgrade)
+        path = self._wiring.root / LOCK_FILE
+        yield from lock(request, intent.lock, self._wiring.mirror, lambda data: write_atomic(path, data, 0o644))
 
     def generate_secrets(self) -> Iterator[SecretEvent]:
         """Makes the K3s tokens that clusters lack; what is there is never changed."""

@@ -12,6 +12,7 @@ from fleet.load import load, to_problems
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.learned import Learned, LearnedNode
 from fleet.model.lock import Lock
+from fleet.model.manifest import read_manifest
 from fleet.model.node import Connection, Node
 from fleet.model.problem import Mistake, Place, Problem
 from fleet.model.record import Record
@@ -47,6 +48,11 @@ class Intent(msgspec.Struct, frozen=True, eq=False):
         """A node is done if and only if its own record holds the wanted digest, and what it holds is as that says."""
         record = self.records.get(node)
         return record is not None and record.holds(wanted)
+
+    def held_versions(self, records: Records) -> frozenset[str]:
+        """The K3s versions that nodes last told: a minor between them and the spec's has to be walked through."""
+        texts = records.manifests({record.digest for record in self.records.values() if record.digest})
+        return frozenset(version for text in texts.values() if (version := _k3s_version(text)))
 
     @property
     def lock(self) -> Lock:
@@ -130,6 +136,13 @@ def _problem(intent: Intent, error: RenderError) -> Problem:
         # A block scalar starts on the line below its key: line 1 of the content is the next one.
         return msgspec.structs.replace(problem, line=problem.line + fault.line - 1)
     return problem
+
+
+def _k3s_version(text: str) -> str:
+    try:
+        return read_manifest(text).facts.k3s_version
+    except (msgspec.MsgspecError, ValueError):
+        return ""
 
 
 def _place(intent: Intent, node: Node, path: str) -> Place:
