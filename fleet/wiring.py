@@ -33,7 +33,7 @@ class Wiring:
 
     def __init__(self, root: Path, sandbox: str = "", password: PasswordSource | None = None) -> None:
         self.root = root.absolute()
-        self.sandbox = str(Path(sandbox).absolute()) if sandbox else ""
+        self.sandbox = os.path.normpath(Path(sandbox).absolute()) if sandbox else ""
         self.state = Path(self.sandbox or self.root) / STATE
         self._password = password
 
