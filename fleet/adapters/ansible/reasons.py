@@ -11,6 +11,9 @@ _PREFIXES = re.compile(
     r"(?:(?:Task|Module|Action) failed: |Failed to connect to the host via ssh: "
     r'|Data could not be sent to remote host "[^"]*"\. Make sure this host can be reached over ssh: )+'
 )
+_DIGEST = re.compile(r"\b(b1:[0-9a-f]{12})[0-9a-f]{52}\b")
+_TAKE = "; give a reason to take it over"
+_LOOK = "; fleet plan --refresh shows what would change now, --take-over REASON overrules what it holds"
 _NONE = "(traceback unavailable)"
 _SSH_NOISE = re.compile(r"^(@+$|@ +WARNING|Warning: Permanently added|debug\d:|OpenSSH_|mux_client_|Connection to )")
 _JUMP_CLOSED = "closed by UNKNOWN port 65535"
@@ -44,6 +47,8 @@ def of_failure(result: Mapping[str, Any], task: str, *, is_bundle: bool) -> str:
         said = _first(_text(result.get("msg"))).removeprefix(f"units: {unit}: ")
         return _short(f"{unit} {said}")
     words = _words(_failed_item(result))
+    if is_bundle and result.get("step") == "expect":
+        words = _DIGEST.sub(r"\1", words).replace(_TAKE, _LOOK)
     return _short(words if is_bundle or not task else f"{task}: {words}")
 
 

@@ -56,3 +56,13 @@ def test_a_node_that_refuses_will_refuse_again():
               at="", digest="b1:bb", changes=[], record={**TOLD, "digest": "b1:cc"})
     )  # fmt: skip
     assert (result.outcome, result.record) == ("failed", None)
+
+
+def test_a_refusal_says_what_to_do_about_it():
+    held = "b1:" + "c" * 64
+    words = f"expect: the node was to hold none and holds {held} (commit 4be1f02 by ops@desk); give a reason to take it over"
+    (result,) = BatchAnswers(["a"]).take(event("runner_on_failed", failed=True, msg=words, step="expect", at=""))
+    assert result.reason == (
+        "expect: the node was to hold none and holds b1:cccccccccccc (commit 4be1f02 by ops@desk); "
+        "fleet plan --refresh shows what would change now, --take-over REASON overrules what it holds"
+    )
