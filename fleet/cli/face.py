@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ class Face:
         self.verbosity = 0
         self.log_format = "text"
         self.allow_colour = True
+        self.sandbox = ""
 
     @cached_property
     def out(self) -> Stream:
@@ -40,8 +42,15 @@ class Face:
         from fleet.cli.passwords import password_source
         from fleet.workspace import Workspace
 
+        self.sandbox = sandbox
         with self.diagnostics.stage("open", directory=self.directory):
             return Workspace.open(self.directory, sandbox=sandbox, vault_password=password_source(vault_password_file))
+
+    def again(self, words: str) -> str:
+        """The next command to type, for the same folder and sandbox: `rollout resume 7f3c` with all it needs."""
+        where = [] if self.directory == "." else ["-C", self.directory]
+        nodes = ["--sandbox", self.sandbox] if self.sandbox else []
+        return shlex.join(["fleet", *where, *words.split(), *nodes])
 
     def print_json(self, output: str, value: Any) -> None:
         """The document that `fleet schema --output OUTPUT` describes, on stdout."""

@@ -34,7 +34,7 @@ class JsonWatcher:
 def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: bool) -> int:
     """Shows every event. 0: each node came through; 4: some did not; 130: it was stopped on request before its end."""
     from fleet.cli.watching import watcher
-    from fleet.model.event import RolloutFinished, RolloutHalted, RolloutPaused
+    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused
 
     shown: Watcher = JsonWatcher(face) if as_json else watcher(face)
     code = EXIT_DONE
@@ -45,6 +45,6 @@ def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: 
                 code = EXIT_DONE
             elif isinstance(event, RolloutPaused) and stops.count:
                 code = EXIT_INTERRUPTED
-            elif isinstance(event, RolloutHalted | RolloutPaused):
+            elif isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled):
                 code = EXIT_UNFINISHED
     return code

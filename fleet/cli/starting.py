@@ -12,6 +12,7 @@ from pathlib import Path
 from fleet.adapters import share
 from fleet.adapters.disk import cannot
 from fleet.errors import UsageError
+from fleet.report.words import count
 
 SCHEMA = ".fleet/schema.json"
 IGNORED = ".fleet/\n"
@@ -57,9 +58,8 @@ spec:
 
 
 def examples() -> list[str]:
-    """Names of the examples that ship with fleet."""
-    folder = share.root() / "examples"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    """Names of the examples that ship with fleet: folders with a README."""
+    return sorted(path.parent.name for path in (share.root() / "examples").glob("*/README.md"))
 
 
 def minimal(folder: Path) -> dict[str, bytes]:
@@ -88,7 +88,7 @@ def start(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     if clashes:
         listed = "\n".join(f"  {folder / path}" for path in clashes)
         raise UsageError(
-            f"{len(clashes)} file(s) are there already, and init never overwrites:\n{listed}",
+            f"{count(len(clashes), 'file is', 'files are')} there already, and init never overwrites:\n{listed}",
             "choose an empty folder: fleet init DIR",
         )
     wanted = {".gitignore": IGNORED.encode(), **files}

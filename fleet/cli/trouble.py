@@ -15,7 +15,8 @@ def show_trouble(err: Stream, error: FleetError) -> None:
         return
     from fleet.report import clean
 
-    show_error(err, clean(error.message), clean(error.hint))
+    message = "\n".join(clean(line) for line in error.message.splitlines())
+    show_error(err, message, clean(error.hint))
 
 
 def show_error(err: Stream, message: str, hint: str = "") -> None:

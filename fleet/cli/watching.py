@@ -53,7 +53,7 @@ class PipeWatcher:
 
     def __init__(self, face: Face) -> None:
         self._face = face
-        self._lines = EventLines()
+        self._lines = EventLines(face.again)
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +72,7 @@ class TerminalWatcher:
 
     def __init__(self, face: Face) -> None:
         self._face = face
-        self._lines = EventLines()
+        self._lines = EventLines(face.again)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._outcomes: Counter[str] = Counter()
@@ -126,7 +126,7 @@ class TerminalWatcher:
         text = trouble.reason if trouble.kind == "failed" else f"{trouble.kind}: {trouble.reason}"
         if self._told < _TOLD_AT_ONCE:
             self._told += 1
-            self._print([Line(clean(f"x {trouble.node}  {text} ({trouble.next_command})"), "refused")])
+            self._print([Line(clean(f"x {trouble.node}  {text} ({self._face.again(trouble.next_words)})"), "refused")])
         else:
             self._untold.setdefault(text.replace(trouble.node, "NODE"), []).append(trouble.node)
 

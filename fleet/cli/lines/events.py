@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 
 import msgspec
@@ -25,8 +25,8 @@ class Trouble(msgspec.Struct, frozen=True):
     reason: str
 
     @property
-    def next_command(self) -> str:
-        return f"fleet node show {self.node} --log"
+    def next_words(self) -> str:
+        return f"node show {self.node} --log"
 
 
 def trouble_of(event: Troubled) -> Trouble:
@@ -42,7 +42,9 @@ def trouble_of(event: Troubled) -> Trouble:
 class EventLines:
     """Turns events into lines, in their order. Applied nodes wait for the end of their batch, to be told at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, again: Callable[[str], str]) -> None:
+        """`again` makes the next command to type of its words (`Face.again`)."""
+        self._again = again
         self._applied: dict[str, list[NodeApplied]] = {}
 
     def of(self, event: Event) -> list[Line]:
@@ -52,8 +54,18 @@ class EventLines:
                 return []
             case happened.BatchEnded():
                 return _applied(self._applied.pop(event.batch_id, []))
+            case NodeFailed() | NodeUnreachable() | NodeBlocked():
+                return self._troubled(event)
+            case happened.RolloutPaused():
+                return [*_lines(event), *_line(f"{self._again(f'rollout resume {event.rollout_id}')} goes on", "next")]
+            case happened.RolloutHalted():
+                return [*_lines(event), *_line(f"{self._again('apply')} tries the rest again", "next")]
             case _:
                 return _lines(event)
+
+    def _troubled(self, event: Troubled) -> list[Line]:
+        trouble = trouble_of(event)
+        return _line(f"{trouble.kind} {trouble.node}: {trouble.reason} ({self._again(trouble.next_words)})", "refused")
 
 
 def counted(counts: RolloutCounts) -> str:
@@ -124,12 +136,6 @@ def _(event: happened.BatchRequeued) -> list[Line]:
 
 
 @_lines.register
-def _(event: Troubled) -> list[Line]:
-    trouble = trouble_of(event)
-    return _line(f"{trouble.kind} {trouble.node}: {trouble.reason} ({trouble.next_command})", "refused")
-
-
-@_lines.register
 def _(event: happened.PauseRequested | happened.CancelRequested) -> list[Line]:
     word = "pausing" if isinstance(event, happened.PauseRequested) else "cancelling"
     return _line(f"{word}{_because(event.reason)}; {count(event.in_flight, 'node')} still running", "warning")
@@ -137,10 +143,7 @@ def _(event: happened.PauseRequested | happened.CancelRequested) -> list[Line]:
 
 @_lines.register
 def _(event: happened.RolloutPaused) -> list[Line]:
-    return [
-        *_line(f"rollout {event.rollout_id} paused{_because(event.reason)}; {counted(event.counts)}", "warning"),
-        *_line(f"fleet rollout resume {event.rollout_id} goes on", "next"),
-    ]
+    return _line(f"rollout {event.rollout_id} paused{_because(event.reason)}; {counted(event.counts)}", "warning")
 
 
 @_lines.register
@@ -155,10 +158,7 @@ def _(event: happened.RolloutFinished) -> list[Line]:
 
 @_lines.register
 def _(event: happened.RolloutHalted) -> list[Line]:
-    return [
-        *_line(f"rollout {event.rollout_id} ended: {counted(event.counts)}", "refused"),
-        *_line("fleet apply tries the rest again, once their causes are mended", "next"),
-    ]
+    return _line(f"rollout {event.rollout_id} ended: {counted(event.counts)}", "refused")
 
 
 @_lines.register

@@ -23,7 +23,7 @@ def command(face: Face, *, rollout_id: str, sandbox: str, as_json: bool) -> int:
     """
     from fleet.cli.lines.events import EventLines
 
-    lines = EventLines()
+    lines = EventLines(face.again)
     count = 0
     for event in face.workspace(sandbox).rollout_events(rollout_id):
         count += 1
