@@ -29,5 +29,5 @@ def judge(picture: Picture) -> Iterator[Verdict]:
                 cluster.name,
                 f"flannel-backend {before} -> {after} with {len(cluster.servers)} servers",
                 "K3s turns away a server whose backend is not its peers'. Put the old value back, or rebuild the cluster.",
-                cluster.place,
+                picture.nodes[cluster.servers[0]].place,
             )

@@ -27,10 +27,10 @@ def judge(picture: Picture) -> Iterator[Verdict]:
         for key in _ORDER:
             before, after = (value_of(facts.config, key) for facts in both)
             if before != after:
-                yield _refusal(cluster, key, before, after)
+                yield _refusal(picture, cluster, key, before, after)
 
 
-def _refusal(cluster: Cluster, key: str, before: str, after: str) -> Verdict:
+def _refusal(picture: Picture, cluster: Cluster, key: str, before: str, after: str) -> Verdict:
     what = key
     if key.endswith("-cidr") and _families(before) != _families(after):
         what = f"{key} to or from dual stack"
@@ -40,7 +40,7 @@ def _refusal(cluster: Cluster, key: str, before: str, after: str) -> Verdict:
         cluster.name,
         f"{key} {before} -> {after}",
         f"K3s cannot change {what} after a cluster exists. Put the old value back, or rebuild the cluster.",
-        cluster.place,
+        picture.nodes[cluster.servers[0]].place,
     )
 
 

@@ -33,5 +33,5 @@ def judge(picture: Picture) -> Iterator[Verdict]:
                 f"secrets-encryption is turned on after the cluster was made, by K3s {after.k3s_version}, "
                 + ("of which nobody has shown that it can" if may is None else "which cannot do that"),
                 "Upgrade K3s first (v1.34.4+k3s1, v1.35.0+k3s3 and later can), and turn it on in a plan of its own.",
-                cluster.place,
+                picture.nodes[cluster.servers[0]].place,
             )

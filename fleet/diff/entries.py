@@ -35,12 +35,18 @@ def changes(base: Manifest | None, wanted: Bundle | Manifest, *, has_record: boo
     """
     if base is None:
         return _unknown(wanted) if has_record else _first(wanted.facts.k3s_version)
-    found = _entries(base, wanted)
+    found = _without_echo(tuple(_entries(base, wanted)))
     step = upgrade(base.facts, wanted.facts)
     if step is not None:
-        found = (change for change in found if not is_noise(change))
-        return (step, *found)
-    return tuple(found)
+        return (step, *(change for change in found if not is_noise(change)))
+    return found
+
+
+def _without_echo(found: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Kernel settings come as a file too: where one of those changes, its diff says what the settings would say again."""
+    if any(change.subject.startswith("/etc/sysctl.d/") for change in found):
+        return tuple(change for change in found if change.kind != "sysctl")
+    return found
 
 
 @functools.cache

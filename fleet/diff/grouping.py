@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from fleet.diff.lines import diff_lines, printable
+from fleet.diff.naming import without_names
 from fleet.model.change import Change, NodeChange
 from fleet.model.plan import ChangeGroup
 
@@ -32,7 +33,8 @@ def groups(changes: Iterable[NodeChange], text: Text) -> tuple[ChangeGroup, ...]
     """Groups of equal Changes, K3s first, then by kind, number of nodes and subject.
 
     Contents that differ per node and change in the same lines are one group, with that diff; its Change then has an
-    empty `before` and `after`. `text` gives a content by its id (`content_id`), None where nobody kept it; it is
+    empty `before` and `after`. Lines that differ in the names of node and site alone count as the same, and show
+    `{node.name}` and `{site.name}`. `text` gives a content by its id (`content_id`), None where nobody kept it; it is
     asked once for each pair of contents. Only edits have a diff: what comes or goes whole is one group per path.
     """
     board = _Board(text)
@@ -72,6 +74,12 @@ class _Bucket:
         if change.before != self.change.before or change.after != self.change.after:
             self.change = _bare(self.change)
 
+    def nameless(self) -> tuple[str, ...]:
+        """The diff without the names that all nodes in here have: of the one node, of the one site."""
+        node = self.sample[0] if self.nodes == 1 else ""
+        site = next(iter(self.sites)) if len(self.sites) == 1 else ""
+        return tuple(without_names("\n".join(self.diff), node, site).split("\n"))
+
     def absorb(self, other: _Bucket) -> None:
         self.nodes += other.nodes
         self.sites |= other.sites
@@ -110,7 +118,7 @@ class _Board:
         self._text = text
         self._buckets: dict[tuple[Change, bytes], _Bucket] = {}
         self._diffs: dict[tuple[str, str], tuple[bytes, tuple[str, ...]]] = {}
-        self._distinct: dict[str, dict[bytes, tuple[str, ...]]] = {}
+        self._distinct: dict[str, set[str]] = {}
         self._too_many: set[str] = set()
         self._bytes = 0
 
@@ -119,7 +127,7 @@ class _Board:
         is_content = _is_content(change)
         is_edit = is_content and change.action == "edit"
         if is_edit:
-            mark, diff = self._diff(change)
+            mark, diff = self._diff(node, change)
         key = (_key(change, is_content=is_content), mark)
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -128,30 +136,36 @@ class _Board:
         bucket.add(node, change)
 
     def groups(self) -> Iterable[ChangeGroup]:
-        """Paths that turned out to have too many diffs are put together again."""
-        merged: dict[Change, _Bucket] = {}
+        """Paths that turned out to have too many diffs are put together again, and so are diffs alike but for names."""
+        merged: dict[tuple[Change, str], _Bucket] = {}
         for (change, _), bucket in self._buckets.items():
-            if not (bucket.is_edit and change.subject in self._too_many):
+            if not bucket.is_edit:
                 yield bucket.group()
-            elif (home := merged.get(change)) is None:
-                bucket.diff = _TOO_MANY
-                merged[change] = bucket
+                continue
+            shown = _TOO_MANY if change.subject in self._too_many else bucket.nameless()
+            key = (change, "\n".join(shown))
+            if (home := merged.get(key)) is None:
+                merged[key] = bucket
+                if change.subject in self._too_many:
+                    bucket.diff = _TOO_MANY
             else:
+                home.diff = shown
                 home.absorb(bucket)
         for bucket in merged.values():
             yield bucket.group()
 
-    def _diff(self, change: Change) -> tuple[bytes, tuple[str, ...]]:
+    def _diff(self, node: NodeChange, change: Change) -> tuple[bytes, tuple[str, ...]]:
         pair = (change.before, change.after)
         if change.subject in self._too_many:
             return b"", _NO_DIFF
         found = self._diffs.get(pair)
         if found is None:
             lines = self._lines(*pair)
-            mark = hashlib.sha256("\n".join(lines).encode()).digest()
-            distinct = self._distinct.setdefault(change.subject, {})
-            # One tuple for all pairs with this diff: there may be a pair per node.
-            found = self._diffs[pair] = mark, distinct.setdefault(mark, lines)
+            text = "\n".join(lines)
+            mark = hashlib.sha256(text.encode()).digest()
+            found = self._diffs[pair] = mark, lines
+            distinct = self._distinct.setdefault(change.subject, set())
+            distinct.add(without_names(text, node.node, node.site))
             if len(distinct) > _MAX_DIFFS or self._bytes > _MAX_BYTES:
                 self._too_many.add(change.subject)
         return found

@@ -7,14 +7,20 @@ and linear: a plan may have to look at ten thousand pairs, and an attacker's fil
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
+
+import msgspec
 
 _MAX_CONTENT = 1024 * 1024
+_MAX_UP = 200
 _SHOWN_LINES = 20
 _SHOWN_COLUMNS = 160
 
 
 def diff_lines(before: bytes, after: bytes) -> tuple[str, ...]:
     """`- old` and `+ new` lines in the order of the file, whole and unescaped: to compare, not to print.
+
+    An indented line has the one that it belongs to above it, as `  key:`: a list item alone says little.
 
     Content that is no text, or larger than 1 MiB, gives one line with both sizes. Equal contents give none.
     """
@@ -24,8 +30,19 @@ def diff_lines(before: bytes, after: bytes) -> tuple[str, ...]:
     if old is None or new is None:
         return (f"  {len(before):,} bytes -> {len(after):,} bytes, not shown",)
     old_lines, new_lines = old.split("\n"), new.split("\n")
-    first, last = _common(old_lines, new_lines)
-    return _middle(old_lines[first : len(old_lines) - last], new_lines[first : len(new_lines) - last])
+    lines: list[str] = []
+    told = ""
+    for hunk in _hunks(old_lines, new_lines):
+        removed, added = old_lines[hunk.old_from : hunk.old_to], new_lines[hunk.new_from : hunk.new_to]
+        owner = (_owner(old_lines, hunk.old_from) if removed else "") or (
+            _owner(new_lines, hunk.new_from) if added else ""
+        )
+        if owner and owner != told:
+            lines.append(f"  {owner}")
+            told = owner
+        lines += [f"- {line}" for line in removed]
+        lines += [f"+ {line}" for line in added]
+    return tuple(lines)
 
 
 def printable(lines: tuple[str, ...]) -> tuple[str, ...]:
@@ -56,36 +73,59 @@ def _common(old: list[str], new: list[str]) -> tuple[int, int]:
     return first, last
 
 
-def _middle(old: list[str], new: list[str]) -> tuple[str, ...]:
+class _Hunk(msgspec.Struct, frozen=True):
+    """Lines `old_from` to `old_to` (exclusive) became lines `new_from` to `new_to`."""
+
+    old_from: int
+    old_to: int
+    new_from: int
+    new_to: int
+
+
+def _hunks(old: list[str], new: list[str]) -> Iterator[_Hunk]:
     """Walks both sides and takes, at each difference, the nearer of the two places where they meet again."""
-    old_at, new_at = _positions(old), _positions(new)
-    lines: list[str] = []
-    added: list[str] = []
-    i = j = 0
-    while i < len(old) and j < len(new):
+    first, last = _common(old, new)
+    old_end, new_end = len(old) - last, len(new) - last
+    old_at, new_at = _positions(old, first, old_end), _positions(new, first, new_end)
+    i = old_from = first
+    j = new_from = first
+    while i < old_end and j < new_end:
         if old[i] == new[j]:
-            lines += added
-            added.clear()
+            if i > old_from or j > new_from:
+                yield _Hunk(old_from, i, new_from, j)
             i, j = i + 1, j + 1
+            old_from, new_from = i, j
             continue
         in_new, in_old = _next(new_at, old[i], j), _next(old_at, new[j], i)
         if in_new < 0 and in_old < 0:
-            lines.append(f"- {old[i]}")
-            added.append(f"+ {new[j]}")
             i, j = i + 1, j + 1
         elif in_new < 0 or (in_old >= 0 and in_old - i <= in_new - j):
-            lines += [f"- {line}" for line in old[i:in_old]]
             i = in_old
         else:
-            added += [f"+ {line}" for line in new[j:in_new]]
             j = in_new
-    return (*lines, *(f"- {line}" for line in old[i:]), *added, *(f"+ {line}" for line in new[j:]))
+    if old_end > old_from or new_end > new_from:
+        yield _Hunk(old_from, old_end, new_from, new_end)
 
 
-def _positions(lines: list[str]) -> dict[str, list[int]]:
+def _owner(lines: list[str], at: int) -> str:
+    """The nearest line above that is indented less; nothing for a line that is not indented, or too far away."""
+    depth = _depth(lines[at])
+    if not depth:
+        return ""
+    for line in reversed(lines[max(0, at - _MAX_UP) : at]):
+        if line.strip() and _depth(line) < depth:
+            return line
+    return ""
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _positions(lines: list[str], start: int, end: int) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    for position, line in enumerate(lines):
-        found.setdefault(line, []).append(position)
+    for position in range(start, end):
+        found.setdefault(lines[position], []).append(position)
     return found
 
 

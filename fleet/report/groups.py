@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from fleet.model.change import Change
 from fleet.model.plan import ChangeGroup
 from fleet.report.line import Line, LineKind, clean, line
-from fleet.report.words import count
+from fleet.report.words import count, some
 
 _SIGNS = {"add": "+", "edit": "~", "remove": "-"}
 _NAMED = frozenset({"folder", "artifact", "unit", "package", "user", "sysctl"})
 _SHA = 64
 # A plan is read by a person: what is more is counted, and --json has it all.
 _MAX_GROUPS = 40
+_MAX_ALIKE = 4
 _MAX_DIFF_LINES = 200
 _MAX_LABEL = 60
 
 
 def group_lines(groups: Sequence[ChangeGroup]) -> Iterator[Line]:
     """One line a group with its columns in line, and its diff below as long as there is room."""
-    shown = groups[:_MAX_GROUPS]
+    few = _few_of_each(groups)
+    shown = few[:_MAX_GROUPS]
     labels = [clean(_label(group.change)) for group in shown]
     wide = min(max(map(len, labels), default=0), _MAX_LABEL)
     numbers = [f"{group.nodes:,}" for group in shown]
@@ -34,11 +37,24 @@ def group_lines(groups: Sequence[ChangeGroup]) -> Iterator[Line]:
             yield from (line(f"      {text}", _diff_kind(text)) for text in group.diff)
         elif group.diff:
             yield line(f"        {count(len(group.diff), 'line')} of difference: fleet plan --json shows them")
-    if rest := groups[_MAX_GROUPS:]:
+    kept = {id(group) for group in shown}
+    if rest := [group for group in groups if id(group) not in kept]:
         nodes = sum(group.nodes for group in rest)
-        yield line(
-            f"  … {count(len(rest), 'more kind')} of change ({nodes:,} on single nodes): fleet plan --json lists them"
-        )
+        subjects = sorted({group.change.subject for group in rest})
+        what = f"{count(len(rest), 'more group')} ({nodes:,} changes) of {some(subjects)}"
+        yield line(f"  … {what}: fleet plan --json lists them")
+
+
+def _few_of_each(groups: Sequence[ChangeGroup]) -> list[ChangeGroup]:
+    """Of edits of one path that differ from node to node, the most common ones."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    few = []
+    for group in groups:
+        what = (group.change.kind, group.change.action, group.change.subject)
+        seen[what] += 1
+        if seen[what] <= _MAX_ALIKE:
+            few.append(group)
+    return few
 
 
 def _diff_kind(text: str) -> LineKind:

@@ -12,7 +12,7 @@ from fleet.check import (
 from fleet.check.picture import Picture
 from fleet.check.values import value_of
 from fleet.model.verdict import Verdict
-from tests.unit.check.fleets import NODE_PLACE, PLACE, changed, cluster, facts, given, node
+from tests.unit.check.fleets import NODE_PLACE, changed, cluster, facts, given, node
 
 
 def one(before: dict, after: dict, version: str = "v1.35.4+k3s1") -> Picture:
@@ -49,7 +49,7 @@ def test_cluster_cidr_cannot_change():
             "lyon-1",
             "cluster-cidr 10.42.0.0/16 -> 10.52.0.0/16",
             "K3s cannot change cluster-cidr after a cluster exists. Put the old value back, or rebuild the cluster.",
-            PLACE,
+            NODE_PLACE,
         )
     ]
 
@@ -100,7 +100,7 @@ def test_a_new_cluster_may_have_any_values():
 
 def test_the_backend_of_several_servers_stays():
     (verdict,) = flannel_backend_live.judge(three({}, {"flannel-backend": "wireguard-native"}))
-    assert (verdict.rule, verdict.outcome, verdict.place) == ("flannel-backend-live", "refused", PLACE)
+    assert (verdict.rule, verdict.outcome, verdict.place) == ("flannel-backend-live", "refused", NODE_PLACE)
     assert verdict.message == "flannel-backend vxlan -> wireguard-native with 3 servers"
 
 

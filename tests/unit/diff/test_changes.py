@@ -248,3 +248,9 @@ def test_a_manifest_is_read_back_with_its_defaults():
 def test_what_a_node_made_up_is_no_manifest(text):
     with pytest.raises(ValueError, match=r"."):
         read_manifest(text)
+
+
+def test_kernel_settings_are_told_once():
+    base = Manifest(files=(BundleFile("/etc/sysctl.d/80-fleet.conf", sha256=OLD),), sysctl={"vm.swappiness": "10"})
+    bundle = wanted(files=(BundleFile("/etc/sysctl.d/80-fleet.conf", sha256=NEW),), sysctl={"vm.swappiness": "20"})
+    assert changes(base, bundle) == (Change("file", "edit", "/etc/sysctl.d/80-fleet.conf", OLD, NEW),)

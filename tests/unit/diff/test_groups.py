@@ -3,7 +3,10 @@
 import hashlib
 import time
 
+import pytest
+
 from fleet.diff import groups
+from fleet.diff.naming import without_names
 from fleet.model.change import Change, NodeChange
 from fleet.model.plan import ChangeGroup
 
@@ -76,6 +79,54 @@ def test_different_edits_of_one_path_are_groups_of_their_own():
     second = texts.edit("/etc/a", b"x\n", b"z\n")
     found = groups([node("a", first), node("b", second), node("c", second)], texts)
     assert [(g.nodes, g.diff) for g in found] == [(2, ("- x", "+ z")), (1, ("- x", "+ y"))]
+
+
+def motd(texts: Texts, name: str, site: str, *, ntp: str = "") -> NodeChange:
+    old, new = (f"{name} at {site}: {word}\n{ntp}".encode() for word in ("kept", "owned"))
+    return node(name, texts.edit("/etc/motd", old, new), site=site)
+
+
+def test_lines_that_differ_in_names_alone_are_one_group():
+    texts = Texts()
+    (group,) = groups([motd(texts, f"s{i // 2}-n{i}", f"s{i // 2}") for i in range(6)], texts)
+    assert (group.nodes, group.sites) == (6, 3)
+    assert group.diff == ("- {node.name} at {site.name}: kept", "+ {node.name} at {site.name}: owned")
+    assert group.change == Change("file", "edit", "/etc/motd", restarts=("a.service",))
+
+
+def test_lines_with_the_sites_name_are_one_group():
+    texts = Texts()
+    plan = []
+    for site in ("lyon", "paris"):
+        edit = texts.edit("/etc/site", b"none\n", f"{site}\n".encode())
+        plan += [node(f"{site}-{i}", edit, site=site) for i in range(3)]
+    (group,) = groups(plan, texts)
+    assert (group.nodes, group.diff) == (6, ("- none", "+ {site.name}"))
+
+
+def test_a_single_node_shows_its_name_as_it_is():
+    texts = Texts()
+    (group,) = groups([motd(texts, "till", "lyon")], texts)
+    assert group.diff == ("- till at lyon: kept", "+ till at lyon: owned")
+
+
+def test_the_name_of_another_node_stays():
+    texts = Texts()
+    edit = texts.edit("/etc/ntp", b"server x\n", b"server n0\n")
+    (group,) = groups([node("n0", edit), node("n1", edit), node("n2", edit, site="paris-1")], texts)
+    assert group.diff == ("- server x", "+ server n0")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a bar a-b a1 (a)", "{node.name} bar a-b a1 ({node.name})"),
+        ("lyon-1 lyon-12 lyon-1.acme", "{site.name} lyon-12 {site.name}.acme"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_only_whole_names_are_names(text, expected):
+    assert without_names(text, "a", "lyon-1") == expected
 
 
 def test_different_restarts_are_groups_of_their_own():
@@ -154,11 +205,11 @@ def test_ten_thousand_unique_files_take_under_a_second():
     plan = []
     for i in range(10_000):
         before = f"cluster-dns: 10.43.0.10\nnode-name: n{i}\n{filler}v: 1\n".encode()
-        after = f"cluster-dns: 10.43.0.10\nnew: true\nnode-name: n{i}\n{filler}v: 2\n".encode()
+        after = f"cluster-dns: 10.43.0.10\nnew: n{i}\nnode-name: n{i}\n{filler}v: 2\n".encode()
         plan.append(node(f"n{i}", texts.edit(CONFIG, before, after, "config"), UPGRADE, site=f"s{i % 1000}"))
     start = time.process_time()
     found = groups(plan, texts)
     spent = time.process_time() - start
     assert [(g.nodes, g.sites) for g in found] == [(10_000, 1000), (10_000, 1000)]
-    assert found[1].diff == ("+ new: true", "- v: 1", "+ v: 2")
+    assert found[1].diff == ("+ new: {node.name}", "- v: 1", "+ v: 2")
     assert spent < 1.0

@@ -34,6 +34,30 @@ def test_the_nearer_place_where_both_meet_again_is_taken():
     assert diff_lines(after.encode(), before.encode()) == ("- d", "- q", "+ b", "+ c", "+ d", "+ z")
 
 
+def test_an_item_of_a_list_stands_below_its_key():
+    before = b'disable:\n  - "traefik"\nkubelet-arg:\n  - "a=1"\n  - "b=2"\nv: 1\n'
+    after = b'disable:\n  - "traefik"\n  - "servicelb"\nkubelet-arg:\n  - "b=2"\n  - "c=3"\nv: 2\n'
+    assert diff_lines(before, after) == (
+        "  disable:",
+        '+   - "servicelb"',
+        "  kubelet-arg:",
+        '-   - "a=1"',
+        "- v: 1",
+        '+   - "c=3"',
+        "+ v: 2",
+    )
+
+
+def test_an_indented_line_without_an_owner_stands_alone():
+    assert diff_lines(b"  a\n", b"  b\n") == ("-   a", "+   b")
+
+
+def test_a_line_that_comes_at_the_end():
+    assert diff_lines(b"a:\n  - 1\n", b"a:\n  - 1\n  - 2\n") == ("  a:", "+   - 2")
+    assert diff_lines(b"a\n", b"") == ("- a",)
+    assert diff_lines(b"", b"a\n") == ("+ a",)
+
+
 def test_everything_replaced():
     assert diff_lines(b"a\nb", b"c\nd\ne") == ("- a", "- b", "+ c", "+ d", "+ e")
 

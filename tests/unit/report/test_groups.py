@@ -27,7 +27,17 @@ def test_diffs_have_their_kinds():
 def test_hundreds_of_groups_are_not_hundreds_of_lines():
     lines = [each.text for each in group_lines([edit(i) for i in range(540)])]
     assert len(lines) == 41
-    assert lines[-1] == "  … 500 more kinds of change (1,000 on single nodes): fleet plan --json lists them"
+    assert lines[-1] == (
+        "  … 500 more groups (1,000 changes) of /etc/0040, /etc/0041, /etc/0042 and 497 more: fleet plan --json lists them"
+    )
+
+
+def test_of_many_different_edits_of_one_path_the_first_are_shown():
+    edits = [ChangeGroup(edit(1).change, 1, 1, diff=(f"+ {i}",)) for i in range(30)]
+    lines = [each.text for each in group_lines([*edits, edit(2)])]
+    assert [text for text in lines if "+" in text] == ["      + 0", "      + 1", "      + 2", "      + 3"]
+    assert "/etc/0002" in lines[-2]
+    assert lines[-1] == "  … 26 more groups (26 changes) of /etc/0001: fleet plan --json lists them"
 
 
 def test_long_diffs_of_many_groups_leave_room():
