@@ -34,10 +34,7 @@ def radius(
     where the architecture is pending, 0 where the lock does not tell). `verdicts` say which clusters lose quorum.
     """
     restarts: Counter[str] = Counter()
-    sites: set[str] = set()
-    clusters: set[str] = set()
-    upgraded: set[str] = set()
-    down: set[str] = set()
+    sites, clusters, upgraded, down = set[str](), set[str](), set[str](), set[str]()
     arches = {node.name: node.arch for node in fleet.nodes} if changes else {}
     servers = fetched = 0
     for change in changes:
@@ -58,11 +55,15 @@ def radius(
         servers=servers,
         restarts=dict(sorted(restarts.items())),
         clusters_upgraded=len(upgraded - {""}),
-        quorum_lost=len({v.subject for v in verdicts if v.rule == "quorum" and v.outcome == "refused"}),
+        quorum_lost=_quorum_lost(verdicts),
         downtime_sites=len(down),
         downtime_seconds=K3S_RESTART_SECONDS if down else 0,
         mirror_bytes=fetched,
     )
+
+
+def _quorum_lost(verdicts: Iterable[Verdict]) -> int:
+    return len({each.subject for each in verdicts if each.rule == "quorum" and each.outcome == "refused"})
 
 
 def _is_alone(fleet: ResolvedFleet, cluster: str) -> bool:
