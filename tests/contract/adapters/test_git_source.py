@@ -13,6 +13,7 @@ import pytest
 from fleet.adapters.git import GitSource
 from fleet.adapters.git.command import run
 from fleet.errors import SpecError, UnavailableError, UsageError
+from fleet.model.tree import Revision
 
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Ann",
@@ -125,6 +126,18 @@ def test_a_revision_is_read_as_it_was(repository: Path) -> None:
     assert contents(GitSource(repository), "main")["fleet.yaml"] == b"later\n"
     assert GitSource(repository).read("main").revision.branch == "main"
     assert GitSource(repository).read("HEAD").revision.branch == "main"
+
+
+def test_head_tells_the_revision_without_the_files(repository: Path, tmp_path: Path) -> None:
+    source = GitSource(repository)
+    assert source.head() == source.read().revision
+    (repository / "fleet.yaml").write_bytes(b"edited\n")
+    assert source.head().dirty
+    (tmp_path / "plain").mkdir()
+    assert GitSource(tmp_path / "plain").head() == Revision()
+    (repository / ".git" / "HEAD").unlink()
+    with pytest.raises(UnavailableError, match="not a git repository"):
+        source.head()
 
 
 def test_a_revision_is_read_out_of_a_bare_repository_too(repository: Path, tmp_path: Path) -> None:

@@ -74,6 +74,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away in the middle is what some tests are about."""
+
+
 @pytest.fixture
 def handler() -> type[Handler]:
     return type("Recording", (Handler,), {"seen": {}, "authorization": []})
@@ -83,7 +88,7 @@ def handler() -> type[Handler]:
 def base(handler: type[Handler], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -155,7 +160,7 @@ def test_a_redirect_from_https_to_http_is_refused(
         def do_GET(self) -> None:
             self._answer(200, b"safe") if self.path == "/safe" else self._redirect("http://localhost:1/text")
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Downgrade)
+    server = Server(("127.0.0.1", 0), Downgrade)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -148,7 +148,7 @@ def test_the_lease_of_a_killed_process_is_free_at_once(database: Database, holde
 
 @pytest.mark.parametrize(
     ("change", "is_free"),
-    [("born = born - 1", True), ("machine = 'another'", False), ("pid = 0, born = 1", True)],
+    [("born = born - 1", True), ("machine = 'another', pid = 0, born = 1", False), ("pid = 0, born = 1", True)],
     ids=["a pid that was given out again", "another machine", "no such process"],
 )
 def test_whether_a_holder_is_gone(

@@ -112,6 +112,20 @@ def test_a_failed_bundle_keeps_what_it_says_of_the_node() -> None:
     )
 
 
+@pytest.mark.parametrize("step", ["expect", "fleet", "node", "machine-id"])
+def test_what_a_node_holds_that_refused_is_not_kept(step: str) -> None:
+    raw = event("runner_on_failed", msg="expect: it holds b1:other", step=step, record=RECORD | {"digest": "b1:other"})
+    assert last(raw)["a"].record is None
+
+
+def test_a_node_that_failed_to_get_what_it_holds_already_keeps_what_differs() -> None:
+    changes = [{"kind": "file", "path": "/a"}, {"kind": "unit", "path": "x.service"}]
+    raw = event("runner_on_failed", msg="x", step="units", at="x", digest="b1:new", record=RECORD, changes=changes)
+    record = last(raw)["a"].record
+    assert record is not None
+    assert record.differs == ("/a",)
+
+
 def test_a_run_is_complete_when_its_statistics_came() -> None:
     answers = BatchAnswers(("a",))
     answers.take(event_of(APPLIED))
