@@ -36,18 +36,25 @@ def radius(
     restarts: Counter[str] = Counter()
     sites, clusters, upgraded, down = set[str](), set[str](), set[str](), set[str]()
     arches = {node.name: node.arch for node in fleet.nodes} if changes else {}
+    seen: dict[tuple[int, str], tuple[frozenset[str], bool, int]] = {}
     servers = fetched = 0
     for change in changes:
-        units = change.restarts
+        # Nodes that are new share one tuple of changes: what follows from it is worked out once.
+        key = (id(change.changes), arches.get(change.node, ""))
+        known = seen.get(key)
+        if known is None:
+            upgrades = any(each.kind == "k3s" and each.action == "edit" for each in change.changes)
+            known = seen[key] = (change.restarts, upgrades, _fetched(change, key[1], lock, sizes))
+        units, upgrades, size = known
         restarts.update(units)
         sites.add(change.site)
         clusters.add(change.cluster)
         servers += change.role == "server"
-        if any(each.kind == "k3s" and each.action == "edit" for each in change.changes):
+        if upgrades:
             upgraded.add(change.cluster)
         if _SERVER_UNIT in units and _is_alone(fleet, change.cluster):
             down.add(fleet.clusters[change.cluster].site)
-        fetched += _fetched(change, arches.get(change.node, ""), lock, sizes)
+        fetched += size
     return BlastRadius(
         nodes=len(changes),
         sites=len(sites),

@@ -18,11 +18,12 @@ RULE = "protect-kernel-defaults"
 
 def judge(picture: Picture) -> Iterator[Verdict]:
     """Judges each settings once, at the first node that has them and changes."""
-    seen: set[int] = set()
+    seen: set[tuple[int, int, str]] = set()
     for change in picture.changes:
         node = picture.nodes[change.node]
-        if node.is_k3s and id(node.settings) not in seen:
-            seen.add(id(node.settings))
+        key = (id(node.settings.k3s), id(node.settings.os), node.settings.hardening)
+        if node.is_k3s and key not in seen:
+            seen.add(key)
             yield from _settings(node)
 
 

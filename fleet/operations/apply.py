@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -137,9 +138,12 @@ def project_writer(intent: Intent, folder: Folder, shipped: Shipped) -> ProjectW
     """Writes the project of a batch: the same that `fleet render` writes, for its nodes only."""
     nodes = {node.name: node for node in intent.fleet.nodes}
     inputs = project_inputs(intent, shipped)
+    # Batches start in threads of their own, and a Renderer serves one thread at a time.
+    one_at_a_time = threading.Lock()
 
     def write(path: Path, names: Sequence[str]) -> None:
-        folder.write(path, project(inputs, [nodes[name] for name in names], intent.tree.revision.commit))
+        with one_at_a_time:
+            folder.write(path, project(inputs, [nodes[name] for name in names], intent.tree.revision.commit))
 
     return write
 

@@ -19,7 +19,7 @@ from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import ContentSource, Node
 from fleet.model.secret import LockedSecret
 from fleet.render.placeholders import SecretNames, named, segments
-from fleet.render.sandbox import Environment
+from fleet.render.sandbox import FUEL, Environment
 from fleet.render.views import fleet_view, node_view, site_view
 
 Content = tuple[Segment, ...] | bytes
@@ -45,10 +45,13 @@ class _Needs(msgspec.Struct, frozen=True):
 
 
 class _Compiled(msgspec.Struct, frozen=True):
+    """`context` is made once and filled before each rendering: making one costs as much as a small template."""
+
     template: jinja2.Template | None
     plain: tuple[Segment, ...]
     needs: _Needs
     file: str
+    context: Context | None = None
 
 
 class Contents:
@@ -75,14 +78,14 @@ class Contents:
         if source.kind == "source":
             return self._raw(source.value)
         compiled = self._compile(source)
-        if compiled.template is None:
+        if compiled.template is None or compiled.context is None:
             return compiled.plain
         key = self._key(source, compiled.needs, node)
         if key is None:
-            return self._render(compiled, compiled.template, node)
+            return self._render(compiled, compiled.template, compiled.context, node)
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = self._render(compiled, compiled.template, node)
+            made = self._made[key] = self._render(compiled, compiled.template, compiled.context, node)
         return made
 
     def _key(self, source: ContentSource, needs: _Needs, node: Node) -> Hashable | None:
@@ -133,18 +136,24 @@ class Contents:
         except RecursionError:
             raise ContentError("the template is nested too deeply", "", file) from None
         template = jinja2.Template.from_code(self._environment, code, self._environment.globals, None)
-        return _Compiled(template, (), needs, file)
+        context = Context(self._environment, {}, template.name, template.blocks)
+        return _Compiled(template, (), needs, file, context)
 
-    def _render(self, compiled: _Compiled, template: jinja2.Template, node: Node) -> Content:
-        self._environment.fuel.left = 100_000
-        context = Context(self._environment, self._context(compiled.needs, node), template.name, template.blocks)
+    def _render(self, compiled: _Compiled, template: jinja2.Template, context: Context, node: Node) -> Content:
+        self._environment.fuel.left = FUEL
+        context.parent = self._context(compiled.needs, node)
+        context.vars.clear()
+        context.exported_vars.clear()
         try:
-            return segments(self._environment.concat(template.root_render_func(context)), self._locked)
+            text = self._environment.concat(template.root_render_func(context))
+            if not text.isascii():
+                text.encode()
+            return segments(text, self._locked)
         except RecursionError:
             raise ContentError("calls itself without an end", "", compiled.file) from None
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            line = _line(error, compiled.file or "content")
-            raise ContentError(_words(error), _hint(error, self._locked), compiled.file, line) from None
+            file, line = _where(error, compiled.file)
+            raise ContentError(_words(error), _hint(error, self._locked), file, line) from None
 
     def _context(self, needs: _Needs, node: Node) -> dict[str, Any]:
         names = needs.names
@@ -156,8 +165,10 @@ class Contents:
             if view is None:
                 view = self._sites[node.site] = site_view(self._fleet.sites[node.site])
             context["site"] = view
-        if "vars" in names or needs.variables:
+        if "vars" in names:  # read as a whole; a field alone is looked at when it is read
             context["vars"] = self._named(node.settings.vars)
+        elif needs.variables:
+            context["vars"] = node.settings.vars
         return context
 
     def _named(self, variables: dict[str, Any]) -> Any:
@@ -191,16 +202,16 @@ def _hashable(value: Any) -> Hashable:
     return (type(value), value) if isinstance(value, str | int | float | bool | None) else id(value)
 
 
-def _line(error: BaseException, filename: str) -> int:
-    """The template's line in which an exception was raised: the innermost frame of the compiled template."""
+def _where(error: BaseException, file: str) -> tuple[str, int]:
+    """Where an exception was raised: the innermost frame of a template, be it `file` or one that it includes."""
     if isinstance(error, jinja2.TemplateSyntaxError):
-        return error.lineno
-    found = 0
+        return error.name or file, error.lineno
+    found = (file, 0)
     trace = error.__traceback__
     while trace is not None:
         template = trace.tb_frame.f_globals.get("__jinja_template__")
-        if template is not None and trace.tb_frame.f_code.co_filename == filename:
-            found = template.get_corresponding_lineno(trace.tb_lineno)
+        if template is not None:
+            found = (template.name or file, template.get_corresponding_lineno(trace.tb_lineno))
         trace = trace.tb_next
     return found
 
@@ -210,6 +221,8 @@ def _words(error: BaseException) -> str:
         return f"there is no template {error.name} in the repository"
     if isinstance(error, jinja2.UndefinedError):
         return f"undefined: {error.message}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"makes U+{ord(error.object[error.start]):04X}, which UTF-8 does not have"
     return str(error) or type(error).__name__
 
 

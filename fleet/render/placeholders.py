@@ -76,7 +76,7 @@ def segments(text: str, known: Mapping[str, LockedSecret]) -> tuple[Segment, ...
 
 
 def named(value: Any) -> Any:
-    """`vars` as templates see them: `secret:NAME` becomes the secret. The same object where there is none."""
+    """A value of `vars` as templates see it: `secret:NAME` becomes the secret. The same object where there is none."""
     if isinstance(value, str):
         return SecretName(value.removeprefix(PREFIX)) if value.startswith(PREFIX) else value
     if isinstance(value, dict):

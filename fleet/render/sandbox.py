@@ -14,9 +14,13 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from fleet.render.placeholders import PREFIX, named
+
+_VIEWS = frozenset({"node", "site", "fleet"})
 FUEL = 100_000
 """Loop rounds, calls and includes that one template may use."""
 MAX_VALUE = 1 << 20
@@ -163,9 +167,26 @@ class _Fuel:
             yield item
 
 
+class _Code(CodeGenerator):
+    """Looks a field of `node`, `site` or `fleet` up in place: they are plain maps, and most of what templates read."""
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - jinja2's own name
+        if not (isinstance(node.node, nodes.Name) and node.node.name in _VIEWS and node.node.ctx == "load"):
+            super().visit_Getattr(node, frame)
+            return
+        self.write("(")
+        self.visit(node.node, frame)
+        self.write(f"[{node.attr!r}] if {node.attr!r} in ")
+        self.visit(node.node, frame)
+        self.write(" else ")
+        super().visit_Getattr(node, frame)
+        self.write(")")
+
+
 class Environment(ImmutableSandboxedEnvironment):
     """The one environment. `sources` are the repository's files that a template may include, read on demand."""
 
+    code_generator_class = _Code
     intercepted_binops = frozenset({"+", "*", "**", "%", "//"})
 
     def __init__(self, sources: Mapping[str, bytes]) -> None:
@@ -222,12 +243,16 @@ class Environment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict):
             try:
-                return obj[attribute]
+                value = obj[attribute]
             except KeyError:
                 if attribute in _MAP_METHODS:
                     return getattr(obj, attribute)
                 return self.undefined(obj=obj, name=attribute)
+            return value if value.__class__ is str and value[:7] != PREFIX else named(value)
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return named(super().getitem(obj, argument))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, str):
