@@ -66,6 +66,8 @@ def test_a_second_server_that_fails_stops_the_third_and_the_agents(project: Any)
     assert shown.code == 2
     text = "[WARNING]: lyon-b failed in this run: what depends on it is left as it is"
     assert " ".join(shown.output.split()).count(text) == 1, "told once, not for every node"
+    last = shown.output.rpartition("TASK [Tell what failed]")[2]
+    assert 'fatal: [lyon-b]: FAILED! => {"changed": false, "msg": "look: /etc/motd: is not a regular file"}' in last
     assert applied(project) == ["lyon-a", "lyon-b", "nice-a", "nice-till", "plain"]
 
 

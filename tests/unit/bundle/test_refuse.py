@@ -61,6 +61,14 @@ def test_a_node_that_holds_the_wanted_digest_is_never_refused(held: Any) -> None
     assert held.ok(expect=WRONG)["changed"] is False
 
 
+def test_a_node_whose_last_run_did_not_end_is_known_by_no_digest_or_by_the_one_before(held: Any) -> None:
+    first = held.record()["digest"]
+    for expect, passes in ((WRONG, False), ("none", True), (first, True)):
+        record = {**held.record(), "digest": "", "partial": True, "base": first, "wanted": "b1:" + "1" * 64}
+        held.path("/var/lib/fleet/record.json").write_text(json.dumps(record))
+        assert bool(held.run(expect=expect).get("failed")) is not passes
+
+
 def test_take_over_passes_and_is_recorded(held: Any) -> None:
     first = held.record()["digest"]
     held.ok(expect=WRONG, take_over="the other controller burnt down")

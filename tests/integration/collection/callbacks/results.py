@@ -10,7 +10,7 @@ DOCUMENTATION = """
 name: results
 type: stdout
 short_description: results as JSON
-description: the last result of each host, and the recap, as one JSON document
+description: the last result of each host that says something new, and the recap, as one JSON document
 """
 
 
@@ -24,13 +24,16 @@ class CallbackModule(CallbackBase):
         self.hosts = {}
 
     def _keep(self, result, **more):
+        if result._task.action.rpartition(".")[2] in ("group_by", "fail"):
+            return  # they only repeat what another task said
         self.hosts[result._host.get_name()] = {**self._clean(result._result), **more}
 
     def _clean(self, result):
         return json.loads(self._dump_results(result))
 
     def v2_runner_on_ok(self, result):
-        self._keep(result)
+        if not result._task.action.endswith("fleet_report"):
+            self._keep(result)
 
     def v2_runner_on_failed(self, result, **_ignored):
         self._keep(result)

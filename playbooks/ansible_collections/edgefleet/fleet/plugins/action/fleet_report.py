@@ -1,6 +1,6 @@
 # Copyright the fleet authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fails a host with what failed on it earlier in this run, so that the run's end and exit code tell it."""
+"""Says what failed on a host earlier in this run. A host that could not be reached is unreachable once more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 REGISTERED = ("bundle_result", "users_keys", "users_folders", "users_result", "packages_result")
-LEFT_OUT = ("invocation", "exception", "warnings", "deprecations", "results")
 
 
 class ActionModule(ActionBase):
@@ -21,6 +20,11 @@ class ActionModule(ActionBase):
             if isinstance(seen, dict) and seen.get("failed"):
                 if seen.get("step") == "connection":
                     raise AnsibleConnectionFailure(str(seen["msg"]))
-                told = {key: value for key, value in seen.items() if key not in LEFT_OUT}
-                return dict(result, **told)
-        return dict(result, failed=True, msg="it failed earlier in this run")
+                return dict(result, changed=False, msg=self._first(seen))
+        return dict(result, changed=False, msg="it failed earlier in this run")
+
+    @staticmethod
+    def _first(seen):
+        """Of a loop, what the first item that failed said."""
+        items = [item for item in seen.get("results") or () if isinstance(item, dict) and item.get("failed")]
+        return str((items or [seen])[0].get("msg") or "it failed and gave no reason")
