@@ -48,4 +48,5 @@ def _differences(picture: Picture, cluster: Cluster, servers: list[tuple[str, Bu
             if outside
             else "All servers of a cluster must agree on it: say it once, at the site.",
             picture.nodes[other[0]].place,
+            key=key,
         )

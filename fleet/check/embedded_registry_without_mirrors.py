@@ -35,4 +35,5 @@ def judge(picture: Picture) -> Iterator[Verdict]:
                 f"embedded-registry is on, and {len(without):,} nodes have no mirrors: they share nothing",
                 'Name what to share under k3s.registries.mirrors ("*" for everything).',
                 without[0].place,
+                key="embedded-registry",
             )

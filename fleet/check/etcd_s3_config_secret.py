@@ -29,4 +29,5 @@ def judge(picture: Picture) -> Iterator[Verdict]:
                 f"K3s ignores etcd-s3-config-secret, since {', '.join(keys)} is set beside it",
                 "Move those values into the Secret, or leave etcd-s3-config-secret out.",
                 node.place,
+                key="etcd-s3-config-secret",
             )

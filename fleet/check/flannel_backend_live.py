@@ -30,4 +30,5 @@ def judge(picture: Picture) -> Iterator[Verdict]:
                 f"flannel-backend {before} -> {after} with {len(cluster.servers)} servers",
                 "K3s turns away a server whose backend is not its peers'. Put the old value back, or rebuild the cluster.",
                 picture.nodes[cluster.servers[0]].place,
+                key="flannel-backend",
             )

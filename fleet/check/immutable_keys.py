@@ -41,6 +41,7 @@ def _refusal(picture: Picture, cluster: Cluster, key: str, before: str, after: s
         f"{key} {before} -> {after}",
         f"K3s cannot change {what} after a cluster exists. Put the old value back, or rebuild the cluster.",
         picture.nodes[cluster.servers[0]].place,
+        key=key,
     )
 
 

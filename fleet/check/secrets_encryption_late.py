@@ -34,4 +34,5 @@ def judge(picture: Picture) -> Iterator[Verdict]:
                 + ("of which nobody has shown that it can" if may is None else "which cannot do that"),
                 "Upgrade K3s first (v1.34.4+k3s1, v1.35.0+k3s3 and later can), and turn it on in a plan of its own.",
                 picture.nodes[cluster.servers[0]].place,
+                key="secrets-encryption",
             )

@@ -23,3 +23,5 @@ class Verdict(msgspec.Struct, frozen=True):
     place: Place | None = None
     where: str = ""
     """`file:line:col`, filled in when the verdict is shown."""
+    key: str = ""
+    """The key of k3s.config that it is about, at the node of `place`: where that is written is where it points."""

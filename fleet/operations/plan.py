@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -16,12 +16,15 @@ from fleet.model.check import CheckInput
 from fleet.model.manifest import Manifest, read_manifest
 from fleet.model.node import Node
 from fleet.model.plan import Plan, Scope
-from fleet.model.problem import Mistake
+from fleet.model.problem import Mistake, Place
 from fleet.model.verdict import Verdict
 from fleet.operations.intent import Intent, check_locked, each_rendered
 from fleet.ports.records import Records
 from fleet.render import Sketch
-from fleet.resolve import in_scope
+from fleet.resolve import in_scope, origins
+
+MAX_PLACED = 200
+"""Verdicts that get their file and line: more than anybody reads, and each may cost a look at its file."""
 
 
 def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
@@ -31,10 +34,10 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
     looked = zip(nodes, sketches, strict=True)
     moved = [(node, sketch) for node, sketch in looked if not intent.is_done(sketch.node, sketch.digest)]
-    held = _held(intent, records, moved)
+    removed = _removed(intent) if scope.is_everything else ()
+    held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
     changing = tuple(_node_change(intent, node, sketch, held, bundles) for node, sketch in moved)
-    removed = _removed(intent) if scope.is_everything else ()
     wanted = {node.name: intent.renderer.facts(node) for node in nodes}
     verdicts = check(
         CheckInput(
@@ -66,9 +69,16 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
     )
 
 
-def _held(intent: Intent, records: Records, moved: Sequence[tuple[Node, Sketch]]) -> Mapping[str, Manifest | None]:
-    """What those changing nodes hold that have a record; None where the manifest is not to be had."""
-    known = {node.name: digest for node, _ in moved if (digest := intent.held(node.name))}
+def _concerned(intent: Intent, moved: Sequence[tuple[Node, Sketch]]) -> set[str]:
+    """All members of the clusters in which a node changes that runs already, also those outside the plan's scope."""
+    touched = {node.cluster for node, _ in moved if node.cluster and intent.held(node.name)}
+    clusters = [intent.fleet.clusters[name] for name in touched]
+    return {name for cluster in clusters for name in (*cluster.servers, *cluster.agents)}
+
+
+def _held(intent: Intent, records: Records, names: Iterable[str]) -> Mapping[str, Manifest | None]:
+    """What those nodes hold that have a record; None where the manifest is not to be had."""
+    known = {name: digest for name in names if (digest := intent.held(name))}
     texts = records.manifests(set(known.values()))
     read: dict[str, Manifest | None] = {}
     for digest, text in texts.items():
@@ -112,16 +122,29 @@ def _removed(intent: Intent) -> tuple[str, ...]:
 
 
 def _placed(intent: Intent, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """Verdicts with file:line:col."""
+    """Verdicts with file:line:col: of the key that they are about, else of the node or cluster."""
     placed = []
-    for verdict in verdicts:
+    for verdict in verdicts[:MAX_PLACED]:
         if verdict.place is None:
             placed.append(verdict)
             continue
-        (problem,) = to_problems([Mistake(verdict.place, verdict.message)], intent.tree.files)
+        place = _key_place(intent, verdict) if verdict.key else verdict.place
+        (problem,) = to_problems([Mistake(place, verdict.message)], intent.tree.files)
         where = f"{problem.file}:{problem.line}:{problem.column}"
         placed.append(msgspec.structs.replace(verdict, where=where))
-    return tuple(placed)
+    return (*placed, *verdicts[MAX_PLACED:])
+
+
+def _key_place(intent: Intent, verdict: Verdict) -> Place:
+    """Where the key of a verdict is written, for the node that it points at; that node's place where nobody wrote it."""
+    path = f"k3s.config.{verdict.key}"
+    for node in intent.fleet.nodes:
+        if node.place == verdict.place:
+            for origin in origins(intent.spec, intent.learned, node):
+                if origin.path == path or origin.path.startswith(f"{path}["):
+                    return origin.place
+            break
+    return verdict.place or intent.spec.fleet.place()
 
 
 class _Texts:

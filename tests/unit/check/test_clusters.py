@@ -50,6 +50,7 @@ def test_cluster_cidr_cannot_change():
             "cluster-cidr 10.42.0.0/16 -> 10.52.0.0/16",
             "K3s cannot change cluster-cidr after a cluster exists. Put the old value back, or rebuild the cluster.",
             NODE_PLACE,
+            key="cluster-cidr",
         )
     ]
 
@@ -158,6 +159,7 @@ def test_servers_that_say_different_things_are_refused():
             "disable-network-policy is true on a and false on c",
             "All servers of a cluster must agree on it: say it once, at the site.",
             NODE_PLACE,
+            key="disable-network-policy",
         )
     ]
 
