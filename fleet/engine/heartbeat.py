@@ -17,7 +17,7 @@ BEAT_SECONDS = LEASE_SECONDS / 3
 class Heartbeat:
     """Renews `lease` in a thread of its own. `lost` says that a newer controller has it; `wake` is called then."""
 
-    def __init__(self, journal: Journal, lease: Lease, wake: Callable[[], None], every: float = BEAT_SECONDS) -> None:
+    def __init__(self, journal: Journal, lease: Lease, wake: Callable[[], None], every: float) -> None:
         self.lease = lease
         self.lost: BusyError | None = None
         self._journal = journal

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from fleet.decide import evolve_all, initial, restore
 from fleet.engine.crew import Bell, Crew
 from fleet.engine.drive import Drive, Incoming, inbox
-from fleet.engine.heartbeat import Heartbeat
+from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
 from fleet.errors import UnavailableError, UsageError
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutOrder, RolloutState
@@ -32,11 +32,20 @@ class LocalEngine:
     and the applier's error is raised after `RolloutPaused`: `resume` goes on once its cause is mended.
     """
 
-    def __init__(self, journal: Journal, applier: Applier, records: Records, poll_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        applier: Applier,
+        records: Records,
+        poll_seconds: float = 1.0,
+        beat_seconds: float = BEAT_SECONDS,
+    ) -> None:
+        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`."""
         self._journal = journal
         self._applier = applier
         self._records = records
         self._poll_seconds = poll_seconds
+        self._beat_seconds = beat_seconds
         self._bell = Bell()
         self._stops = 0
 
@@ -68,7 +77,7 @@ class LocalEngine:
         self._bell.put(None)
 
     def _heartbeat(self, lease: Lease) -> Heartbeat:
-        return Heartbeat(self._journal, lease, wake=lambda: self._bell.put(None))
+        return Heartbeat(self._journal, lease, wake=lambda: self._bell.put(None), every=self._beat_seconds)
 
     def _driven(self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming]) -> Iterator[Event]:
         self._bell = Bell()

@@ -7,13 +7,15 @@ from fleet.errors import FleetError, StoppedError
 from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 from fleet.model.record import Record
 
+HOLD_SECONDS = 10.0
+
 
 class MemoryApplier:
     """Brings each node to its `wanted` digest at once; `digests` says what nodes hold.
 
     `results` overrides what comes of a node, `errors` (by batch id, used up by the first run) what the applier itself
     raises. `orders` holds every order that really ran; one that had ended before is only answered again. While
-    `hold()` is in force, batches wait for `let_go`.
+    `hold()` is in force, batches wait for `let_go`, though not for ever: a test that fails is to end.
     """
 
     def __init__(self, wanted: Mapping[str, str], results: Mapping[str, NodeResult] | None = None) -> None:
@@ -36,7 +38,7 @@ class MemoryApplier:
             self.orders.append(order)
             error = self.errors.pop(order.batch_id, None)
         self._running.release()
-        self._gate.wait()
+        self._gate.wait(HOLD_SECONDS)
         if self.stopped:
             raise StoppedError(f"batch {order.batch_id} was ended")
         if error:

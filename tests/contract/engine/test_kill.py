@@ -23,6 +23,7 @@ from fleet.model.rollout import RolloutCounts
 from fleet.testing import FolderApplier, MemoryClock
 from fleet.testing.orders import cluster, plain, rollout, wanted
 
+pytestmark = pytest.mark.timeout(120)
 CONTROLLER = str(Path(__file__).with_name("controller.py"))
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(fleet.__file__).parents[1])}
 ORDER = rollout([*cluster("lyon", 2, 2), *cluster("nice", 2, 1), *plain("gate", "shed")], forks=4, batch_size=2)

@@ -40,6 +40,7 @@ from fleet.ports.journal import LEASE_SECONDS, Entry, Journal, Lease, Step
 from fleet.testing import MemoryApplier, MemoryClock, MemoryJournal, MemoryRecords
 from fleet.testing.orders import cluster, plain, rollout, wanted
 
+pytestmark = pytest.mark.timeout(60)
 THREE = rollout(plain("a", "b", "c"), forks=1)
 
 
@@ -416,7 +417,22 @@ def test_a_long_rollout_keeps_snapshots_and_is_resumed_from_one(journal: Journal
     assert isinstance(list(events)[-1], RolloutPaused)
     assert journal.kept("7f3c").seq == len(journal.read("7f3c"))  # type: ignore[union-attr] # it was there before
     assert list(engine(journal, applier).resume("7f3c"))[-1] == RolloutFinished("7f3c", RolloutCounts(applied=150))
-    assert [order.nodes[0] for order in applier.orders] == [f"n{i}" for i in range(150)]
+    assert [(order.batch_id, order.nodes) for order in applier.orders] == [
+        (f"7f3c-{i + 1:04d}", (f"n{i}",)) for i in range(150)
+    ]
+
+
+def test_a_controller_that_only_waits_learns_that_its_lease_is_lost(journal: Journal) -> None:
+    applier = MemoryApplier(wanted(THREE))
+    applier.hold()
+    waiting = LocalEngine(journal, applier, MemoryRecords(), poll_seconds=0.01, beat_seconds=0.2)
+    events = waiting.roll(THREE)
+    until(events, BatchStarted)
+    journal.release(Lease(1, "ops@desk"))
+    journal.acquire("ops@spare")
+    with pytest.raises(BusyError, match="ops@spare"):
+        next(events)
+    applier.let_go()
 
 
 def test_the_lease_is_kept_alive_by_a_heartbeat(clock: MemoryClock) -> None:

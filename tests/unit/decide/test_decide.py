@@ -230,6 +230,13 @@ def test_cancel_lets_what_runs_finish_and_ends_there() -> None:
     assert decide(evolve_all(state, decision.events), Resume()) == Decision()
 
 
+def test_cancel_overrules_a_pause_that_waits() -> None:
+    order = rollout(plain("a", "b"), forks=1)
+    state, decision = told(order, Begin(1), Pause("x"), Cancel("no"))
+    assert decision.events == (CancelRequested("no", 1),)
+    assert isinstance(decide(state, BatchFinished("7f3c-0001", ok("a"))).events[-1], RolloutCancelled)
+
+
 def test_cancel_of_what_is_paused_ends_it_at_once() -> None:
     order = rollout(plain("a", "b"), forks=1)
     _, decision = told(order, Begin(1), Pause("x"), BatchFinished("7f3c-0001", ok("a")), Cancel("no"))
