@@ -114,9 +114,10 @@ def each_rendered(intent: Intent, nodes: Iterable[Node], make: Callable[[Node], 
     for node in nodes:
         try:
             made.append(make(node))
-        except RenderError as error:
-            fault = error.fault
-            faults.setdefault((fault.file, fault.line, fault.message, error.path), error)
+        except RenderError:
+            for each in intent.renderer.faults(node):
+                fault = each.fault
+                faults.setdefault((fault.file, fault.line, fault.message, each.path), each)
             if len(faults) >= MAX_FAULTS:
                 break
     if faults:
@@ -132,10 +133,15 @@ def _problem(intent: Intent, error: RenderError) -> Problem:
         return Problem(fault.file, fault.line, 1, "", told, fault.hint)
     place = _place(intent, error.node, error.path)
     (problem,) = to_problems([Mistake(place, told, fault.hint)], intent.tree.files)
-    if fault.line and place.path[-1:] == ("content",):
-        # A block scalar starts on the line below its key: line 1 of the content is the next one.
-        return msgspec.structs.replace(problem, line=problem.line + fault.line - 1)
+    if fault.line and _is_literal_block(intent, problem):
+        # Its text starts on the line below its key, and keeps its lines. Any other scalar is told as a whole.
+        return msgspec.structs.replace(problem, line=problem.line + fault.line, column=1)
     return problem
+
+
+def _is_literal_block(intent: Intent, problem: Problem) -> bool:
+    lines = intent.tree.files.get(problem.file, b"").splitlines()
+    return 0 < problem.line <= len(lines) and lines[problem.line - 1][problem.column - 1 :].startswith(b"|")
 
 
 def _k3s_version(text: str) -> str:
@@ -146,9 +152,15 @@ def _k3s_version(text: str) -> str:
 
 
 def _place(intent: Intent, node: Node, path: str) -> Place:
-    prefix = f"os.files[{path}]."
+    """Where the spec says what is in a file: one of the OS's, or a manifest of K3s."""
+    name = path.rpartition("/")[2].removesuffix(".yaml")
+    said = {
+        f"{thing}.{field}"
+        for thing in (f"os.files[{path}]", f"k3s.manifests[{name}]")
+        for field in ("content", "template", "source")
+    }
     for origin in origins(intent.spec, intent.learned, node):
-        if origin.path in {f"{prefix}content", f"{prefix}template", f"{prefix}source", f"{prefix}path"}:
+        if origin.path in said:
             return origin.place
     return node.place
 

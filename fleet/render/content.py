@@ -19,7 +19,7 @@ from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import ContentSource, Node
 from fleet.model.secret import LockedSecret
 from fleet.render.placeholders import SecretNames, named, segments
-from fleet.render.sandbox import FUEL, Environment
+from fleet.render.sandbox import FUEL, MAP_METHODS, Environment
 from fleet.render.views import fleet_view, node_view, site_view
 
 Content = tuple[Segment, ...] | bytes
@@ -181,7 +181,10 @@ class Contents:
 
 
 def _needs(tree: nodes.Template) -> _Needs:
-    """Includes and imports see everything; `vars` that is only asked for its fields counts by field."""
+    """Includes and imports see everything; `vars` that is only asked for its fields counts by field.
+
+    `vars.items` and its like are the map's own: what they give depends on every variable.
+    """
     if any(tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends))):
         return _Needs(frozenset({"node", "site", "vars"}), ())
     names = [name.name for name in tree.find_all(nodes.Name) if name.ctx == "load"]
@@ -191,7 +194,7 @@ def _needs(tree: nodes.Template) -> _Needs:
         if isinstance(field.node, nodes.Name) and field.node.name == "vars" and field.node.ctx == "load"
     ]
     found = set(names)
-    if names.count("vars") == len(fields):
+    if names.count("vars") == len(fields) and MAP_METHODS.isdisjoint(fields):
         found.discard("vars")
         return _Needs(frozenset(found), tuple(sorted(set(fields))))
     return _Needs(frozenset(found), ())

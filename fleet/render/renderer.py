@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -16,7 +16,7 @@ from fleet.model.secret import LockedSecret
 from fleet.render.content import ContentError, Contents
 from fleet.render.k3s_files import K3sInputs, K3sKind, K3sShape, k3s_kind, k3s_shape
 from fleet.render.manifest import artifact_entry, assembled, digest_of, encoded
-from fleet.render.slots import FixedSlot, Made, NodeSlot, Slot
+from fleet.render.slots import BrokenSlot, FixedSlot, Made, NodeSlot, Slot
 
 SYSCTL_FILE = "/etc/sysctl.d/80-fleet.conf"
 SYSCTL_MODE = "0644"
@@ -126,6 +126,14 @@ class Renderer:
             blobs={each.file.sha256: each.blob for each in (*files, *seeds) if each.blob is not None},
         )
 
+    def faults(self, node: Node) -> Iterator[RenderError]:
+        """Every fault of the node's bundle, where `sketch` raises the first one."""
+        for slot in self._shape(node).slots:
+            try:
+                slot.entry(node)
+            except ContentError as error:
+                yield RenderError(node, slot.path, error)
+
     def facts(self, node: Node) -> BundleFacts:
         """The facts alone: what rules compare."""
         return self._shape(node).facts
@@ -161,7 +169,7 @@ class Renderer:
         kind = None if k3s is None else k3s.kind
         sysctl = {**({} if kind is None else kind.sysctl), **settings.sysctl}
         slots = [*(() if k3s is None else k3s.slots), *self._os_slots(node, settings)]
-        _check_paths(node, slots)
+        slots += _clashes([*slots, *(() if k3s is None else k3s.seeds)])
         units = sorted((*(() if kind is None else (kind.unit,)), *settings.units), key=lambda unit: unit.name)
         folders = () if kind is None else kind.folders
         artifacts = () if kind is None else kind.artifacts
@@ -195,13 +203,13 @@ class Renderer:
                 file.path, file.mode, file.owner, file.group,
                 validate=file.validate, restart=file.restart, reload=file.reload,
             )  # fmt: skip
-            if contents.is_fixed(file.content):
-                try:
+            try:
+                if contents.is_fixed(file.content):
                     yield FixedSlot(blank, contents.of(file.content, node))
-                except ContentError as error:
-                    raise RenderError(node, file.path, error) from None
-            else:
-                yield NodeSlot(blank, partial(contents.of, file.content))
+                else:
+                    yield NodeSlot(blank, partial(contents.of, file.content))
+            except ContentError as error:
+                yield BrokenSlot(file.path, error)
         if settings.sysctl:
             text = "".join(f"{key} = {value}\n" for key, value in sorted(settings.sysctl.items()))
             yield FixedSlot(BundleFile(SYSCTL_FILE, mode=SYSCTL_MODE), (text,))
@@ -219,12 +227,13 @@ class Renderer:
         )
 
 
-def _check_paths(node: Node, slots: Iterable[Slot]) -> None:
+def _clashes(slots: Iterable[Slot]) -> Iterator[Slot]:
+    """A path that is said twice: users' own files were merged by path, so that one of the two is fleet's."""
     seen: set[str] = set()
     for slot in slots:
         if slot.path in seen:
             fault = ContentError(f"{slot.path} is a file that fleet writes itself", "Say it under `k3s:` instead.")
-            raise RenderError(node, slot.path, fault)
+            yield BrokenSlot(slot.path, fault)
         seen.add(slot.path)
 
 

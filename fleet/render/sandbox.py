@@ -129,7 +129,7 @@ _STRING_METHODS = frozenset(
         "upper",
     ]
 )
-_MAP_METHODS = frozenset({"get", "items", "keys", "values"})
+MAP_METHODS = frozenset({"get", "items", "keys", "values"})
 _LIST_METHODS = frozenset({"count", "index"})
 
 
@@ -245,7 +245,7 @@ class Environment(ImmutableSandboxedEnvironment):
             try:
                 value = obj[attribute]
             except KeyError:
-                if attribute in _MAP_METHODS:
+                if attribute in MAP_METHODS:
                     return getattr(obj, attribute)
                 return self.undefined(obj=obj, name=attribute)
             return value if value.__class__ is str and value[:7] != PREFIX else named(value)
@@ -258,7 +258,7 @@ class Environment(ImmutableSandboxedEnvironment):
         if isinstance(obj, str):
             return attr in _STRING_METHODS
         if isinstance(obj, dict):
-            return attr in _MAP_METHODS
+            return attr in MAP_METHODS
         if isinstance(obj, list | tuple):
             return attr in _LIST_METHODS
         return super().is_safe_attribute(obj, attr, value)

@@ -14,7 +14,7 @@ import msgspec
 
 from fleet.model.bundle import BundleFile
 from fleet.model.node import Node
-from fleet.render.content import Content
+from fleet.render.content import Content, ContentError
 from fleet.render.manifest import encoded
 
 
@@ -51,6 +51,22 @@ class FixedSlot:
 
     def made(self, node: Node) -> Made:  # noqa: ARG002 - the same for every node
         return self._made
+
+
+class BrokenSlot:
+    """A file that no node of the shape can have. It says so when it is asked, so that the others are looked at too."""
+
+    __slots__ = ("_fault", "path")
+
+    def __init__(self, path: str, fault: ContentError) -> None:
+        self.path = path
+        self._fault = fault
+
+    def entry(self, node: Node) -> bytes:  # noqa: ARG002 - the same for every node
+        raise self._fault.with_traceback(None)
+
+    def made(self, node: Node) -> Made:  # noqa: ARG002 - the same for every node
+        raise self._fault.with_traceback(None)
 
 
 class NodeSlot:
