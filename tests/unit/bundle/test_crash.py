@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +97,19 @@ def leftovers(desk: Any) -> list[str]:
     return sorted(own - expected) + [str(path) for path in desk.root.rglob(".fleet-*")]
 
 
-def test_killed_anywhere_it_converges(desk: Any, tmp_path: Path, fleet_bundle: Any) -> None:
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: hundreds of runs sync thousands of times."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+def test_killed_anywhere_it_converges(desk: Any, memory: Path, fleet_bundle: Any) -> None:
     killed = nth = 0
     while True:
         nth += 1
-        one = type(desk)(fleet_bundle, tmp_path / str(nth))
+        one = type(desk)(fleet_bundle, memory / str(nth))
         first(one)
         one.ok()
         digest = one.digest()
@@ -131,11 +141,11 @@ def test_killed_anywhere_it_converges(desk: Any, tmp_path: Path, fleet_bundle: A
     assert killed > 60
 
 
-def test_killed_in_the_first_run_of_a_node_it_converges(desk: Any, tmp_path: Path, fleet_bundle: Any) -> None:
+def test_killed_in_the_first_run_of_a_node_it_converges(desk: Any, memory: Path, fleet_bundle: Any) -> None:
     nth = 0
     while True:
         nth += 1
-        one = type(desk)(fleet_bundle, tmp_path / str(nth))
+        one = type(desk)(fleet_bundle, memory / str(nth))
         first(one)
         was_killed = run_until_killed(one, nth)
         one.ok(expect="none")

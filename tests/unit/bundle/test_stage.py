@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -234,3 +235,40 @@ def test_diff_shows_before_and_after(desk: Any) -> None:
     assert desk.ok(diff=True)["diff"] == [
         {"before_header": "/etc/a", "after_header": "/etc/a", "before": "server ntp2\n", "after": ""}
     ]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_half_written(desk: Any) -> None:
+    """The kernel ends the write in the middle, as it does on a full disk."""
+    desk.file("/etc/a", b"old")
+    desk.ok()
+    before = desk.contents(), desk.record()
+    desk.file("/etc/a", b"new")
+    desk.file("/srv/new/large", b"x" * 1_000_000)
+    prelude = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))\n"
+    )
+    done = desk.alone(prelude=prelude)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["msg"]) == (1, "write: /srv/new/large: File too large")
+    assert (told["step"], told["at"], told["changed"]) == ("write", "/srv/new/large", False)
+    assert (desk.contents(), desk.record()) == before
+    assert temps(desk) == []
+    assert not desk.path("/srv").exists()
+    desk.ok()
+
+
+def test_too_little_room_is_said_before_anything_is_written(desk: Any, fleet_bundle: Any) -> None:
+    class Full(fleet_bundle.Tree):
+        def room(self, path: str) -> tuple[int, int]:
+            return super().room(path)[0], 10
+
+    desk.file("/etc/a", b"0123456789")
+    tree = Full(str(desk.root), make=False)
+    items = fleet_bundle.read_items(*fleet_bundle.read_bundle(desk.options()), {})[0]
+    fleet_bundle.check_room(tree, items)
+    desk.file("/etc/b", b"!")
+    items = fleet_bundle.read_items(*fleet_bundle.read_bundle(desk.options()), {})[0]
+    with pytest.raises(fleet_bundle.Failure, match=r"room: /etc/b: 11 bytes are needed, 10 are free"):
+        fleet_bundle.check_room(tree, items)

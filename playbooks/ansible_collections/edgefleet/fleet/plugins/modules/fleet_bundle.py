@@ -179,6 +179,15 @@ def words(exc):
     return exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
 
 
+@contextlib.contextmanager
+def telling(step, path):
+    """What the system refuses becomes a failure that names the path."""
+    try:
+        yield
+    except OSError as exc:
+        raise Failure(step, path, words(exc)) from exc
+
+
 def canonical(manifest):
     return json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -243,8 +252,10 @@ class Tree:
                         stack.append(os.open(name, flags, dir_fd=stack[-1]))
                     except OSError as exc:
                         links += 1
-                        if exc.errno not in (errno.ENOTDIR, errno.ELOOP) or links > 40:
+                        if exc.errno not in (errno.ENOTDIR, errno.ELOOP):
                             raise
+                        if links > 40:
+                            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from exc
                         target = self._link(stack[-1], name)
                         while target.startswith("/") and len(stack) > 1:
                             os.close(stack.pop())
@@ -390,8 +401,9 @@ class Tree:
 
     def write_json(self, path, value, mode=0o644):
         data = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-        self.beside(path, [data.encode("utf-8")], mode, (-1, -1))
-        self.place(path)
+        with telling("write", path):
+            self.beside(path, [data.encode("utf-8")], mode, (-1, -1))
+            self.place(path)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -597,8 +609,9 @@ def locked(tree, write):
 
 def make_folders(tree, folders):
     for path, mode, ids in folders:
-        if tree.stat(path) is None:
-            tree.mkdir(path, mode, ids)
+        with telling("write", path):
+            if tree.stat(path) is None:
+                tree.mkdir(path, mode, ids)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -674,7 +687,8 @@ def look_items(tree, items, seeds, record, ids, look, shows):
     known = record.get("files", {})
     for item in items + seeds:
         is_seed = item in seeds
-        what = look_item(tree, item, ids, item.path in known) if not is_seed else seed_absent(tree, item)
+        with telling("look", item.path):
+            what = look_item(tree, item, ids, item.path in known) if not is_seed else seed_absent(tree, item)
         if not is_seed and item.path not in known and what != ["absent"]:
             look.take.append(item.path)
         if not what:
@@ -921,10 +935,11 @@ def stage(tree, look, ids, warnings, secrets):
         tree.write_json(STAGED, plan)
     make_folders(tree, look.make)
     for item in sorted(look.write, key=lambda one: one.data is not None):
-        if item.data is None:
-            fetch(tree, item, ids)
-        else:
-            tree.beside(item.path, [item.data], item.mode, ids.of(item))
+        with telling("write", item.path):
+            if item.data is None:
+                fetch(tree, item, ids)
+            else:
+                tree.beside(item.path, [item.data], item.mode, ids.of(item))
 
 
 def clean_staged(tree):
@@ -964,8 +979,9 @@ def original_path(path):
 def keep_original(tree, path):
     """Copy what is there before fleet writes over it. A copy from before the record was lost is older, and wins."""
     make_folders(tree, [(ORIGINALS, 0o700, (-1, -1))])
-    if tree.stat(original_path(path)) is None:
-        tree.copy(path, original_path(path))
+    with telling("keep", path):
+        if tree.stat(original_path(path)) is None:
+            tree.copy(path, original_path(path))
 
 
 def managed(items, record, originals):
@@ -984,25 +1000,30 @@ def managed(items, record, originals):
 
 def put_in_place(tree, look, ids):
     for item in look.write:
-        tree.place(item.path)
+        with telling("write", item.path):
+            tree.place(item.path)
     for item in look.style:
-        tree.restyle(item.path, item.mode, ids.of(item))
+        with telling("write", item.path):
+            tree.restyle(item.path, item.mode, ids.of(item))
 
 
 def take_away(tree, look, record, warnings):
     for path in look.gone:
-        entry = record["files"][path]
-        original = entry.get("original")
-        found = tree.stat(path)
-        if found is not None and stat.S_ISDIR(found.st_mode):
-            warnings.append(f"{path}: is a folder now, left alone")
-        elif original and tree.stat(original_path(path)) is None:
-            warnings.append(f"{path}: its original is not in {ORIGINALS} any more, left as it is")
-        elif original:
-            make_folders(tree, [(parent, 0o755, (-1, -1)) for parent in tree.missing(path)])
-            tree.copy(original_path(path), path)
-        else:
-            tree.unlink(path)
+        with telling("remove", path):
+            take_away_one(tree, path, record["files"][path].get("original"), warnings)
+
+
+def take_away_one(tree, path, original, warnings):
+    found = tree.stat(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        warnings.append(f"{path}: is a folder now, left alone")
+    elif original and tree.stat(original_path(path)) is None:
+        warnings.append(f"{path}: its original is not in {ORIGINALS} any more, left as it is")
+    elif original:
+        make_folders(tree, [(parent, 0o755, (-1, -1)) for parent in tree.missing(path)])
+        tree.copy(original_path(path), path)
+    else:
+        tree.unlink(path)
 
 
 def drop_folders(tree, made, items, folders, look):
