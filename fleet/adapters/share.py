@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import fleet
 from fleet.model.project import Shipped
 
-_PACKAGE = Path(fleet.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _SKIPPED = frozenset({"__pycache__", ".pytest_cache", ".ansible"})
 
 

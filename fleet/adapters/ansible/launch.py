@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-import fleet
 from fleet.adapters.ansible.environment import environment
 from fleet.adapters.ansible.workdir import Job, Workdir
 from fleet.adapters.disk import cannot, write_atomic
@@ -67,7 +66,7 @@ class Launcher:
 
     def _spawn(self, workdir: Workdir, env: Mapping[str, str], kept: Sequence[int]) -> subprocess.Popen[bytes]:
         # The child imports this very fleet, wherever it lies; Ansible and what it runs do not see it.
-        code = f"import sys; sys.path.insert(0, {str(Path(fleet.__file__).parents[1])!r})"
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[3])!r})"
         code += "; from fleet.adapters.ansible.child import main; sys.exit(main(sys.argv[1]))"
         with os.fdopen(os.open(workdir.log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as log:
             return subprocess.Popen(
