@@ -432,6 +432,7 @@ def test_a_controller_that_only_waits_learns_that_its_lease_is_lost(journal: Jou
     journal.acquire("ops@spare")
     with pytest.raises(BusyError, match="ops@spare"):
         next(events)
+    assert applier.digests == {}, "it did not wait for the batch to end"
     applier.let_go()
 
 
