@@ -1517,6 +1517,8 @@ def run(opts):
         opts["root"] = os.path.normpath(opts["root"])
         if opts["read"]:
             return observe(opts)
+        if opts["root"] == "/" and os.geteuid() != 0:
+            raise Failure("root", "/", "only root can bring a bundle onto a node: set ansible_become")
         bundle, blobs = read_bundle(opts)
         verify(bundle, opts)
         work = Apply(opts, bundle, blobs)
