@@ -24,6 +24,9 @@ OWNED_KEYS = {
     "server": "it follows from `cluster`",
     "cluster-init": "it follows from `cluster: {datastore: etcd}`",
     "datastore-endpoint": "it follows from `cluster: {datastore: {external: …}}`",
+    "datastore-cafile": "say `cluster: {datastore: {external: {ca: …}}}`",
+    "datastore-certfile": "say `cluster: {datastore: {external: {cert: …}}}`",
+    "datastore-keyfile": "say `cluster: {datastore: {external: {key: …}}}`",
     "node-name": "it is the node's name",
     "node-label": "say `k3s: {labels: …}`",
     "node-taint": "say `k3s: {taints: …}`",
@@ -38,16 +41,18 @@ Layers = Callable[[Node], list[Written]]
 def settings_mistakes(nodes: Sequence[Node], layers: Layers) -> Iterator[Mistake]:
     """What is wrong with the K3s settings of any node, each mistake once, where the value is written."""
     seen: set[tuple[int, str]] = set()
-    looked: set[int] = set()
+    looked: set[tuple[int, str]] = set()
     said: set[tuple[Any, ...]] = set()
     for node in nodes:
-        if id(node.settings.os) not in looked:
-            looked.add(id(node.settings.os))
-            yield from _without_content(node, layers)
+        key = (id(node.settings.os), node.k3s_unit)
+        if key not in looked:
+            looked.add(key)
+            yield from _judge_os(node, layers)
         key = (id(node.settings.k3s), node.role)
         if not node.is_k3s or key in seen:
             continue
         seen.add(key)
+        yield from _manifests_without_content(node, layers)
         for mistake in _judge(node, layers):
             mark = (mistake.place, mistake.message)
             if mark not in said:
@@ -63,7 +68,7 @@ def _judge(node: Node, layers: Layers) -> Iterator[Mistake]:
     if role == "agent":
         own = _own_config(layers(node)) if any(server_only(key) for key in config) else {}
         config = {key: value for key, value in config.items() if not server_only(key) or key in own}
-    for name in config.keys() & OWNED_KEYS.keys():
+    for name in sorted(config.keys() & OWNED_KEYS.keys()):
         chain = chain or layers(node)
         yield Mistake(
             place_of(chain, ("k3s", "config", name)),
@@ -84,8 +89,15 @@ def _judge(node: Node, layers: Layers) -> Iterator[Mistake]:
         )
 
 
-def _without_content(node: Node, layers: Layers) -> Iterator[Mistake]:
+def _judge_os(node: Node, layers: Layers) -> Iterator[Mistake]:
     """Files merge by path, so that only here it shows when no layer of a node says what is in one."""
+    for unit in node.settings.os.units:
+        if unit.name == node.k3s_unit:
+            yield Mistake(
+                place_of(layers(node), ("os", "units")),
+                f"unit {unit.name} of {node.name} is one that fleet keeps running itself",
+                "Leave it out.",
+            )
     for file in node.settings.os.files:
         if file.content.kind == "missing":
             yield Mistake(
@@ -93,6 +105,9 @@ def _without_content(node: Node, layers: Layers) -> Iterator[Mistake]:
                 f"{file.path} has no content on {node.name}: none of its layers gives one",
                 "Say content, template or source where the file is first named.",
             )
+
+
+def _manifests_without_content(node: Node, layers: Layers) -> Iterator[Mistake]:
     for manifest in node.settings.k3s.manifests:
         if manifest.content.kind == "missing":
             yield Mistake(
