@@ -123,12 +123,13 @@ class TerminalWatcher:
 
     def _trouble(self, event: NodeFailed | NodeUnreachable | NodeBlocked) -> None:
         trouble = trouble_of(event)
-        text = trouble.reason if trouble.kind == "failed" else f"{trouble.kind}: {trouble.reason}"
+        prefix = "" if trouble.kind == "failed" else f"{trouble.kind}: "
         if self._told < _TOLD_AT_ONCE:
             self._told += 1
-            self._print([Line(clean(f"x {trouble.node}  {text} ({self._face.again(trouble.next_words)})"), "refused")])
+            self._print([Line(clean(f"x {trouble.node}  {prefix}{trouble.told(self._face.again)}"), "refused")])
         else:
-            self._untold.setdefault(text.replace(trouble.node, "NODE"), []).append(trouble.node)
+            text = f"{prefix}{trouble.reason}".replace(trouble.node, "NODE")
+            self._untold.setdefault(text, []).append(trouble.node)
 
     def _untold_lines(self) -> list[Line]:
         by_count = sorted(self._untold.items(), key=lambda each: -len(each[1]))

@@ -49,8 +49,8 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
             ["unreachable till-008: connection timed out (fleet node show till-008 --log)"],
         ),
         (
-            NodeBlocked(node="till-009", site="s", by="lyon-1-a", reason="lyon-1-a failed"),
-            ["blocked till-009: waits for lyon-1-a: lyon-1-a failed (fleet node show till-009 --log)"],
+            NodeBlocked(node="till-009", site="s", by="lyon-1-a", reason="server lyon-1-a failed: exit 1"),
+            ["blocked till-009: server lyon-1-a failed: exit 1"],
         ),
         (happened.PauseRequested(reason="stopped", in_flight=2), ["pausing: stopped; 2 nodes still running"]),
         (happened.CancelRequested(reason="", in_flight=1), ["cancelling; 1 node still running"]),

@@ -24,9 +24,9 @@ class Trouble(msgspec.Struct, frozen=True):
     node: str
     reason: str
 
-    @property
-    def next_words(self) -> str:
-        return f"node show {self.node} --log"
+    def told(self, again: Callable[[str], str]) -> str:
+        """The reason, and the command that says more; nothing more is known of a node that was not touched."""
+        return self.reason if self.kind == "blocked" else f"{self.reason} ({again(f'node show {self.node} --log')})"
 
 
 def trouble_of(event: Troubled) -> Trouble:
@@ -36,7 +36,7 @@ def trouble_of(event: Troubled) -> Trouble:
         case NodeUnreachable():
             return Trouble("unreachable", event.node, event.reason)
         case NodeBlocked():
-            return Trouble("blocked", event.node, f"waits for {event.by}: {event.reason}")
+            return Trouble("blocked", event.node, event.reason)
 
 
 class EventLines:
@@ -65,7 +65,7 @@ class EventLines:
 
     def _troubled(self, event: Troubled) -> list[Line]:
         trouble = trouble_of(event)
-        return _line(f"{trouble.kind} {trouble.node}: {trouble.reason} ({self._again(trouble.next_words)})", "refused")
+        return _line(f"{trouble.kind} {trouble.node}: {trouble.told(self._again)}", "refused")
 
 
 def counted(counts: RolloutCounts) -> str:
