@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     What nobody foresaw goes through: the interpreter shows it by `sys.excepthook` and exits with 1.
     """
+    gc.disable()  # a spec of 10,000 nodes is a million objects without a cycle, and most verbs end in a second
     face = Face()
     streams.keep_unprintable(sys.stdout, sys.stderr)
     sys.excepthook = _excepthook(face)
@@ -57,3 +59,7 @@ def _excepthook(face: Face) -> Callable[[type[BaseException], BaseException, Tra
             face.diagnostics.bug(error)
 
     return show
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
@@ -36,6 +37,7 @@ def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: 
     from fleet.cli.watching import watcher
     from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused
 
+    gc.enable()  # main turned it off; a rollout may run for hours
     shown: Watcher = JsonWatcher(face) if as_json else watcher(face)
     code = EXIT_DONE
     with face.diagnostics.stage("apply"), stopping(workspace.stop, face.err) as stops, shown:
