@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -9,7 +11,7 @@ import pytest
 
 from fleet.cli.command import VerbGroup
 from fleet.cli.root import VERBS, root
-from tests.cli.running import run
+from tests.cli.running import ROOT, run
 
 
 def commands(group: VerbGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -75,6 +77,15 @@ def test_no_verb_shows_the_help():
 
 def test_the_version():
     assert run("--version") == (0, "fleet 0.1.0\n", "")
+
+
+@pytest.mark.parametrize("module", ["fleet.cli", "fleet.cli.main"])
+def test_the_command_as_a_module(module: str):
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--version"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "fleet 0.1.0\n")
 
 
 def test_an_unknown_verb_is_met_with_the_nearest_one():

@@ -180,6 +180,7 @@ def test_refresh_finds_what_the_folder_lost(living: Path):
     ran = run("plan", "--refresh", "--sandbox", "nodes", cwd=living)
 
     assert ran.code == 0, ran
+    assert ran.err == ""
     assert "Nothing to do: 3 nodes hold what git wants" in ran.out
 
 
@@ -232,6 +233,29 @@ def test_node_show_with_origins(applied_shop: Path):
     assert ran.out.startswith("lyon-a: none at lyon, as wanted\n  address  10.20.1.11\n")
     rows = {line.split()[0]: line.split()[1] for line in ran.out.splitlines() if ".yaml:" in line}
     assert rows["os.files[/etc/shop.conf].content"] == "fleet.yaml:13"
+
+
+def test_each_origin_is_the_place_of_its_own_value(shop: Path):
+    path = shop / "fleet.yaml"
+    path.write_text(
+        path.read_text().replace(
+            '- {path: /etc/shop.conf, content: "greeting = hello {{ node.name }}\\n"}',
+            "- path: /etc/shop.conf\n        mode: '0640'\n        content: hello\n  vars: {b: 2}",
+        )
+    )
+    site = shop / "sites" / "lyon.yaml"
+    site.write_text(site.read_text() + "  vars: {a: 1}\n")
+
+    found = json.loads(run("node", "show", "lyon-a", "--origin", "--json", cwd=shop).out)
+
+    where = {origin["path"]: origin["where"] for origin in found["origins"]}
+    assert {path: where[path] for path in where if path.startswith(("vars", "os"))} == {
+        "os.files[/etc/shop.conf].path": "fleet.yaml:13",
+        "os.files[/etc/shop.conf].mode": "fleet.yaml:14",
+        "os.files[/etc/shop.conf].content": "fleet.yaml:15",
+        "vars.a": "sites/lyon.yaml:8",
+        "vars.b": "fleet.yaml:16",
+    }
 
 
 def test_node_show_of_a_name_that_is_not_there(shop: Path):

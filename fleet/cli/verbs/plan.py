@@ -46,8 +46,13 @@ def command(
     from fleet.report import plan_document, plan_lines
 
     workspace = face.workspace(sandbox)
+    scope = scope_of(sites, selector, nodes, limit)
+    if refresh:
+        from fleet.cli.looking import look
+
+        look(face, workspace, scope)
     with face.diagnostics.stage("plan"):
-        plan = workspace.plan(scope_of(sites, selector, nodes, limit), refresh=refresh)
+        plan = workspace.plan(scope)
     if out is not None:
         workspace.save_plan(plan, out)
     if as_json:

@@ -1,0 +1,48 @@
+"""Asking nodes what they hold (`--refresh`): a progress line on a terminal, and those that did not answer, by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fleet.cli.face import Face
+from fleet.report import Line, clean
+from fleet.report.words import count, some
+
+if TYPE_CHECKING:
+    from fleet.model.batch import Observation
+    from fleet.model.plan import Scope
+    from fleet.workspace import Workspace
+
+
+def look(face: Face, workspace: Workspace, scope: Scope) -> None:
+    """Makes the controller's records anew from the nodes of the scope. What a node does not tell stays as it was."""
+    silent: dict[str, list[str]] = {}
+    answered = 0
+    for observation in _shown(face, workspace.refresh(scope)):
+        if observation.unreachable:
+            silent.setdefault(observation.unreachable, []).append(observation.node)
+        else:
+            answered += 1
+    face.diagnostics.info("refreshed", answered=answered, silent=sum(map(len, silent.values())))
+    face.err.lines(_silent_lines(silent))
+
+
+def _silent_lines(silent: dict[str, list[str]]) -> Iterator[Line]:
+    for reason, nodes in sorted(silent.items(), key=lambda each: -len(each[1])):
+        yield Line(clean(f"warning: {count(len(nodes), 'node')} did not answer ({some(nodes)}): {reason}"), "warning")
+
+
+def _shown(face: Face, observations: Iterator[Observation]) -> Iterator[Observation]:
+    if not face.err.is_terminal:
+        yield from observations
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    console = Console(stderr=True, no_color=not face.err.has_colour, highlight=False)
+    with Progress(SpinnerColumn(), TextColumn("asking nodes"), MofNCompleteColumn(), console=console) as progress:
+        task = progress.add_task("", total=None)
+        for observation in observations:
+            progress.advance(task)
+            yield observation
