@@ -15,21 +15,22 @@ Map = dict[str, Any]
 def merge(base: Map, over: Map) -> Map:
     """`base` overridden by `over`: a new map that shares every subtree that `over` leaves alone."""
     merged = dict(base)
+    appended = []
     for key, value in over.items():
-        if value is None:
-            merged.pop(key, None)
-        elif key[-1:] == "+":
-            continue
+        if key[-1:] == "+":
+            appended.append(key)
         elif isinstance(value, dict):
             old = merged.get(key)
             merged[key] = merge(old, value) if isinstance(old, dict) else settled(value)
         elif isinstance(value, list):
             merged[key] = _merge_lists(merged.get(key), value)
+        elif value is None:
+            merged.pop(key, None)
         else:
             merged[key] = value
-    for key, value in over.items():
-        if key[-1:] == "+" and value is not None:
-            merged[key[:-1]] = _append(merged.get(key[:-1]), value)
+    for key in appended:
+        if over[key] is not None:
+            merged[key[:-1]] = _append(merged.get(key[:-1]), over[key])
     return merged
 
 
