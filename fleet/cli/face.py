@@ -44,7 +44,10 @@ class Face:
 
         self.sandbox = sandbox
         with self.diagnostics.stage("open", directory=self.directory):
-            return Workspace.open(self.directory, sandbox=sandbox, vault_password=password_source(vault_password_file))
+            password = password_source(vault_password_file)
+            # Kept until the process ends, see main.run.
+            self.opened = Workspace.open(self.directory, sandbox=sandbox, vault_password=password)
+        return self.opened
 
     def again(self, words: str) -> str:
         """The next command to type, for the same folder and sandbox: `rollout resume 7f3c` with all it needs."""

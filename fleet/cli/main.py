@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 import click
 
@@ -39,6 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         face.err.line("interrupted")
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else EXIT_DONE
+
+
+def run() -> NoReturn:
+    """The console script. All is on disk and printed when a verb ends: taking a large fleet apart object by object
+    would only cost time.
+    """
+    code = main()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def name() -> str:
