@@ -6,7 +6,8 @@ of that variable, however many nodes hold it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Any
 
 import jinja2
@@ -18,8 +19,9 @@ from fleet.model.bundle import Segment
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import ContentSource, Node
 from fleet.model.secret import LockedSecret
+from fleet.render.limits import FUEL
 from fleet.render.placeholders import SecretNames, named, segments
-from fleet.render.sandbox import FUEL, MAP_METHODS, Environment
+from fleet.render.sandbox import MAP_METHODS, Environment
 from fleet.render.views import fleet_view, node_view, site_view
 
 Content = tuple[Segment, ...] | bytes
@@ -66,9 +68,17 @@ class Contents:
         self._made: dict[Hashable, Content] = {}
         self._named_vars: dict[int, tuple[Any, Any]] = {}
         self._sites: dict[str, dict[str, Any]] = {}
-        self._fleet_view = fleet_view(fleet)
-        self._secrets = SecretNames(secrets)
-        self._globals = dict(self._environment.globals)
+        self._shared = {**self._environment.globals, "fleet": fleet_view(fleet), "secrets": SecretNames(secrets)}
+        self._seen_by: Node | None = None
+        self._seen: dict[str, Any] = {}
+
+    def maker(self, source: ContentSource) -> Callable[[Node], Content]:
+        """`of` for one source that differs from node to node, looked up once."""
+        compiled = self._compile(source)
+        template, context = compiled.template, compiled.context
+        if template is None or context is None or "node" not in compiled.needs.names:
+            return partial(self.of, source)
+        return partial(self._render, compiled, template, context)
 
     def is_fixed(self, source: ContentSource) -> bool:
         """Whether every node gets the same content."""
@@ -156,20 +166,16 @@ class Contents:
             raise ContentError(_words(error), _hint(error, self._locked), file, line) from None
 
     def _context(self, needs: _Needs, node: Node) -> dict[str, Any]:
-        names = needs.names
-        context: dict[str, Any] = {**self._globals, "fleet": self._fleet_view, "secrets": self._secrets}
-        if "node" in names:
-            context["node"] = node_view(node)
-        if "site" in names:
-            view = self._sites.get(node.site)
-            if view is None:
-                view = self._sites[node.site] = site_view(self._fleet.sites[node.site])
-            context["site"] = view
-        if "vars" in names:  # read as a whole; a field alone is looked at when it is read
-            context["vars"] = self._named(node.settings.vars)
-        elif needs.variables:
-            context["vars"] = node.settings.vars
-        return context
+        """What a template sees. A node's templates come one after another: what they share is made once."""
+        if self._seen_by is not node:
+            site = self._sites.get(node.site)
+            if site is None:
+                site = self._sites[node.site] = site_view(self._fleet.sites[node.site])
+            self._seen_by = node
+            self._seen = {**self._shared, "node": node_view(node), "site": site, "vars": node.settings.vars}
+        if "vars" in needs.names:  # read as a whole; a field alone is looked at when it is read
+            return {**self._seen, "vars": self._named(node.settings.vars)}
+        return self._seen
 
     def _named(self, variables: dict[str, Any]) -> Any:
         known = self._named_vars.get(id(variables))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 
 import msgspec
 
@@ -207,7 +206,7 @@ class Renderer:
                 if contents.is_fixed(file.content):
                     yield FixedSlot(blank, contents.of(file.content, node))
                 else:
-                    yield NodeSlot(blank, partial(contents.of, file.content))
+                    yield NodeSlot(blank, contents.maker(file.content))
             except ContentError as error:
                 yield BrokenSlot(file.path, error)
         if settings.sysctl:

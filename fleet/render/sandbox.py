@@ -7,26 +7,33 @@ value may outgrow a megabyte. A secret's value is never here: a template moves p
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
-from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from fleet.render.limits import (
+    FUEL,
+    MAX_VALUE,
+    TOO_LARGE,
+    Burning,
+    Fuel,
+    TemplateLimitError,
+    b64encode,
+    bounded,
+    check_operands,
+    concatenated,
+    indent,
+    replace,
+)
 from fleet.render.placeholders import PREFIX, named
 
 _VIEWS = frozenset({"node", "site", "fleet"})
-FUEL = 100_000
-"""Loop rounds, calls and includes that one template may use."""
-MAX_VALUE = 1 << 20
-"""Characters of one value, and of one rendered file."""
-MAX_BITS = 4096
-"""Bits of one integer."""
+_CHUNK = 64
 
 _FILTERS = [
     "abs",
@@ -133,40 +140,6 @@ MAP_METHODS = frozenset({"get", "items", "keys", "values"})
 _LIST_METHODS = frozenset({"count", "index"})
 
 
-class TemplateLimitError(SecurityError):
-    """The template runs for ever, or makes something that no configuration file is."""
-
-
-class _Fuel:
-    """One tank, filled before each rendering. Renderings do not nest, so one is enough."""
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = FUEL
-
-    def burn(self, amount: int = 1) -> None:
-        self.left -= amount
-        if self.left < 0:
-            raise TemplateLimitError(f"stopped after {FUEL:,} loop rounds and calls: does a loop end?")
-
-    def over(self, items: Iterable[Any]) -> Iterable[Any]:
-        """`items`, paid for: at once where their number is known, one by one where it is not."""
-        if isinstance(items, list | tuple | dict | str | range):
-            self.left -= len(items)
-            if self.left < 0:
-                self.burn(0)
-            return items
-        return self._one_by_one(items)
-
-    def _one_by_one(self, items: Iterable[Any]) -> Iterator[Any]:
-        for item in items:
-            self.left -= 1
-            if self.left < 0:
-                self.burn(0)
-            yield item
-
-
 class _Code(CodeGenerator):
     """Looks a field of `node`, `site` or `fleet` up in place: they are plain maps, and most of what templates read."""
 
@@ -198,16 +171,16 @@ class Environment(ImmutableSandboxedEnvironment):
             cache_size=-1,
             extensions=["jinja2.ext.loopcontrols"],
         )
-        self.fuel = _Fuel()
+        self.fuel = Fuel()
         known = self.filters
         self.filters = {name: known[name] for name in _FILTERS if name in known}
         self.filters |= {
-            "b64encode": _b64encode,
-            "indent": _indent,
+            "b64encode": b64encode,
+            "indent": indent,
             "join": self._join,
-            "replace": _replace,
+            "replace": replace,
             "fleet_over": self.fuel.over,
-            "fleet_text": _concatenated,
+            "fleet_text": concatenated,
         }
         self.tests = {name: self.tests[name] for name in _TESTS if name in self.tests}
         self.globals = {"range": self._range, "dict": dict, "namespace": jinja2.utils.Namespace}
@@ -224,21 +197,24 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         self.fuel.burn()
-        return _bounded(super().call(context, obj, *args, **kwargs))
+        return bounded(super().call(context, obj, *args, **kwargs))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        _check_operands(operator, left, right)
-        return _bounded(super().call_binop(context, operator, left, right))
+        check_operands(operator, left, right)
+        return bounded(super().call_binop(context, operator, left, right))
 
     def concat(self, parts: Iterable[str]) -> str:
         """The text of a file, a macro or a block, which no loop may blow up before it is looked at."""
-        stream, made, size = iter(parts), [], 0
-        while chunk := list(islice(stream, 64)):
+        stream, size = iter(parts), 0
+        made: list[str] = []
+        while True:
+            chunk = list(islice(stream, _CHUNK))
             size += sum(map(len, chunk))
             if size > MAX_VALUE:
-                raise TemplateLimitError(_TOO_LARGE)
-            made += chunk
-        return "".join(made)
+                raise TemplateLimitError(TOO_LARGE)
+            made = made + chunk if made else chunk
+            if len(chunk) < _CHUNK:
+                return "".join(made)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict):
@@ -272,29 +248,11 @@ class Environment(ImmutableSandboxedEnvironment):
     def _join(self, value: Iterable[Any], d: str = "", attribute: str | None = None) -> str:
         items = [str(self.getattr(item, attribute) if attribute else item) for item in self.fuel.over(value)]
         if sum(map(len, items)) + len(d) * len(items) > MAX_VALUE:
-            raise TemplateLimitError(_TOO_LARGE)
+            raise TemplateLimitError(TOO_LARGE)
         return d.join(items)
 
     def _burning(self, known: Callable[..., Any]) -> Callable[..., Any]:
-        return _Burning(known, self.fuel)
-
-
-class _Burning:
-    """A filter that pays fuel for each item that it is given; keeps jinja2's marks on the filter."""
-
-    def __init__(self, known: Callable[..., Any], fuel: _Fuel) -> None:
-        self._known = known
-        self._fuel = fuel
-        # An async variant would never run here; jinja2 looks for this mark to pass context or environment first.
-        self.jinja_pass_arg = getattr(known, "jinja_pass_arg", None)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        at = 0 if self.jinja_pass_arg is None else 1
-        metered = (*args[:at], self._fuel.over(args[at]), *args[at + 1 :])
-        return self._known(*metered, **kwargs)
-
-
-_TOO_LARGE = f"makes a value of more than {MAX_VALUE:,} characters"
+        return Burning(known, self.fuel)
 
 
 def _metered(tree: nodes.Template) -> nodes.Template:
@@ -321,64 +279,6 @@ def _without_concat(value: Any) -> Any:
         items = nodes.List(value.nodes, lineno=value.lineno)
         return nodes.Filter(items, "fleet_text", [], [], None, None, lineno=value.lineno)
     return value
-
-
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str | bytes | list | tuple):
-        if len(value) > MAX_VALUE:
-            raise TemplateLimitError(_TOO_LARGE)
-    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise TemplateLimitError(f"makes an integer of more than {MAX_BITS} bits")
-    return value
-
-
-def _check_operands(operator: str, left: Any, right: Any) -> None:
-    """Refuses before the work what `_bounded` would refuse after it."""
-    if operator == "*":
-        for sequence, times in ((left, right), (right, left)):
-            if (
-                isinstance(sequence, str | list | tuple)
-                and isinstance(times, int)
-                and len(sequence) * times > MAX_VALUE
-            ):
-                raise TemplateLimitError(_TOO_LARGE)
-    elif operator == "**":
-        if not (isinstance(right, int) and 0 <= right <= 64):
-            raise TemplateLimitError("`**` takes an exponent from 0 to 64")
-    elif operator == "%" and isinstance(left, str):
-        raise TemplateLimitError("`%` is for numbers: write `{{ value }}` or use `~`")
-
-
-def _concatenated(items: list[Any]) -> str:
-    texts = [str(item) for item in items]
-    if sum(map(len, texts)) > MAX_VALUE:
-        raise TemplateLimitError(_TOO_LARGE)
-    return "".join(texts)
-
-
-def _replace(value: Any, old: Any, new: Any) -> str:
-    text, old, new = str(value), str(old), str(new)
-    if len(text) + text.count(old) * len(new) > MAX_VALUE:
-        raise TemplateLimitError(_TOO_LARGE)
-    return text.replace(old, new)
-
-
-def _indent(value: Any, width: int = 4, first: bool = False, blank: bool = False) -> str:  # noqa: FBT001, FBT002 - as jinja2's
-    if not (isinstance(width, int) and 0 <= width <= 64):
-        raise TemplateLimitError("indent takes a width from 0 to 64")
-    pad = " " * width
-    lines = str(value).split("\n")
-    if len(lines) * width > MAX_VALUE:
-        raise TemplateLimitError(_TOO_LARGE)
-    rest = [pad + line if line or blank else line for line in lines[1:]]
-    return "\n".join([pad + lines[0] if first else lines[0], *rest])
-
-
-def _b64encode(value: Any) -> str:
-    encoded = getattr(value, "base64_placeholder", None)
-    if isinstance(encoded, str):
-        return encoded
-    return base64.b64encode(str(value).encode()).decode("ascii")
 
 
 def _source(sources: Mapping[str, bytes], name: str) -> str | None:
