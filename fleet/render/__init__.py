@@ -5,7 +5,9 @@ slots         files made once for many nodes where they can be
 k3s_config    config.yaml and registries.yaml, key by key
 k3s_files     what K3s takes on a node: files, folders, binary, unit
 content       users' texts and templates, rendered once per distinct input
-sandbox       jinja2 with fuel; placeholders: secrets without their values
+sandbox       jinja2 without a way out; limits: its fuel and bounds; placeholders: secrets without their values
+views         what templates see
+inventory     nodes as an Ansible inventory
 manifest      the canonical manifest and its digest
 project       the Ansible project that stock ansible-playbook applies without fleet
 """
