@@ -11,6 +11,7 @@ import msgspec
 
 from fleet.diff import content_id, secret_texts
 from fleet.errors import RefusedError
+from fleet.model.bundle import Bundle, SecretRef
 from fleet.model.event import Event, NodeApplied
 from fleet.model.learned import LearnedCluster
 from fleet.model.node import Node
@@ -26,6 +27,8 @@ from fleet.render.project import ProjectInputs, project
 
 WAVE = "everyone"
 _BLOBS_AT_ONCE = 500
+_UNLISTED = b'"fingerprint":""'
+"""How a secret that secrets.lock does not list stands in a manifest; in a text of one the quotes would be escaped."""
 
 
 class ApplyOptions(msgspec.Struct, frozen=True):
@@ -88,20 +91,30 @@ def refuse(intent: Intent, plan: Plan, options: ApplyOptions) -> None:
 
 
 def _refuse_missing_secrets(intent: Intent, nodes: Sequence[Node]) -> None:
-    clusters = sorted({node.cluster for node in nodes if node.cluster})
-    known = intent.spec.secrets_lock.secrets
-    missing = [
-        name
-        for cluster in clusters
-        for name in (intent.fleet.clusters[cluster].token, intent.fleet.clusters[cluster].agent_token)
-        if name not in known
-    ]
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise RefusedError(
-            f"secrets/ lacks {', '.join(missing[:3])}{more}",
-            "Run `fleet secret generate` and commit what it writes: apply never makes a secret.",
-        )
+    """Every secret that a changing node's bundle names and secrets.lock does not, tokens of clusters first."""
+    missing: dict[str, str] = {}
+    for node in nodes:
+        # A manifest is at hand and a bundle is not: only where one lacks something is the other worth making.
+        if _UNLISTED in intent.renderer.sketch(node).manifest:
+            missing |= {name: path for path, name in _unlisted(intent.renderer.bundle(node)) if name not in missing}
+    if not missing:
+        return
+    clusters = [intent.fleet.clusters[name] for name in {node.cluster: None for node in nodes if node.cluster}]
+    tokens = {name for cluster in clusters for name in (cluster.token, cluster.agent_token)}
+    names = sorted(missing, key=lambda name: (name not in tokens, name))
+    named = ", ".join(name if name in tokens else f"{name} (for {missing[name]})" for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    hint = "Run `fleet secret generate` and commit what it writes: apply never makes a secret."
+    if not tokens.issuperset(names):
+        hint = "Commit a vault file that holds what is lacking, listed in secrets.lock: apply never makes a secret."
+    raise RefusedError(f"secrets/ lacks {named}{more}", hint)
+
+
+def _unlisted(bundle: Bundle) -> Iterator[tuple[str, str]]:
+    for file in bundle.files:
+        for part in file.segments:
+            if isinstance(part, SecretRef) and not part.fingerprint:
+                yield file.path, part.name
 
 
 def keep_contents(intent: Intent, plan: Plan, records: Records) -> None:
