@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -49,6 +50,7 @@ def parts_of(value: Any) -> list[str]:
     return [part for part in parts if part]
 
 
+@cache
 def _canonical(key: str, text: str) -> str:
     try:
         if key in _CIDRS:

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from fleet.k3s.artifacts import ARCHES
-from fleet.model.bundle import Bundle, BundleArtifact, BundleFacts, BundleFile, BundleFolder, BundleUnit
+from fleet.model.bundle import (
+    Bundle,
+    BundleArtifact,
+    BundleFacts,
+    BundleFile,
+    BundleFolder,
+    BundlePackage,
+    BundleUnit,
+    BundleUser,
+)
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.lock import Lock
 from fleet.model.node import Node, OsSettings
@@ -51,6 +60,16 @@ class _Encoded(msgspec.Struct, frozen=True):
     users: bytes
 
 
+class _OsPart(msgspec.Struct, frozen=True, eq=False):
+    """What nodes with the same OsSettings share; packages and users by name."""
+
+    slots: tuple[Slot, ...]
+    packages: tuple[BundlePackage, ...]
+    users: tuple[BundleUser, ...]
+    encoded_packages: bytes
+    encoded_users: bytes
+
+
 class _Shape(msgspec.Struct, frozen=True, eq=False):
     """What nodes with the same settings, role and cluster share; `slots` in the order of their path."""
 
@@ -61,7 +80,7 @@ class _Shape(msgspec.Struct, frozen=True, eq=False):
     artifacts: tuple[BundleArtifact, ...]
     units: tuple[BundleUnit, ...]
     sysctl: dict[str, str]
-    os: OsSettings
+    os: _OsPart
     encoded: _Encoded
 
 
@@ -82,6 +101,7 @@ class Renderer:
         self._shapes: dict[tuple[object, ...], _Shape] = {}
         self._k3s: dict[tuple[object, ...], K3sShape] = {}
         self._kinds: dict[tuple[object, ...], K3sKind] = {}
+        self._os: dict[int, _OsPart] = {}
 
     def sketch(self, node: Node) -> Sketch:
         """The node's digest and manifest. Raises RenderError."""
@@ -165,16 +185,17 @@ class Renderer:
 
     def _made_shape(self, node: Node, k3s: K3sShape | None) -> _Shape:
         settings = node.settings.os
+        own = self._os.get(id(settings))
+        if own is None:
+            own = self._os[id(settings)] = self._os_part(node, settings)
         kind = None if k3s is None else k3s.kind
         sysctl = {**({} if kind is None else kind.sysctl), **settings.sysctl}
-        slots = [*(() if k3s is None else k3s.slots), *self._os_slots(node, settings)]
+        slots = [*(() if k3s is None else k3s.slots), *own.slots]
         slots += _clashes([*slots, *(() if k3s is None else k3s.seeds)])
         units = sorted((*(() if kind is None else (kind.unit,)), *settings.units), key=lambda unit: unit.name)
         folders = () if kind is None else kind.folders
         artifacts = () if kind is None else kind.artifacts
         facts = self._facts(node, k3s)
-        packages = tuple(sorted(settings.packages, key=lambda package: package.name))
-        users = tuple(sorted(settings.users, key=lambda user: user.name))
         return _Shape(
             facts=facts,
             slots=tuple(sorted(slots, key=lambda slot: slot.path)),
@@ -183,17 +204,23 @@ class Renderer:
             artifacts=artifacts,
             units=tuple(units),
             sysctl=sysctl,
-            os=msgspec.structs.replace(settings, packages=packages, users=users),
+            os=own,
             encoded=_Encoded(
                 artifacts=[artifact_entry(artifact) for artifact in artifacts],
                 facts=encoded(facts),
                 folders=[encoded(folder) for folder in folders],
-                packages=encoded(packages),
+                packages=own.encoded_packages,
                 sysctl=encoded(sysctl),
                 units=encoded(tuple(units)),
-                users=encoded(users),
+                users=own.encoded_users,
             ),
         )
+
+    def _os_part(self, node: Node, settings: OsSettings) -> _OsPart:
+        packages = tuple(sorted(settings.packages, key=lambda package: package.name))
+        users = tuple(sorted(settings.users, key=lambda user: user.name))
+        slots = tuple(self._os_slots(node, settings))
+        return _OsPart(slots, packages, users, encoded(packages), encoded(users))
 
     def _os_slots(self, node: Node, settings: OsSettings) -> Iterable[Slot]:
         contents = self._contents
