@@ -130,6 +130,17 @@ def test_an_original_that_already_matched_is_never_removed(desk: Any) -> None:
     assert desk.path("/etc/motd").read_bytes() == b"same\n"
 
 
+def test_the_original_is_not_forgotten_with_the_record(desk: Any) -> None:
+    desk.path("/etc/motd").write_bytes(b"theirs\n")
+    desk.file("/etc/motd", b"ours\n")
+    desk.ok()
+    desk.path("/var/lib/fleet/record.json").unlink()
+    desk.ok()
+    desk.files = []
+    desk.ok()
+    assert desk.path("/etc/motd").read_bytes() == b"theirs\n"
+
+
 def test_what_matches_without_a_record_is_adopted(desk: Any) -> None:
     simple(desk)
     desk.ok()
@@ -183,8 +194,10 @@ def test_modes_do_not_depend_on_the_umask(desk: Any) -> None:
     try:
         desk.file("/etc/open/wide", b"x", mode="0666")
         desk.ok()
+        desk.ok(root=str(desk.place / "another"))
     finally:
         os.umask(old)
+    assert (desk.place / "another").stat().st_mode & 0o7777 == 0o755
     assert desk.path("/etc/open").stat().st_mode & 0o7777 == 0o755
     assert desk.path("/etc/open/wide").stat().st_mode & 0o7777 == 0o666
 
