@@ -15,6 +15,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "fleet.cli"]
 SECONDS = 120
+TERMINAL_SECONDS = 60
 
 FLEET = """\
 apiVersion: fleet/v1alpha1
@@ -82,7 +83,7 @@ def run_on_terminal(
     os.close(slave)
     waiting = dict(answers or {})
     seen = ""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + TERMINAL_SECONDS
     while time.monotonic() < deadline:
         readable, _, _ = select.select([master], [], [], 0.2)
         if readable:
@@ -95,6 +96,8 @@ def run_on_terminal(
             seen += data.decode(errors="replace")
         for question in [question for question in waiting if question in seen]:
             os.write(master, f"{waiting.pop(question)}\n".encode())
+    else:
+        child.kill()
     code = child.wait(timeout=SECONDS)
     os.close(master)
     return Ran(code, seen, "")
