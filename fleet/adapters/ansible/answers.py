@@ -106,7 +106,7 @@ class BatchAnswers:
             case "runner_on_failed" if not event.is_ignored:
                 return _failed(node, event)
             case "runner_on_unreachable":
-                return NodeResult(node, "unreachable", reason=reasons.of_unreachable(event.result, node))
+                return NodeResult(node, "unreachable", reason=reasons.of_unreachable(event.result))
             case _:
                 return None
 
@@ -184,7 +184,7 @@ def observation_of(event: Event) -> Observation | None:
         case "runner_on_failed" if not event.is_ignored:
             return Observation(node, unreachable=reasons.of_failure(result, event.task, is_bundle=event.is_bundle))
         case "runner_on_unreachable":
-            return Observation(node, unreachable=reasons.of_unreachable(result, node))
+            return Observation(node, unreachable=reasons.of_unreachable(result))
         case _:
             return None
 

@@ -9,6 +9,7 @@ import msgspec
 
 from fleet.adapters.ansible.answers import gathered, unanswered
 from fleet.adapters.ansible.child import EXIT_TAKEN
+from fleet.adapters.ansible.environment import forget_sockets
 from fleet.adapters.ansible.launch import Launcher, Password, Settings, plain, unsafe
 from fleet.adapters.ansible.process import end_marked, is_alive
 from fleet.adapters.ansible.workdir import Job, Workdir
@@ -95,8 +96,10 @@ class AnsibleApplier:
         """The child has ended: its result, or what can be told when it was killed."""
         self._check_stop(order)
         if (done := workdir.done()) is not None:
+            forget_sockets(workdir.path)
             return done
         end_marked(str(workdir.path))
+        forget_sockets(workdir.path)
         lines, _ = workdir.answers(NodeResult)
         result = gathered(order, lines, unanswered(workdir.tail()))
         workdir.finish(result)

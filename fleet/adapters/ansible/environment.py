@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def environment(workdir: Workdir, private_key: Path | None) -> dict[str, str]:
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "ANSIBLE_HOST_KEY_CHECKING": "1",
         "ANSIBLE_SSH_ARGS": f"-F {_quoted(config)} -o ControlMaster=auto -o ControlPersist=60s",
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(socket_folder(workdir.path.parent)),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(socket_folder(workdir.path)),
     }
 
 
@@ -69,12 +70,13 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "'\"'\"'") + "'"
 
 
-def socket_folder(runs: Path) -> Path:
-    """One short private folder per folder of runs: no fleet reuses a connection that another one opened.
+def socket_folder(run: Path) -> Path:
+    """One short private folder per run: none reuses a connection that another one opened, under other host keys or to
+    a host that has gone away since.
 
     Raises UsageError where the folder cannot be made or belongs to someone else.
     """
-    name = hashlib.sha256(os.fsencode(runs.absolute())).hexdigest()[:8]
+    name = hashlib.sha256(os.fsencode(run.absolute())).hexdigest()[:8]
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     parents = [Path(runtime, "fleet")] if runtime and Path(runtime).is_dir() and os.access(runtime, os.W_OK) else []
     parents.append(Path(f"/tmp/fleet-{os.geteuid()}"))  # noqa: S108 - its owner and mode are checked below
@@ -85,6 +87,11 @@ def socket_folder(runs: Path) -> Path:
                 _make_owned(made)
             return folder
     raise UsageError(f"no folder is short enough for ssh's sockets: {parents}", "set XDG_RUNTIME_DIR to a short one")
+
+
+def forget_sockets(run: Path) -> None:
+    """After a run: its connections are found by nobody any more, and end by themselves (ControlPersist)."""
+    shutil.rmtree(socket_folder(run), ignore_errors=True)
 
 
 def _make_owned(folder: Path) -> None:

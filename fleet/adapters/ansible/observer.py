@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from subprocess import Popen
 
 from fleet.adapters.ansible.answers import unanswered
+from fleet.adapters.ansible.environment import forget_sockets
 from fleet.adapters.ansible.launch import Launcher, Settings
 from fleet.adapters.ansible.process import end_marked, identity_of
 from fleet.adapters.ansible.workdir import Job, Workdir
@@ -49,6 +50,7 @@ class AnsibleObserver:
         finally:
             end_marked(str(workdir.path))
             process.wait()
+            forget_sockets(workdir.path)
             workdir.remove()
 
     def _clear_left_over(self) -> None:

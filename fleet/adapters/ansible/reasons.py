@@ -22,15 +22,17 @@ _KEY_UNKNOWN = re.compile(r"No (\S+) host key is known for (\S+) and you have re
 _DENIED = re.compile(r"^(?:.*?(\S+@\S+): )?Permission denied \(([^)]*)\)", re.MULTILINE)
 
 
-def of_unreachable(result: Mapping[str, Any], node: str) -> str:
+def of_unreachable(result: Mapping[str, Any]) -> str:
     """Why no connection came about: ssh's own words, or what a refused host key asks for."""
     text = _text(result.get("msg")) or _text(result.get("exception"))
     if _KEY_CHANGED in text:
-        return f"its host key is not the pinned one: if the machine was replaced, fleet node trust {node}"
+        return (
+            "its host key is not the pinned one: if the machine was replaced, mend its line in known_hosts, and commit"
+        )
     if (match := _KEY_UNKNOWN.search(text)) is not None:
-        return f"no host key is pinned for {match[2].rstrip('.')}: fleet node trust {node}"
+        return f"no host key is pinned for {match[2].rstrip('.')}: add its line to known_hosts, and commit"
     if "Host key verification failed" in text:
-        return f"its host key is not pinned: fleet node trust {node}"
+        return "its host key is not pinned: add its line to known_hosts, and commit"
     if (match := _DENIED.search(text)) is not None:
         who = f" for {match[1]}" if match[1] else ""
         return f"ssh: permission denied{who} ({match[2]}): does the user exist there, and is your key allowed?"

@@ -37,13 +37,13 @@ Host key verification failed."""
         ),
         (
             f"Failed to connect to the host via ssh: {CHANGED}",
-            "its host key is not the pinned one: if the machine was replaced, fleet node trust lyon-a",
+            "its host key is not the pinned one: if the machine was replaced, mend its line in known_hosts, and commit",
         ),
         (
             "No ED25519 host key is known for 10.20.1.11 and you have requested strict checking.\nHost key ...",
-            "no host key is pinned for 10.20.1.11: fleet node trust lyon-a",
+            "no host key is pinned for 10.20.1.11: add its line to known_hosts, and commit",
         ),
-        ("Host key verification failed.", "its host key is not pinned: fleet node trust lyon-a"),
+        ("Host key verification failed.", "its host key is not pinned: add its line to known_hosts, and commit"),
         (
             "Failed to connect to the host via ssh: fleet@10.20.1.11: Permission denied (publickey).",
             "ssh: permission denied for fleet@10.20.1.11 (publickey): does the user exist there, and is your key allowed?",
@@ -60,7 +60,7 @@ Host key verification failed."""
     ],
 )
 def test_an_unreachable_node_has_sshs_own_reason_or_the_mend(message: str, reason: str) -> None:
-    assert of_unreachable({"msg": message}, "lyon-a") == reason
+    assert of_unreachable({"msg": message}) == reason
 
 
 @pytest.mark.parametrize(

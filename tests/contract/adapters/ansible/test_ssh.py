@@ -90,7 +90,7 @@ def test_an_unknown_host_key_is_refused_with_the_mend(project: Any, run_dir: Pat
 
     assert reason(project, run_dir, order("a")) == (
         "unreachable",
-        f"no host key is pinned for [127.0.0.1]:{host.port}: fleet node trust a",
+        f"no host key is pinned for [127.0.0.1]:{host.port}: add its line to known_hosts, and commit",
     )
     assert project.runs("a") == 0
 
@@ -103,9 +103,25 @@ def test_another_host_key_than_the_pinned_one_is_refused(
 
     assert reason(project, run_dir, order("a")) == (
         "unreachable",
-        "its host key is not the pinned one: if the machine was replaced, fleet node trust a",
+        "its host key is not the pinned one: if the machine was replaced, mend its line in known_hosts, and commit",
     )
     assert project.runs("a") == 0
+
+
+def test_a_key_that_is_pinned_no_more_is_refused_by_the_next_run(
+    project: Any, run_dir: Path, order: Order, host: Host
+) -> None:
+    """A connection that an earlier run left open knows nothing of it."""
+    reach(project, "a", host.port, host.client_key)
+    project.extra["known_hosts"] = host.pinned
+    applier = AnsibleApplier(Settings(run_dir), project.write)
+    assert [one.outcome for one in applier.run_batch(order("a")).results] == ["applied"]
+    project.extra["known_hosts"] = "# none\n"
+    (refused,) = applier.run_batch(order("a", batch_id="r1-0002")).results
+    assert (refused.outcome, refused.reason.partition(":")[0]) == (
+        "unreachable",
+        "no host key is pinned for [127.0.0.1]",
+    )
 
 
 def test_a_host_key_that_only_the_user_knows_is_not_pinned(
@@ -165,7 +181,7 @@ def test_a_jump_host_is_held_to_its_pinned_key_too(project: Any, run_dir: Path, 
     assert (passed.outcome, passed.reason) == ("applied", "")
 
 
-def test_ssh_keeps_connections_in_a_short_private_folder_of_this_run_folder(
+def test_ssh_keeps_connections_in_a_short_private_folder_of_this_run(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = tmp_path / "short"
