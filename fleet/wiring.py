@@ -50,7 +50,9 @@ class Wiring:
     def source(self) -> Source:
         from fleet.adapters.git import GitSource
 
-        return GitSource(self.root)
+        sandbox = Path(self.sandbox)
+        is_inside = bool(self.sandbox) and self.root in sandbox.parents
+        return GitSource(self.root, sandbox.relative_to(self.root).as_posix() if is_inside else "")
 
     @cached_property
     def database(self) -> Database:

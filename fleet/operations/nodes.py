@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from fleet.errors import UsageError
 from fleet.load import to_problems
 from fleet.model.event import NodeApplied, NodeBlocked, NodeFailed, NodeUnreachable
 from fleet.model.node import Node
@@ -68,13 +67,12 @@ def _settings(node: Node) -> dict[str, Any]:
 
 def _origins(intent: Intent, node: Node) -> tuple[OriginRow, ...]:
     found = origins(intent.spec, intent.learned, node)
-    placed = to_problems([Mistake(origin.place, "") for origin in found], intent.tree.files)
-    if len(placed) != len(found):
-        raise UsageError(f"the origins of {node.name} cannot be told", "Is the working tree changing right now?")
-    return tuple(
-        OriginRow(origin.path, origin.value, f"{place.file}:{place.line}")
-        for origin, place in zip(found, placed, strict=True)
-    )
+    # `to_problems` sorts by place: the path, as the message, says which is which.
+    placed = {
+        problem.message: f"{problem.file}:{problem.line}"
+        for problem in to_problems([Mistake(origin.place, origin.path) for origin in found], intent.tree.files)
+    }
+    return tuple(OriginRow(origin.path, origin.value, placed[origin.path]) for origin in found)
 
 
 def history(journal: Journal, name: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.cli.diagnostics import HIDDEN, redact, redacted
 from fleet.cli.passwords import password_source
-from fleet.errors import UsageError
+from fleet.errors import FleetError, UsageError
 from tests.cli.running import run
 
 
@@ -105,9 +105,9 @@ def test_the_program_is_run_once(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "mode", "said"),
     [
-        (None, 0o600, "cannot read the vault password file {path}: No such file or directory"),
-        ("\n", 0o600, "the vault password file {path} is empty"),
-        ("#!/bin/sh\necho hunter2\nexit 3\n", 0o700, "the vault password program {path} ended with exit code 3"),
+        (None, 0o600, "cannot read the vault password from {path}: No such file or directory"),
+        ("\n", 0o600, "the vault password is empty"),
+        ("#!/bin/sh\necho hunter2\nexit 3\n", 0o700, "{path}, which prints the vault password, ended with 3"),
     ],
 )
 def test_a_password_that_cannot_be_had(tmp_path: Path, content: str | None, mode: int, said: str):
@@ -116,7 +116,7 @@ def test_a_password_that_cannot_be_had(tmp_path: Path, content: str | None, mode
         path.write_text(content)
         path.chmod(mode)
 
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(FleetError) as caught:
         source(str(path))
 
     assert caught.value.message == said.format(path=path)
@@ -124,6 +124,8 @@ def test_a_password_that_cannot_be_had(tmp_path: Path, content: str | None, mode
 
 
 def test_without_a_terminal_nothing_is_asked(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("ANSIBLE_VAULT_PASSWORD_FILE", raising=False)
+    for name in ("ANSIBLE_VAULT_PASSWORD_FILE", "FLEET_VAULT_PASSWORD_FILE", "FLEET_VAULT_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
 
-    assert password_source("") is None
+    with pytest.raises(UsageError, match="nobody is there to ask"):
+        password_source("")()

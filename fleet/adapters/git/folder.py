@@ -59,10 +59,11 @@ def _read(root: str, path: str) -> bytes:
     return data
 
 
-def listed(root: Path, top: Path, names: Iterable[bytes]) -> FolderFiles:
+def listed(root: Path, top: Path, names: Iterable[bytes], without: str = "") -> FolderFiles:
     """The files that git named, as they are on disk: what is gone is left out, so are submodules.
 
-    `top` is the repository's folder: a link may lead anywhere below it. Raises SpecError with every mistake.
+    `top` is the repository's folder: a link may lead anywhere below it. `without` is a folder that is passed over.
+    Raises SpecError with every mistake.
     """
     survey = _Survey(root, top)
     wanted: dict[str, list[str]] = {}
@@ -75,6 +76,8 @@ def listed(root: Path, top: Path, names: Iterable[bytes]) -> FolderFiles:
             survey.problems.append(bounds.unreadable_name(raw))
             continue
         folder, _, name = path.rpartition("/")
+        if without and f"{folder}/".startswith(f"{without}/"):
+            continue
         if name:  # a submodule or a repository inside is named with a slash at its end
             wanted.setdefault(folder, []).append(name)
     for folder, members in wanted.items():
@@ -83,12 +86,12 @@ def listed(root: Path, top: Path, names: Iterable[bytes]) -> FolderFiles:
     return survey.files()
 
 
-def walked(root: Path) -> FolderFiles:
-    """Every file below a folder that git does not know. Raises SpecError with every mistake."""
+def walked(root: Path, without: str = "") -> FolderFiles:
+    """Every file below a folder that git does not know, but those below `without`. Raises SpecError as `listed`."""
     survey = _Survey(root, Path(os.path.realpath(root)))
     pending = [""]
     while pending:
-        pending += survey.look(pending.pop(), None)
+        pending += [folder for folder in survey.look(pending.pop(), None) if folder != without]
         if len(survey.paths) > bounds.MAX_FILES:
             raise bounds.too_many()
     return survey.files()

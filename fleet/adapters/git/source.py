@@ -23,8 +23,10 @@ class GitSource:
     A working tree costs three runs of git (status, ls-files, log), a revision two and one that lives with its Tree.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, without: str = "") -> None:
+        """`without` is a folder below `root` that is no part of the fleet: a sandbox that somebody put there."""
         self._root = Path(os.path.realpath(root))
+        self._without = without
 
     def read(self, revision: str = "") -> Tree:
         """Raises SpecError (links that lead out, files that are too large), UnavailableError (git does not answer),
@@ -36,7 +38,7 @@ class GitSource:
             return self._commit(revision)
         top = _top(self._root)
         if top is None:
-            return Tree(walked(self._root), Revision(), str(self._root))
+            return Tree(walked(self._root, self._without), Revision(), str(self._root))
         try:
             return self._working_tree(top)
         except GitFailedError as error:
@@ -54,12 +56,13 @@ class GitSource:
     def _working_tree(self, top: Path) -> Tree:
         revision = self._revision()
         names = run(self._root, "ls-files", "-c", "-o", "--exclude-standard", "-z", "--", ".").split(b"\0")
-        return Tree(listed(self._root, top, filter(None, names)), revision, str(self._root))
+        files = listed(self._root, top, filter(None, names), self._without)
+        return Tree(files, revision, str(self._root))
 
     def _revision(self) -> Revision:
         status = run(
             self._root, "status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--no-ahead-behind",
-            "--untracked-files=normal", "--ignore-submodules=dirty", "--", ".", *(f":!{name}" for name in SKIPPED),
+            "--untracked-files=normal", "--ignore-submodules=dirty", "--", ".", *(f":!{name}" for name in (*sorted(SKIPPED), self._without) if name),
         )  # fmt: skip
         branch, has_commit, dirty = _status(status)
         if not has_commit:

@@ -14,12 +14,14 @@ Password = Callable[[], bytes]
 
 FILE_VARIABLE = "FLEET_VAULT_PASSWORD_FILE"
 VARIABLE = "FLEET_VAULT_PASSWORD"
+ANSIBLE_VARIABLE = "ANSIBLE_VAULT_PASSWORD_FILE"
 _MAX_BYTES = 64 * 1024
 _SCRIPT_SECONDS = 120
 
 
 def password_source(file: str, environ: Mapping[str, str], prompt: Callable[[], str] | None) -> Password:
-    """The first that is given: `file` (--vault-password-file), the two variables, the prompt (None: nobody to ask).
+    """The first that is given: `file` (--vault-password-file), fleet's two variables,
+    Ansible's own one, the prompt (None: nobody to ask).
 
     Nothing is read, run or asked before the password is needed, and then once. An executable file is run and prints
     it, as with Ansible. Raises UsageError, when it is needed, for none or an empty one.
@@ -31,6 +33,8 @@ def password_source(file: str, environ: Mapping[str, str], prompt: Callable[[], 
             found = _from_file(Path(path).expanduser())
         elif VARIABLE in environ:
             found = environ[VARIABLE].encode("utf-8", errors="surrogateescape")
+        elif path := environ.get(ANSIBLE_VARIABLE, ""):
+            found = _from_file(Path(path).expanduser())
         elif prompt is not None:
             found = prompt().encode()
         else:

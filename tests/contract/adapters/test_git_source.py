@@ -440,3 +440,25 @@ def test_git_that_gives_no_answer_is_unavailable(
 
     with pytest.raises(UnavailableError, match=r"git status in .* gave no answer in 0\.2 s"):
         run(repository, "status", timeout=0.2)
+
+
+def test_a_folder_that_is_no_part_of_the_fleet_is_passed_over(tmp_path: Path) -> None:
+    """A sandbox inside the fleet's own folder: its links and files are no spec, in git and outside it."""
+    (tmp_path / "fleet.yaml").write_text("a: 1\n")
+    nodes = tmp_path / "nodes" / "a"
+    nodes.mkdir(parents=True)
+    (nodes / "out").symlink_to("/etc/passwd")
+    (nodes / "x.yaml").write_text("b: 2\n")
+    (tmp_path / "nodes-too").mkdir()
+    (tmp_path / "nodes-too" / "y.yaml").write_text("c: 3\n")
+    source = GitSource(tmp_path, "nodes")
+    assert sorted(source.read().files) == ["fleet.yaml", "nodes-too/y.yaml"]
+    for words in (
+        ["init", "-q"],
+        ["add", "fleet.yaml", "nodes-too"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    tree = source.read()
+    assert sorted(tree.files) == ["fleet.yaml", "nodes-too/y.yaml"]
+    assert not tree.revision.dirty
