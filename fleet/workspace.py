@@ -156,7 +156,7 @@ class Workspace:
             plan, intent = self._second_pass(plan, intent, forks)
         writer = self._writer(intent)
         engine = self._engine = self._wiring.engine(writer, forks, verbosity)
-        hands = Hands(engine, self._wiring.records, self._wiring.controller)
+        hands = Hands(engine, self._wiring.records, self._wiring.secrets, self._wiring.controller)
         options = ApplyOptions(forks, take_over, allow_dirty, unenforced)
         yield from apply(intent, plan, hands, options)
 

@@ -23,10 +23,12 @@ from fleet.ports.applier import ProjectWriter
 from fleet.ports.engine import Engine
 from fleet.ports.folder import Folder
 from fleet.ports.records import Records
+from fleet.ports.secrets import Secrets
 from fleet.render.project import ProjectInputs, project
 
 WAVE = "everyone"
 _BLOBS_AT_ONCE = 500
+_NAMED = b'"fingerprint":"'
 _UNLISTED = b'"fingerprint":""'
 """How a secret that secrets.lock does not list stands in a manifest; in a text of one the quotes would be escaped."""
 
@@ -45,6 +47,7 @@ class Hands(msgspec.Struct, frozen=True, eq=False):
 
     engine: Engine
     records: Records
+    secrets: Secrets
     controller: str
 
 
@@ -53,6 +56,7 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
     refuse(intent, plan, options)
     if not plan.nodes:
         return
+    check_password(intent, plan, hands.secrets)
     keep_contents(intent, plan, hands.records)
     order = RolloutOrder(
         id=secrets.token_hex(4),
@@ -108,6 +112,20 @@ def _refuse_missing_secrets(intent: Intent, nodes: Sequence[Node]) -> None:
     if not tokens.issuperset(names):
         hint = "Commit a vault file that holds what is lacking, listed in secrets.lock: apply never makes a secret."
     raise RefusedError(f"secrets/ lacks {named}{more}", hint)
+
+
+def check_password(intent: Intent, plan: Plan, store: Secrets) -> None:
+    """Opens one vault file that a changing node needs: a wrong password is one error here, not one for each node.
+
+    Nothing is opened, and no password asked for, where no changing node needs a secret.
+    """
+    nodes = {node.name: node for node in intent.fleet.nodes}
+    for change in plan.nodes:
+        if _NAMED in intent.renderer.sketch(nodes[change.node]).manifest:
+            bundle = intent.renderer.bundle(nodes[change.node])
+            names = [part.name for file in bundle.files for part in file.segments if isinstance(part, SecretRef)]
+            store.read(intent.spec.secrets_lock.secrets[names[0]].file)
+            return
 
 
 def _unlisted(bundle: Bundle) -> Iterator[tuple[str, str]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import pytest
 
-from fleet.errors import RefusedError
+from fleet.errors import RefusedError, UsageError
 from fleet.model.event import Event, NodeApplied, NodeFailed, RolloutFinished
 from fleet.model.learned import LearnedCluster
 from fleet.model.plan import Plan, Scope
@@ -70,8 +70,40 @@ class ScriptedEngine:
         self.failing = ()
 
 
-def hands(engine: ScriptedEngine | None = None, records: MemoryRecords | None = None) -> Hands:
-    return Hands(engine or ScriptedEngine(), records or MemoryRecords(), "ops@laptop")
+class LockedSecrets:
+    """Vault files that a wrong password does not open; `asked` are the files that somebody wanted."""
+
+    def __init__(self, *, wrong: bool = False) -> None:
+        self.wrong = wrong
+        self.asked: list[str] = []
+
+    def read(self, file: str) -> Mapping[str, str]:
+        self.asked.append(file)
+        if self.wrong:
+            raise UsageError("wrong password")
+        return {}
+
+    def write(self, files: Mapping[str, Mapping[str, str]]) -> None:
+        raise AssertionError(f"apply never makes a secret: {sorted(files)}")
+
+
+def hands(
+    engine: ScriptedEngine | None = None,
+    records: MemoryRecords | None = None,
+    secrets: LockedSecrets | None = None,
+) -> Hands:
+    return Hands(engine or ScriptedEngine(), records or MemoryRecords(), secrets or LockedSecrets(), "ops@laptop")
+
+
+def test_a_wrong_password_is_one_error_before_anything_starts() -> None:
+    made = intent(FLEET, document("Site", "lyon", ONE), files=secrets_lock("lyon.k3s-token", "lyon.k3s-agent-token"))
+    engine, secrets = ScriptedEngine(), LockedSecrets(wrong=True)
+    with pytest.raises(UsageError, match="wrong password"):
+        list(apply(made, planned(made), hands(engine, secrets=secrets), PLAINLY))
+    assert (len(secrets.asked), engine.orders) == (1, [])
+    plain = intent(PLAIN, document("Site", "lyon", HOSTS))
+    list(apply(plain, planned(plain), hands(engine, secrets=secrets), PLAINLY))
+    assert (len(secrets.asked), len(engine.orders)) == (1, 1), "no secret is needed, so no password is"
 
 
 def test_hosts_are_changed_from_a_commit() -> None:
