@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from fleet.formats.yaml_write import dump_scalar
@@ -128,8 +129,8 @@ def _after(fleet: ResolvedFleet, node: Node) -> list[str]:
 
 def _ssh_arguments(way: Connection) -> str:
     if way.proxy_command:
-        return f"-o ProxyCommand='{way.proxy_command}'"
-    return f"-J {way.jump_host}" if way.jump_host else ""
+        return f"-o ProxyCommand={quote(way.proxy_command)}"
+    return f"-J {quote(way.jump_host)}" if way.jump_host else ""
 
 
 def _user(user: Any) -> dict[str, Any]:
