@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
 
 
 def password_source(file: str) -> PasswordSource:
-    """Asked only when a vault has to be opened. `file` is the option's value; what comes after it, the adapter says."""
-    from fleet.adapters.vault import password_source as first_given
+    """Asked once, when a vault has to be opened. `file` is the option's value; what follows it, the adapter says."""
 
-    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    return first_given(file, os.environ, _asked if is_terminal else None)
+    @cache
+    def password() -> bytes:
+        from fleet.adapters.vault import password_source as first_given
+
+        is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+        return first_given(file, os.environ, _asked if is_terminal else None)()
+
+    return password
 
 
 def _asked() -> str:
