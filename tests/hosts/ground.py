@@ -257,7 +257,7 @@ def make_ground(lab: Lab, hosts: list[Host], folder: Path) -> Ground:
 
 def holders(folder: Path, texts: list[str]) -> set[Path]:
     """Files below a folder that hold one of the texts."""
-    argv = ["grep", "-rlaF", *(word for text in texts for word in ("-e", text)), str(folder)]
+    argv = ["grep", "-rlaF", "--devices=skip", *(word for text in texts for word in ("-e", text)), str(folder)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     return {Path(line) for line in done.stdout.splitlines()}
