@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -82,7 +84,7 @@ def example(name: str) -> dict[str, bytes]:
 
 def start(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     """Writes the files, the schema and .gitignore; gives the paths. Raises UsageError, before anything is written,
-    naming every file that is there already.
+    naming every file that is there already. What fails on the way is undone: init can be run again.
     """
     clashes = sorted(path for path in files if path != ".gitignore" and os.path.lexists(folder / path))
     if clashes:
@@ -94,9 +96,11 @@ def start(folder: Path, files: Mapping[str, bytes]) -> list[str]:
     wanted = {".gitignore": IGNORED.encode(), **files}
     if os.path.lexists(folder / ".gitignore"):
         del wanted[".gitignore"]
-    for path, data in wanted.items():
-        _write(folder / path, data, executable=path.endswith(".sh"))
-    write_schema(folder)
+    with ExitStack() as undo:
+        for path, data in wanted.items():
+            _write(folder / path, data, undo, executable=path.endswith(".sh"))
+        write_schema(folder)
+        undo.pop_all()
     return sorted(wanted)
 
 
@@ -123,13 +127,22 @@ def _files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _write(path: Path, data: bytes, *, executable: bool) -> None:
+def _write(path: Path, data: bytes, undo: ExitStack, *, executable: bool) -> None:
     """`x`: what appeared meanwhile is not overwritten either."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folders(path.parent, undo)
         with path.open("xb") as file:
+            undo.callback(path.unlink)
             file.write(data)
         if executable:
             path.chmod(path.stat().st_mode | 0o111)
     except OSError as error:
         raise cannot("write", path, error) from None
+
+
+def _make_folders(folder: Path, undo: ExitStack) -> None:
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent, undo)
+    folder.mkdir()
+    undo.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -111,3 +111,18 @@ def test_schema_write_renews_what_the_modelines_lead_to(tmp_path: Path):
 
     assert ran == (0, "wrote .fleet/schema.json\n", "")
     assert json.loads((tmp_path / ".fleet" / "schema.json").read_text()) == json.loads(run("schema").out)
+
+
+def test_what_fails_on_the_way_is_undone_and_init_can_be_run_again(tmp_path: Path):
+    """A file stands where an example's folder is to be: as on a full disk, some files are written by then."""
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "sites").write_text("in the way\n")
+
+    first = run("init", str(shop), "--example", "two-sites")
+
+    assert first.code == 5, first
+    assert f"cannot write {shop}/sites/lyon-1.yaml: " in first.err
+    assert [path.name for path in shop.iterdir()] == ["sites"]
+    (shop / "sites").unlink()
+    assert run("init", str(shop), "--example", "two-sites").code == 0
