@@ -1,7 +1,9 @@
 """The main job, from nothing to an upgrade, on folders that play the nodes: `make demo`.
 
+    python examples/demo.py [FOLDER]
+
 Each step is a command as a user types it, with what it prints. No servers, no hosts, no root: every node of the
-example two-sites is a folder below .work/demo/nodes, and Ansible brings it to what git says.
+example two-sites is a folder below FOLDER/nodes (.work/demo/nodes), and Ansible brings it to what git says.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WORK = ROOT / ".work" / "demo"
+WORK = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else ROOT / ".work" / "demo"
 REPOSITORY = WORK / "two-sites"
+FLEET = Path(sys.executable).parent / "fleet"
 NODES = "../nodes"
 VAULT = "../vault-password"
 
@@ -81,8 +84,14 @@ def main() -> None:
     demo.run(f"fleet apply --yes --sandbox {NODES} --vault-password-file {VAULT}")
     demo.run(f"fleet status --sandbox {NODES}")
 
-    demo.say("The nodes are folders: look around in .work/demo/nodes, or change a file there and ask again:")
-    print(f"  cd {REPOSITORY.relative_to(ROOT)} && ../../../.venv/bin/fleet plan --refresh --sandbox {NODES}")
+    demo.say(f"The nodes are folders: look around in {shown(WORK / 'nodes')}, or change a file there and ask again:")
+    fleet = os.path.relpath(FLEET, REPOSITORY)
+    print(f"  cd {shown(REPOSITORY)} && {fleet} plan --refresh --sandbox {NODES}")
+
+
+def shown(path: Path) -> str:
+    """As short as it can be typed in the checkout, where `make demo` is."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 if __name__ == "__main__":
