@@ -1,0 +1,110 @@
+"""A node that loses power holds what its record says: the order of system calls, taken from a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.calls import Call, prelude, read, unsynced
+
+STATE = "/var/lib/fleet"
+RECORD = f"{STATE}/record.json"
+STAGED = f"{STATE}/staged.json"
+
+
+def calls(desk: Any, name: str = "calls") -> list[Call]:
+    log = desk.place / name
+    done = desk.alone("--secrets-stdin", prelude=prelude(log), stdin=json.dumps(desk.secrets))
+    assert done.returncode == 0, done.stdout + done.stderr
+    root = str(desk.root)
+    return [
+        Call(call.name, call.path.removeprefix(root) or "/", call.to.removeprefix(root), call.mode, call.size)
+        for call in read(log)
+        if call.path.startswith(root)
+    ]
+
+
+def fill(desk: Any) -> None:
+    """Of everything one: a file taken over, a secret, an artifact, a folder, a check, a unit."""
+    desk.path("/etc/motd").write_bytes(b"theirs\n")
+    desk.file("/etc/motd", b"ours\n")
+    desk.file("/etc/deep/down/conf", b"checked\n", validate="true {file}")
+    desk.files.append({"path": "/etc/key", "mode": "0600", "segments": [{"name": "key", "encoding": "plain"}]})
+    desk.secrets = {"key": "swordfish"}
+    (desk.place / "k3s").write_bytes(b"binary")
+    desk.artifact("/usr/local/bin/k3s", b"binary", [(desk.place / "k3s").as_uri()])
+    desk.folders = [{"path": "/srv/empty", "mode": "0700"}]
+    desk.file("/etc/systemd/system/a.service", b"[Service]\nExecStart=/bin/true\n", restart=["a.service"])
+    desk.units = [{"name": "a.service", "enabled": True, "state": "started"}]
+
+
+@pytest.fixture
+def filled(desk: Any) -> Any:
+    fill(desk)
+    return desk
+
+
+def test_all_is_synced_before_the_record_says_that_it_is_there(filled: Any) -> None:
+    assert unsynced(calls(filled), RECORD) == []
+
+
+def test_what_goes_is_gone_for_good_before_the_record_forgets_it(filled: Any) -> None:
+    filled.ok()
+    filled.files, filled.artifacts, filled.urls, filled.folders, filled.units = [], [], {}, [], []
+    filled.file("/etc/other", b"other\n")
+    seen = calls(filled)
+    assert filled.path("/etc/motd").read_bytes() == b"theirs\n"
+    assert not filled.path("/etc/deep").exists()
+    assert unsynced(seen, RECORD) == []
+
+
+def test_a_mode_that_changes_alone_is_synced(filled: Any) -> None:
+    filled.ok()
+    filled.path("/etc/motd").chmod(0o600)
+    filled.path("/srv/empty").chmod(0o755)
+    seen = calls(filled)
+    assert [(call.path, call.mode) for call in seen if call.name == "fchmod" and not call.path.startswith(STATE)] == [
+        ("/etc/motd", 0o644),
+        ("/srv/empty", 0o700),
+    ]
+    assert unsynced(seen, RECORD) == []
+
+
+def test_nothing_is_readable_for_others_while_it_is_made(filled: Any) -> None:
+    seen = calls(filled)
+    assert {call.mode for call in seen if call.name == "create"} == {0o600}
+    assert {call.mode for call in seen if call.name == "mkdir"} == {0o700}
+
+
+def test_what_is_meant_is_recorded_first_and_what_came_of_it_last(filled: Any) -> None:
+    seen = calls(filled)
+    placed = [call.to for call in seen if call.name == "rename"]
+    assert placed[:2] == [f"{STATE}/check/conf", STAGED]
+    assert placed[2].startswith(f"{STATE}/originals/")
+    assert placed[3] == RECORD
+    assert sorted(placed[4:9]) == [
+        "/etc/deep/down/conf", "/etc/key", "/etc/motd", "/etc/systemd/system/a.service", "/usr/local/bin/k3s",
+    ]  # fmt: skip
+    assert placed[9:] == [f"{STATE}/units.json", f"{STATE}/private.json", RECORD]
+    beside = [at for at, call in enumerate(seen) if call.name == "create" and not call.path.startswith(STATE)]
+    named = [at for at, call in enumerate(seen) if call.name == "rename" and not call.to.startswith(STATE)]
+    (meant, done) = (at for at, call in enumerate(seen) if call.to == RECORD)
+    (staged,) = (at for at, call in enumerate(seen) if call.to == STAGED)
+    assert staged < min(beside)
+    assert max(beside) < meant < min(named)
+    assert max(named) < done
+
+
+def test_a_change_of_owner_does_not_cost_the_set_user_id_bit(fleet_bundle: Any, tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(b"x")
+    tree = fleet_bundle.Tree(str(tmp_path), make=False)
+    mine = (os.geteuid(), os.getegid())
+    tree.restyle("/tool", 0o4755, mine)
+    assert (tmp_path / "tool").stat().st_mode & 0o7777 == 0o4755
+    tree.beside("/other", [b"x"], 0o4755, mine)
+    tree.place("/other")
+    assert (tmp_path / "other").stat().st_mode & 0o7777 == 0o4755
