@@ -78,6 +78,10 @@ def test_nothing_is_readable_for_others_while_it_is_made(filled: Any) -> None:
     seen = calls(filled)
     assert {call.mode for call in seen if call.name == "create"} == {0o600}
     assert {call.mode for call in seen if call.name == "mkdir"} == {0o700}
+    modes = {call.path: call.mode for call in seen if call.name == "fchmod" and "/.fleet-" not in call.path}
+    assert modes[f"{STATE}/check"] == modes[f"{STATE}/originals"] == 0o700
+    beside = [call.mode for call in seen if call.name == "fchmod" and call.path.startswith(f"{STATE}/check/")]
+    assert beside == [0o600]
 
 
 def test_what_is_meant_is_recorded_first_and_what_came_of_it_last(filled: Any) -> None:

@@ -1,0 +1,80 @@
+"""What a batch is run from: the project of its nodes, written by one thread at a time; and contents that are kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from fleet.model.plan import Scope
+from fleet.model.project import FolderReport, ProjectFile
+from fleet.model.record import Record
+from fleet.operations.apply import keep_contents, project_writer
+from fleet.operations.plan import plan
+from fleet.testing import MemoryRecords
+from tests.specs import FLEET, document
+from tests.unit.render.ground import intent, shipped
+
+HOSTS = """
+nodes:
+  - {name: a, role: none, address: 10.0.0.1}
+  - {name: b, role: none, address: 10.0.0.2}
+"""
+KNOWN = "10.0.0.1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB\n"
+
+
+class SlowFolder:
+    """Keeps what is written where, takes its time over each file, and counts writers at work."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, ProjectFile]] = {}
+        self.at_work = self.most_at_work = 0
+
+    def write(self, folder: Path, files: Iterable[ProjectFile]) -> FolderReport:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        time.sleep(0.05)
+        self.files[folder.name] = {file.path: file for file in files}
+        self.at_work -= 1
+        return FolderReport()
+
+
+def test_batches_that_start_together_write_one_after_the_other() -> None:
+    made, folder = intent(FLEET, document("Site", "lyon", HOSTS)), SlowFolder()
+    write = project_writer(made, folder, shipped())
+    threads = [threading.Thread(target=write, args=(Path(f"/runs/{name}"), [name])) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(folder.files) == ["a", "b"]
+    assert folder.most_at_work == 1
+
+
+def test_a_batch_has_the_files_of_its_nodes_the_pinned_host_keys_and_the_enrolled_machine() -> None:
+    records = MemoryRecords([Record("b", "acme", "0123456789abcdef0123456789abcdef", digest="")])
+    made = intent(FLEET, document("Site", "lyon", HOSTS), files={"known_hosts": KNOWN}, records=records)
+    folder = SlowFolder()
+    project_writer(made, folder, shipped())(Path("/runs/1"), ["b"])
+    files = folder.files["1"]
+    assert [path for path in files if path.startswith(("bundles/", "inventory/host_vars/"))] == [
+        "inventory/host_vars/b.yml",
+        "bundles/b.json",
+    ]
+    assert files["known_hosts"].data == KNOWN.encode()
+    assert b"fleet_machine_id: 0123456789abcdef0123456789abcdef\n" in files["inventory/host_vars/b.yml"].data.replace(
+        b'"', b""
+    )
+
+
+def test_more_contents_than_are_kept_at_once_are_all_kept() -> None:
+    files = ", ".join(f"{{path: /etc/x{at}, content: 'text {at} of {{{{ node.name }}}}'}}" for at in range(300))
+    made = intent(
+        FLEET,
+        document("Site", "lyon", f"{HOSTS}  - {{name: c, role: none, address: 10.0.0.3}}\nos: {{files: [{files}]}}"),
+    )
+    records = MemoryRecords()
+    keep_contents(made, plan(made, records, Scope()), records)
+    kept = set(records._objects.values())
+    assert kept >= {f"text {at} of {name}".encode() for at in range(300) for name in "abc"}

@@ -1,0 +1,201 @@
+"""The facade: what is checked before a plan that was kept, or a rollout that stopped, is carried on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from fleet.adapters.folder import DiskFolder
+from fleet.errors import RefusedError
+from fleet.model.batch import Observation
+from fleet.model.event import Event, NodeApplied
+from fleet.model.learned import LearnedCluster
+from fleet.model.project import Shipped
+from fleet.model.record import Record
+from fleet.model.rollout import RolloutOrder
+from fleet.model.tree import Revision, Tree
+from fleet.ports.applier import ProjectWriter
+from fleet.testing import MemoryClock, MemoryJournal, MemoryObserver, MemoryRecords
+from fleet.wiring import Wiring
+from fleet.workspace import Workspace
+from tests import specs
+from tests.specs import FLEET, document
+from tests.unit.render.ground import COMMIT, shipped
+
+LYON = "nodes: [{name: s1, role: server, arch: amd64, address: 10.0.0.1}]\nos: {files: [{path: /etc/x, content: %s}]}"
+UNKNOWN = LYON.replace("arch: amd64, ", "")
+TOKENS = {
+    "secrets/secrets.lock": json.dumps(
+        {
+            "format": "fleet.secrets/v1",
+            "secrets": {
+                name: {"file": "secrets/lyon.yaml", "version": 1, "fingerprint": "f" * 64}
+                for name in ("lyon.k3s-token", "lyon.k3s-agent-token")
+            },
+        }
+    )
+}
+
+
+class Repository:
+    """One document that may change, always at the same commit."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+
+    def read(self, revision: str = "") -> Tree:  # noqa: ARG002 - it has one revision
+        return Tree(specs.tree(FLEET, document("Site", "lyon", self.site), files=TOKENS).files, self.head(), root="/r")
+
+    def head(self) -> Revision:
+        return Revision(COMMIT, "main")
+
+
+class Engine:
+    """Applies every node at once; remembers what was rolled, resumed and stopped."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self.journal = journal
+        self.rolled: list[RolloutOrder] = []
+        self.resumed: list[str] = []
+        self.stops = 0
+
+    def roll(self, order: RolloutOrder) -> Iterator[Event]:
+        self.rolled.append(order)
+        lease = self.journal.acquire("ops")
+        self.journal.begin(lease, order)
+        self.journal.release(lease)
+        yield from (NodeApplied(n.name, n.site, "1", digest=n.wanted, changed=1) for n in order.nodes[:0])
+
+    def resume(self, rollout_id: str) -> Iterator[Event]:
+        self.resumed.append(rollout_id)
+        order = self.journal.order(rollout_id)
+        yield from (NodeApplied(n.name, n.site, "1", digest=n.wanted, changed=1) for n in order.nodes)
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+class InMemory(Wiring):
+    """The composition root with nothing outside."""
+
+    def __init__(self, root: Path, site: str = LYON % "one") -> None:
+        super().__init__(root)
+        self.repository = Repository(site)
+        self.looker = MemoryObserver()
+        self.engine_ = Engine(self.journal)
+
+    @property
+    def controller(self) -> str:
+        return "ops@laptop"
+
+    @cached_property
+    def source(self) -> Repository:
+        return self.repository
+
+    @cached_property
+    def records(self) -> MemoryRecords:
+        return MemoryRecords()
+
+    @cached_property
+    def journal(self) -> MemoryJournal:
+        return MemoryJournal(MemoryClock())
+
+    @cached_property
+    def folder(self) -> DiskFolder:
+        return DiskFolder()
+
+    @cached_property
+    def shipped(self) -> Shipped:
+        return shipped()
+
+    def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0) -> Engine:  # noqa: ARG002 - as Wiring's
+        return self.engine_
+
+    def observer(self, write_project: ProjectWriter, forks: int) -> MemoryObserver:  # noqa: ARG002 - as Wiring's
+        return self.looker
+
+
+def stopped(wiring: InMemory) -> tuple[Workspace, str]:
+    """A rollout that stopped before it touched a node."""
+    workspace = Workspace(wiring)
+    assert list(workspace.apply(workspace.plan())) == []
+    (order,) = wiring.engine_.rolled
+    return workspace, order.id
+
+
+def test_the_order_names_what_each_node_holds(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    held = Record("s1", "acme", "m" * 32, digest="b1:" + "0" * 64, arch="amd64", manifest="{}")
+    wiring.records.save([held])
+    workspace, _ = stopped(wiring)
+    (node,) = wiring.engine_.rolled[0].nodes
+    assert node.base == "b1:" + "0" * 64
+    assert node.wanted == workspace.plan().nodes[0].wanted
+
+
+def test_a_rollout_goes_on_and_what_it_finds_is_learned(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    workspace, rollout = stopped(wiring)
+    assert [type(event) for event in workspace.resume(rollout)] == [NodeApplied]
+    assert wiring.engine_.resumed == [rollout]
+    assert wiring.records.clusters() == {"lyon": LearnedCluster(existed=True, datastore="sqlite")}
+
+
+def test_a_rollout_that_git_no_longer_wants_does_not_go_on(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    workspace, rollout = stopped(wiring)
+    wiring.repository.site = LYON % "two"
+    with pytest.raises(RefusedError, match=f"git wants something else of s1 than rollout {rollout} does") as caught:
+        list(workspace.resume(rollout))
+    assert caught.value.hint == "Start a new one: fleet apply. What this one finished stays."
+    assert wiring.engine_.resumed == []
+
+
+def test_a_kept_plan_is_made_again_and_any_difference_is_refused(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    Workspace(wiring).save_plan(Workspace(wiring).plan(), tmp_path / "plan.json")
+    workspace = Workspace(wiring)
+    kept = workspace.load_plan(tmp_path / "plan.json")
+    wiring.repository.site = LYON % "two"
+    with pytest.raises(RefusedError, match="the spec's files changed since the plan was saved"):
+        list(workspace.apply(kept))
+    assert wiring.engine_.rolled == []
+    wiring.repository.site = LYON % "one"
+    list(workspace.apply(kept))
+    assert [node.wanted for node in wiring.engine_.rolled[0].nodes] == [change.wanted for change in kept.nodes]
+    assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_only_a_node_can_tell_is_asked_before_it_is_changed(tmp_path: Path) -> None:
+    other = UNKNOWN.replace("]\nos", ", {name: h1, role: none, address: 10.0.0.9}]\nos")
+    wiring = InMemory(tmp_path, other % "one")
+    wiring.looker.observations["s1"] = Observation("s1", machine_id="m" * 32, arch="arm64")
+    workspace = Workspace(wiring)
+    first = workspace.plan()
+    assert first.pending == {"arch": 1}
+    list(workspace.apply(first))
+    assert wiring.looker.asked == [("s1",)]
+    wanted = {node.name: node.wanted for node in wiring.engine_.rolled[0].nodes}
+    before = {change.node: change.wanted for change in first.nodes}
+    assert wanted["s1"] != before["s1"]
+    assert wanted["h1"] == before["h1"]
+    assert wiring.records.all()["s1"].arch == "arm64"
+
+
+def test_a_stop_reaches_the_engine(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    workspace, _ = stopped(wiring)
+    workspace.stop()
+    assert wiring.engine_.stops == 1
+
+
+def test_a_refresh_asks_the_scope_and_keeps_the_answers(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    wiring.looker.observations["s1"] = Observation("s1", machine_id="m" * 32, arch="amd64")
+    answers: Sequence[Observation] = list(Workspace(wiring).refresh())
+    assert [answer.node for answer in answers] == ["s1"]
+    assert wiring.records.all()["s1"].machine_id == "m" * 32
