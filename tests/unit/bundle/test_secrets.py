@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+import yaml
+
 VALUES = {"registry": "hunter22-plain", "auth": "fleet:hunter22"}
 FORMS = ("hunter22", "ZmxlZXQ6aHVudGVyMjI")
 
@@ -90,6 +92,41 @@ def test_secrets_with_quotes_and_lines_arrive_as_they_are(desk: Any) -> None:
     desk.secrets = {"key": value}
     desk.ok()
     assert desk.path("/etc/key").read_bytes() == value.encode()
+
+
+ODD = 'a"b\\c\n\t: #{{ d }} é \x7f\x85\u2028\ufeff\U0001f511 no 1e3'
+
+
+def test_a_secret_in_generated_yaml_is_the_same_text_for_every_reader(desk: Any) -> None:
+    """As `password:` in registries.yaml: in quotes, whatever it holds."""
+    value = {"name": "key", "encoding": "json", "fingerprint": "aa"}
+    desk.files = [{"path": "/etc/registries.yaml", "mode": "0600", "segments": ["password: ", value, "\n"]}]
+    desk.secrets = {"key": ODD}
+    desk.ok()
+    text = desk.path("/etc/registries.yaml").read_text()
+    assert yaml.safe_load(text) == {"password": ODD}
+    assert json.loads(text.removeprefix("password: ")) == ODD
+    desk.secrets = {"key": "let me in"}
+    desk.ok()
+    assert desk.path("/etc/registries.yaml").read_text() == 'password: "let me in"\n'
+
+
+def test_a_quoted_secret_is_hidden_too(desk: Any) -> None:
+    value = {"name": "key", "encoding": "json"}
+    desk.files = [
+        {"path": "/etc/key", "mode": "0600", "segments": [value], "validate": "sh -c 'cat \"$0\"; exit 1' {file}"}
+    ]
+    desk.secrets = {"key": 'hunter"22'}
+    said = desk.refused()
+    assert "********" in said
+    assert "hunter" not in said
+
+
+def test_an_encoding_that_this_module_does_not_know_is_refused(desk: Any) -> None:
+    desk.files = [{"path": "/etc/key", "mode": "0600", "segments": [{"name": "key", "encoding": "rot13"}]}]
+    desk.secrets = {"key": "x"}
+    assert desk.refused() == "bundle: /etc/key: encoding `rot13` is not known here"
+    assert not desk.path("/etc/key").exists()
 
 
 def test_alone_takes_secrets_on_stdin(desk: Any, secret_entry: dict[str, Any], secret_text: bytes) -> None:

@@ -506,10 +506,23 @@ def content(entry, blobs, secrets):
         elif part["name"] not in secrets:
             raise Failure("secrets", entry["path"], "secret `{}` did not arrive".format(part["name"]))
         else:
-            value = secrets[part["name"]]
-            plain = part.get("encoding", "plain") == "plain"
-            parts.append(value if plain else base64.b64encode(value.encode("utf-8")).decode("ascii"))
+            encode = ENCODINGS.get(part.get("encoding", "plain"))
+            if encode is None:
+                raise Failure("bundle", entry["path"], "encoding `{}` is not known here".format(part["encoding"]))
+            parts.append(encode(secrets[part["name"]]))
     return "".join(parts).encode("utf-8")
+
+
+def in_base64(text):
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")
+
+
+def in_quotes(text):
+    """A string that JSON and YAML 1.1 and 1.2 read alike: YAML knows no surrogates, and takes some characters as lines."""
+    return re.sub("[\x7f-\uffff]", lambda one: "\\u%04x" % ord(one.group()), json.dumps(text, ensure_ascii=False))
+
+
+ENCODINGS = {"plain": str, "base64": in_base64, "json": in_quotes}
 
 
 def read_items(bundle, blobs, secrets):
@@ -851,10 +864,10 @@ def run_command(command, seconds):
 
 
 def scrub(text, secrets):
-    """`text` without the values of secrets, plain or in base64, also line by line."""
+    """`text` without the values of secrets, plain, quoted or in base64, also line by line."""
     for value in secrets.values():
         for part in [value] + value.splitlines():
-            for form in (part, base64.b64encode(part.encode("utf-8")).decode("ascii")):
+            for form in (part, in_quotes(part)[1:-1], in_base64(part)):
                 if part.strip():
                     text = text.replace(form, "********")
     return text
