@@ -149,7 +149,7 @@ def test_the_secret_is_in_one_file_of_each_node_and_nowhere_else(applied: Reposi
     registries = applied.nodes / TILL / "etc/rancher/k3s/registries.yaml"
 
     assert yaml.safe_load(registries.read_text())["configs"]["registry.acme.example"]["auth"] == {
-        "username": "fleet", "password": b"let me in",
+        "username": "fleet", "password": "let me in",
     }  # fmt: skip
     assert registries.stat().st_mode & 0o777 == 0o600
     forms = (b"let me in", base64.b64encode(b"let me in"))
