@@ -14,8 +14,10 @@ from typing import Any
 
 import yaml
 
+from fleet.cli.reference import START, reference
 from fleet.load import json_schema
 
+VERBS = Path(__file__).parent / "cli.md"
 PAGE = Path(__file__).with_name("spec.md")
 Schema = dict[str, Any]
 
@@ -244,4 +246,6 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
-    sys.stdout.write(f"wrote {PAGE}\n")
+    kept = VERBS.read_text(encoding="utf-8").partition(START)[0]
+    VERBS.write_text(kept + reference(), encoding="utf-8")
+    sys.stdout.write(f"wrote {PAGE} and {VERBS}\n")

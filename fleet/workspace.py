@@ -15,7 +15,7 @@ import msgspec
 
 from fleet.errors import RefusedError, UsageError
 from fleet.model.plan import Plan, Scope
-from fleet.wiring import PasswordSource, Wiring
+from fleet.wiring import STATE, PasswordSource, Wiring
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation
@@ -110,10 +110,13 @@ class Workspace:
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Writes `fleet.plan/v1` (0600). Raises UsageError where the folder may not be written."""
-        from fleet.adapters.disk import write_atomic
+        from fleet.adapters.disk import make_private_folder, write_atomic
         from fleet.operations.saved_plan import encoded
 
-        write_atomic(Path(path), encoded(plan))
+        target = Path(path)
+        if target.absolute().parent == self._wiring.root / STATE:
+            make_private_folder(target.parent)
+        write_atomic(target, encoded(plan))
 
     def load_plan(self, path: str | Path) -> Plan:
         """Raises UsageError for a file that is no plan of this version."""
@@ -226,11 +229,15 @@ class Workspace:
         yield from lock(request, intent.lock, self._wiring.mirror, lambda data: write_atomic(path, data, 0o644))
 
     def generate_secrets(self) -> Iterator[SecretEvent]:
-        """Makes the K3s tokens that clusters lack; what is there is never changed."""
-        from fleet.operations.secret import generate
+        """Makes the K3s tokens that clusters lack, and lists what people keep in vault files of their own; a value
+        that is there is never changed.
+        """
+        from fleet.operations.secret import generate, list_own
 
         intent = self._read()
-        yield from generate(intent.fleet.clusters.values(), intent.spec.secrets_lock, self._wiring.secrets)
+        clusters, lock, store = intent.fleet.clusters.values(), intent.spec.secrets_lock, self._wiring.secrets
+        yield from list_own(intent.tree.files, clusters, lock, store)
+        yield from generate(clusters, lock, store)
 
     def _read(self) -> Intent:
         from fleet.operations.intent import read_intent

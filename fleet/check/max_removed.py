@@ -32,8 +32,7 @@ def judge(picture: Picture) -> Iterator[Verdict]:
             picture.fleet.name,
             f"{len(gone):,} of {enrolled:,} enrolled nodes are gone from the spec ({', '.join(gone[:_NAMED])}{more}), "
             f"maxRemoved {said} allows {allowed:,}",
-            "Put them back where a file was cut short; retire those that are really gone (fleet node retire NAME), "
-            "or raise maxRemoved in the Fleet document.",
+            "Put them back where a file was cut short, or raise maxRemoved in the Fleet document.",
         )
 
 

@@ -28,7 +28,7 @@ def judge(picture: Picture) -> Iterator[Verdict]:
             "refused",
             names[0],
             move + more,
-            f"Put it back, or retire the node and enrol it anew: fleet node retire {names[0]}",
+            "Put it back: an enrolled node keeps its site and role; other hardware takes another name.",
             picture.nodes[names[0]].place,
         )
 

@@ -38,7 +38,7 @@ def _left(picture: Picture, cluster: Cluster, gone: list[str]) -> Verdict:
     need = quorum(members)
     if staying < need or len(gone) > 1:
         message = f"{len(gone)} of {members} etcd servers left the spec at once ({', '.join(gone)})"
-        hint = f"Put all but one back, and retire one at a time: fleet node retire {gone[0]}"
+        hint = "Put all but one back: a server leaves etcd and Kubernetes before the next one goes."
         return Verdict(
             RULE, "refused", cluster.name, f"{message}: {staying} stay, quorum needs {need}", hint, cluster.place
         )
@@ -47,7 +47,7 @@ def _left(picture: Picture, cluster: Cluster, gone: list[str]) -> Verdict:
         "warning",
         cluster.name,
         f"{gone[0]} left the spec and is still one of {members} members of etcd",
-        f"Retire it before another server goes: fleet node retire {gone[0]}",
+        "Take it out of etcd and Kubernetes before another server goes (k3s kubectl delete node).",
         cluster.place,
     )
 

@@ -23,9 +23,12 @@ class ContentSource(msgspec.Struct, frozen=True):
 
 
 class NodeFile(msgspec.Struct, frozen=True):
+    """`has_mode`: the spec says the mode. Where it does not, a file that holds a secret is 0600 all the same."""
+
     path: str
     content: ContentSource
     mode: str = "0644"
+    has_mode: bool = False
     owner: str = "root"
     group: str = "root"
     validate: str = ""

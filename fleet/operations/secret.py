@@ -16,6 +16,7 @@ from fleet.model.secret import SecretsLock
 from fleet.ports.secrets import Secrets
 
 FOLDER = "secrets"
+KEY_FILE = "secrets/fleet.yaml"
 _TOKEN_BYTES = 32
 FILES_AT_ONCE = 25
 """Vault files between two writes of secrets.lock, and so between two signs of progress."""
@@ -31,6 +32,13 @@ class SecretsMade(msgspec.Struct, frozen=True, tag=True):
     found: tuple[str, ...] = ()
 
 
+class SecretsListed(msgspec.Struct, frozen=True, tag=True):
+    """`names` of a vault file that somebody wrote by hand are in secrets.lock now."""
+
+    file: str
+    names: tuple[str, ...]
+
+
 class SecretsComplete(msgspec.Struct, frozen=True, tag=True):
     """The end: every cluster has its tokens. `made` counts new values."""
 
@@ -38,7 +46,7 @@ class SecretsComplete(msgspec.Struct, frozen=True, tag=True):
     made: int
 
 
-SecretEvent = SecretsMade | SecretsComplete
+SecretEvent = SecretsMade | SecretsListed | SecretsComplete
 
 
 def generate(clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets) -> Iterator[SecretEvent]:
@@ -65,6 +73,24 @@ def generate(clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets) -> 
             made += len(names) - len(found)
             yield SecretsMade(file, tuple(names), done, len(missing), found)
     yield SecretsComplete(len(clusters), made)
+
+
+def list_own(
+    files: Iterable[str], clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets
+) -> Iterator[SecretEvent]:
+    """Lists what is in vault files that people keep themselves (`ansible-vault edit secrets/registry.yaml`).
+
+    A value that was changed there gets its new fingerprint, so that plans see it. `files` are the repository's paths;
+    those of clusters' tokens are left to `generate`.
+    """
+    tokens = {f"{FOLDER}/{cluster.site}.yaml" for cluster in clusters}
+    for file in sorted(files):
+        if not file.startswith(f"{FOLDER}/") or not file.endswith((".yaml", ".yml")) or file in tokens | {KEY_FILE}:
+            continue
+        values = store.read(file)
+        store.write({file: values})
+        if new := tuple(sorted(name for name in values if name not in lock.secrets)):
+            yield SecretsListed(file, new)
 
 
 def _token() -> str:

@@ -28,6 +28,7 @@ from fleet.render.slots import BrokenSlot, FixedSlot, Made, NodeSlot, Slot
 
 SYSCTL_FILE = "/etc/sysctl.d/80-fleet.conf"
 SYSCTL_MODE = "0644"
+SECRET_MODE = "0600"  # noqa: S105 - a file mode, no password
 
 
 class RenderError(ValueError):
@@ -229,11 +230,12 @@ class Renderer:
                 file.path, file.mode, file.owner, file.group,
                 validate=file.validate, restart=file.restart, reload=file.reload,
             )  # fmt: skip
+            secret_mode = "" if file.has_mode else SECRET_MODE
             try:
                 if contents.is_fixed(file.content):
-                    yield FixedSlot(blank, contents.of(file.content, node))
+                    yield FixedSlot(blank, contents.of(file.content, node), secret_mode)
                 else:
-                    yield NodeSlot(blank, contents.maker(file.content))
+                    yield NodeSlot(blank, contents.maker(file.content), secret_mode)
             except ContentError as error:
                 yield BrokenSlot(file.path, error)
         if settings.sysctl:

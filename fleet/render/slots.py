@@ -42,9 +42,9 @@ class FixedSlot:
 
     __slots__ = ("_made", "path")
 
-    def __init__(self, file: BundleFile, content: Content) -> None:
+    def __init__(self, file: BundleFile, content: Content, secret_mode: str = "") -> None:
         self.path = file.path
-        self._made = made(file, content)
+        self._made = made(file, content, secret_mode)
 
     def entry(self, node: Node) -> bytes:  # noqa: ARG002 - the same for every node
         return self._made.entry
@@ -72,10 +72,11 @@ class BrokenSlot:
 class NodeSlot:
     """A file whose content depends on the node."""
 
-    __slots__ = ("_content", "_file", "_head", "_tail", "path")
+    __slots__ = ("_content", "_file", "_head", "_secret_mode", "_tail", "path")
 
-    def __init__(self, file: BundleFile, content: Callable[[Node], Content]) -> None:
+    def __init__(self, file: BundleFile, content: Callable[[Node], Content], secret_mode: str = "") -> None:
         self.path = file.path
+        self._secret_mode = secret_mode
         self._file = file
         self._content = content
         whole = encoded(msgspec.structs.replace(file, validate=""))
@@ -86,19 +87,28 @@ class NodeSlot:
         content = self._content(node)
         data = _bytes(content)
         if data is None:
-            return made(self._file, content).entry
+            return made(self._file, content, self._secret_mode).entry
         size = b',"size":%d' % len(data) if data else b""
         return self._head + hashlib.sha256(data).hexdigest().encode() + b'"' + size + self._tail
 
     def made(self, node: Node) -> Made:
-        return made(self._file, self._content(node))
+        return made(self._file, self._content(node), self._secret_mode)
 
 
-def made(file: BundleFile, content: Content) -> Made:
-    """`file` with its content filled in. A content with secrets is kept as segments, any other as a blob."""
+def made(file: BundleFile, content: Content, secret_mode: str = "") -> Made:
+    """`file` with its content filled in. A content with secrets is kept as segments, any other as a blob.
+
+    `secret_mode`, where it is given, is the file's mode if there is a secret in it. Raises ContentError for a secret
+    in a file that everybody may read.
+    """
     data = _bytes(content)
     if data is None:
-        filled = msgspec.structs.replace(file, segments=content)
+        mode = secret_mode or file.mode
+        if int(mode, 8) & 0o007:
+            raise ContentError(
+                f"holds a secret, and mode {mode} lets everybody read it", "Say 0600, or 0640 and a group."
+            )
+        filled = msgspec.structs.replace(file, segments=content, mode=mode)
         return Made(filled, encoded(filled), None)
     filled = msgspec.structs.replace(file, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
     return Made(filled, encoded(filled), data)

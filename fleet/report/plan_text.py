@@ -122,6 +122,6 @@ def _next(plan: Plan) -> str:
     if plan.refused:
         return "Nothing is applied while a change is refused. Mend it, then: fleet plan"
     if not plan.nodes:
-        return "Retire nodes that are gone for good: fleet node retire NAME" if plan.removed else ""
+        return ""
     flag = " --unenforced" if plan.unenforced else ""
-    return f"fleet plan --out plan.json saves exactly this; fleet apply plan.json{flag} carries out exactly that."
+    return f"fleet plan --out .fleet/plan.json saves exactly this; fleet apply .fleet/plan.json{flag} carries it out."

@@ -98,6 +98,7 @@ def _file(value: dict[str, Any]) -> NodeFile:
         path=value["path"],
         content=_content(value),
         mode=value.get("mode", DEFAULT_MODE),
+        has_mode="mode" in value,
         owner=value.get("owner", DEFAULT_OWNER),
         group=value.get("group", DEFAULT_OWNER),
         validate=value.get("validate", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet.operations.lock import ChannelPinned, Locked, LockEvent, ReleasePinned, ReleaseUnverified
-from fleet.operations.secret import SecretEvent, SecretsComplete, SecretsMade
+from fleet.operations.secret import SecretEvent, SecretsComplete, SecretsListed, SecretsMade
 from fleet.report import Line, clean
 from fleet.report.words import count, some
 
@@ -38,6 +38,8 @@ def secret_lines(event: SecretEvent) -> Iterator[Line]:
         case SecretsMade():
             found = f", {len(event.found)} of them were there" if event.found else ""
             yield Line(clean(f"{event.file}: {some(event.names)}{found}"), "added")
+        case SecretsListed():
+            yield Line(clean(f"{event.file}: {some(event.names)}, listed"), "added")
         case SecretsComplete():
             clusters = count(event.clusters, "cluster")
             if not event.made:

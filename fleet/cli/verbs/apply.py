@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "apply",
     examples=[
         "fleet apply",
-        "fleet apply plan.json --yes",
+        "fleet apply .fleet/plan.json --yes",
         "fleet apply --site lyon-1 --sandbox /tmp/nodes",
         "fleet apply --yes --json > events.jsonl",
     ],

@@ -19,7 +19,7 @@ from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
         "fleet plan",
         "fleet plan --site lyon-1 --detail",
         "fleet plan --selector ring=pilot --limit 10",
-        "fleet plan --out plan.json && fleet apply plan.json",
+        "fleet plan --out .fleet/plan.json && fleet apply .fleet/plan.json",
         "fleet plan --sandbox /tmp/nodes --json | jq .radius",
     ],
 )

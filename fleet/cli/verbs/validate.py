@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(face: Face, *, as_json: bool) -> int:
     """Check the whole spec and say every mistake at once.
 
-    Reads the working tree as it is, committed or not. Nothing is rendered for a node and nothing is asked of one.
+    Reads the working tree as it is, committed or not. Templates are tried for every node; none is asked anything.
     With -v, it also counts what it read.
     """
     workspace = face.workspace()

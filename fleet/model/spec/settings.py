@@ -90,7 +90,12 @@ class FileSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     content: Annotated[str, doc("Its text; a template.", "server {{ vars.ntp }} iburst\n")] | UnsetType = UNSET
     template: Annotated[RepositoryPath, doc("A template file of the repository.", "motd.j2")] | UnsetType = UNSET
     source: Annotated[RepositoryPath, doc("A file of the repository, as it is.", "files/raw.bin")] | UnsetType = UNSET
-    mode: Annotated[FileMode | None, doc("Octal mode, as a string. Default 0644.", "0644")] | UnsetType = UNSET
+    mode: (
+        Annotated[
+            FileMode | None, doc("Octal mode, as a string. Default 0644; 0600 for a file that holds a secret.", "0644")
+        ]
+        | UnsetType
+    ) = UNSET
     owner: Annotated[UserName | None, doc("Default root.", "root")] | UnsetType = UNSET
     group: Annotated[UserName | None, doc("Default root.", "root")] | UnsetType = UNSET
     validate: (

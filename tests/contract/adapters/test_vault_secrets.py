@@ -19,7 +19,7 @@ from fleet.errors import UnavailableError, UsageError
 from fleet.model.cluster import Cluster
 from fleet.model.problem import Place
 from fleet.model.secret import LockedSecret, SecretsLock
-from fleet.operations.secret import SecretsComplete, SecretsMade, generate
+from fleet.operations.secret import SecretsComplete, SecretsListed, SecretsMade, generate, list_own
 
 TOOL = Path(sys.executable).parent / "ansible-vault"
 
@@ -331,3 +331,26 @@ def test_the_lock_of_1250_sites_is_read_in_50_ms(tmp_path: Path) -> None:
     print(f"secrets.lock of 1,250 sites: {spent * 1000:.1f} ms CPU")
     assert len(lock.secrets) == 2500
     assert spent < 0.05
+
+
+def test_what_people_keep_in_vaults_of_their_own_is_listed_and_noticed(tmp_path: Path) -> None:
+    """A password for a registry, written with ansible-vault: a plan sees it, and sees when it changes."""
+    keep = store(tmp_path)
+    list(generate([cluster("lyon")], SecretsLock(), keep))
+    own = tmp_path / "secrets" / "registry.yaml"
+    ansible_vault(tmp_path, "encrypt", str(own), 'registry-password: "one"\n')
+    files = ["secrets/registry.yaml", "secrets/lyon.yaml", "secrets/fleet.yaml", "secrets/secrets.lock", "fleet.yaml"]
+
+    events = list(list_own(files, [cluster("lyon")], store(tmp_path).lock(), store(tmp_path)))
+
+    assert events == [SecretsListed("secrets/registry.yaml", ("registry-password",))]
+    first = store(tmp_path).lock().secrets
+    assert first["registry-password"].file == "secrets/registry.yaml"
+    assert {"lyon.k3s-token", "lyon.k3s-agent-token", "registry-password"} == set(first)
+
+    ansible_vault(tmp_path, "encrypt", str(own), 'registry-password: "two"\n')
+    assert list(list_own(files, [cluster("lyon")], store(tmp_path).lock(), store(tmp_path))) == []
+    second = store(tmp_path).lock().secrets
+    assert second["registry-password"].fingerprint != first["registry-password"].fingerprint
+    assert second["registry-password"].version == first["registry-password"].version + 1
+    assert second["lyon.k3s-token"] == first["lyon.k3s-token"]

@@ -41,7 +41,7 @@ def test_two_etcd_servers_gone_at_once_are_refused():
             "refused",
             "lyon-1",
             "2 of 3 etcd servers left the spec at once (b, c): 1 stay, quorum needs 2",
-            "Put all but one back, and retire one at a time: fleet node retire b",
+            "Put all but one back: a server leaves etcd and Kubernetes before the next one goes.",
             PLACE,
         )
     ]
@@ -137,8 +137,7 @@ def test_a_table_that_was_cut_short_is_refused():
             "refused",
             "acme",
             "101 of 10,000 enrolled nodes are gone from the spec (n0, n1, n2 and 98 more), maxRemoved 1% allows 100",
-            "Put them back where a file was cut short; retire those that are really gone (fleet node retire NAME), "
-            "or raise maxRemoved in the Fleet document.",
+            "Put them back where a file was cut short, or raise maxRemoved in the Fleet document.",
         )
     ]
 
@@ -177,7 +176,7 @@ def test_a_node_that_moves_is_refused():
             "refused",
             "till",
             "site lyon-1 -> paris-1",
-            "Put it back, or retire the node and enrol it anew: fleet node retire till",
+            "Put it back: an enrolled node keeps its site and role; other hardware takes another name.",
             NODE_PLACE,
         )
     ]
