@@ -48,7 +48,7 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
         mirrors=() if isinstance(said.artifacts, UnsetType) else tuple(said.artifacts.mirrors or ()),
         proxy=_proxy(spec),
         max_removed=DEFAULT_MAX_REMOVED if isinstance(said.max_removed, UnsetType) else str(said.max_removed),
-        unenforced=_unenforced(spec),
+        unenforced=_unenforced(spec, nodes),
         unlocked=tuple(sorted(maker.unlocked)),
         pending=_pending(nodes),
         warnings=tuple(mistake for mistake in found if mistake.severity == "warning"),
@@ -84,14 +84,23 @@ def _proxy(spec: Spec) -> Proxy:
     )
 
 
-def _unenforced(spec: Spec) -> tuple[str, ...]:
+def _unenforced(spec: Spec, nodes: list[Node]) -> tuple[str, ...]:
     """What is declared and checked, but not acted on by this version."""
     said = []
+    fleet = spec.fleet.spec
     if spec.segmentation:
         said.append(f"Segmentation {', '.join(sorted(spec.segmentation))}: no rule reaches a node yet")
-    policy = spec.fleet.spec.rollout_policy
+    policy = fleet.rollout_policy
     if not isinstance(policy, UnsetType):
         said.append(f"RolloutPolicy {policy}: all nodes go in one wave, without its waves, budgets, gates and windows")
+    if not isinstance(fleet.drift, UnsetType):
+        said.append("drift: nodes are looked at when `fleet plan --refresh` asks, not by themselves")
+    if not isinstance(fleet.git, UnsetType):
+        said.append("git: commits are neither followed nor verified by themselves")
+    if not isinstance(fleet.secrets, UnsetType) and fleet.secrets.type == "command":
+        said.append("secrets: values come from the vault files in secrets/, not from a command")
+    if any(node.settings.os.updates.mode != "none" for node in nodes):
+        said.append("os.updates: no update is taken by itself")
     return tuple(said)
 
 

@@ -356,3 +356,27 @@ def test_null_takes_a_whole_part_away() -> None:
     a, b = fleet.nodes
     assert (a.settings.os.packages, a.settings.os.sysctl) == ((), {"vm.swappiness": "10"})
     assert [package.name for package in b.settings.os.packages] == ["chrony", "nano"]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("drift: {interval: 30m}", "drift"),
+        ("git: {branch: main}", "git"),
+        ("secrets: {type: command, command: [./x]}", "secrets"),
+        ("os: {updates: {mode: security}}", "os.updates"),
+    ],
+)
+def test_fields_that_nothing_acts_on_yet_are_said(said: str, words: str) -> None:
+    fleet = resolved(
+        document("Fleet", "acme", said), document("Site", "l", "nodes: [{name: a, role: none, address: 10.0.0.1}]")
+    )
+    assert [text.partition(":")[0] for text in fleet.unenforced] == [words]
+
+
+def test_fields_that_say_nothing_to_do_are_no_promise() -> None:
+    fleet = resolved(
+        document("Fleet", "acme", "secrets: {type: vault}\nos: {updates: {mode: none}}"),
+        document("Site", "l", "nodes: [{name: a, role: none, address: 10.0.0.1}]"),
+    )
+    assert fleet.unenforced == ()
