@@ -1,0 +1,179 @@
+"""What K3s takes on a node, by its role and its place in the cluster: literal files, modes, tokens and join files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fleet.model.bundle import Bundle, BundleUnit
+from fleet.model.learned import LearnedCluster
+from fleet.testing import MemoryRecords
+from tests.specs import FLEET, document
+from tests.unit.render.ground import bundles, file, intent, text
+
+CONFIG = "/etc/rancher/k3s/config.yaml"
+JOIN = "/etc/rancher/k3s/config.yaml.d/10-fleet-join.yaml"
+SERVER_TOKEN = "/etc/rancher/k3s/server-token"
+AGENT_TOKEN = "/etc/rancher/k3s/agent-token"
+HEAD = "# Written by fleet from the fleet's git repository; what is changed here is changed back.\n"
+S1 = '  - {name: s1, role: server, arch: amd64, addresses: [10.0.0.1, "fd00::1"]}\n'
+S2 = "  - {name: s2, role: server, arch: amd64, address: 10.0.0.2}\n"
+S3 = "  - {name: s3, role: server, arch: amd64, address: 10.0.0.3}\n"
+A1 = "  - {name: a1, role: agent, arch: arm64, address: 10.0.0.9}\n"
+SAID = """\
+k3s:
+  config: {write-kubeconfig-mode: "0640", kubelet-arg: [a=b]}
+  labels: {zone: b, app: pos}
+  taints: ["k=v:NoSchedule"]
+  registries: {configs: {r.example: {auth: {username: u, password: 'secret:reg'}}}}
+  manifests: [{name: m, content: "kind: X"}]
+"""
+
+
+def made(*parts: str, existed: bool = False, fleet: str = FLEET) -> dict[str, Bundle]:
+    records = MemoryRecords()
+    if existed:
+        records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore="etcd")})
+    return bundles(intent(fleet, document("Site", "lyon", "nodes:\n" + "".join(parts)), records=records))
+
+
+def table(bundle: Bundle) -> dict[str, tuple[Any, ...]]:
+    return {each.path: (each.mode, each.seed, *each.restart) for each in bundle.files}
+
+
+def test_files_of_servers_and_agents() -> None:
+    found = made(S1, S2, S3, A1, SAID)
+    server: dict[str, tuple[Any, ...]] = {
+        AGENT_TOKEN: ("0600", False, "k3s.service"),
+        CONFIG: ("0600", False, "k3s.service"),
+        "/etc/rancher/k3s/registries.yaml": ("0600", False, "k3s.service"),
+        SERVER_TOKEN: ("0600", False, "k3s.service"),
+        "/etc/systemd/system/k3s.service": ("0644", False, "k3s.service"),
+        "/var/lib/rancher/k3s/server/manifests/m.yaml": ("0600", False),
+    }
+    assert table(found["s1"]) == {**server, JOIN: ("0600", True)}
+    assert table(found["s2"]) == table(found["s3"]) == server
+    assert table(found["a1"]) == {
+        AGENT_TOKEN: ("0600", False, "k3s-agent.service"),
+        CONFIG: ("0600", False, "k3s-agent.service"),
+        "/etc/rancher/k3s/registries.yaml": ("0600", False, "k3s-agent.service"),
+        "/etc/systemd/system/k3s-agent.service": ("0644", False, "k3s-agent.service"),
+    }
+
+
+def test_the_unit_runs_and_its_binary_restarts_it() -> None:
+    found = made(S1, A1)
+    assert found["s1"].units == (BundleUnit("k3s.service", enabled=True, state="started"),)
+    assert found["a1"].units == (BundleUnit("k3s-agent.service", enabled=True, state="started"),)
+    (server,), (agent,) = found["s1"].artifacts, found["a1"].artifacts
+    assert (server.path, server.mode, server.sha256, server.restart) == (
+        "/usr/local/bin/k3s", "0755", "a" * 64, ("k3s.service",),
+    )  # fmt: skip
+    assert (agent.path, agent.mode, agent.sha256, agent.restart) == (
+        "/usr/local/bin/k3s", "0755", "b" * 64, ("k3s-agent.service",),
+    )  # fmt: skip
+
+
+def test_mirrors_are_asked_in_their_order() -> None:
+    said = "k3s: {version: v1.36.3+k3s1}\nartifacts: {mirrors: ['https://one.example', 'file:///srv/two']}"
+    (artifact,) = made(S1, fleet=document("Fleet", "acme", said))["s1"].artifacts
+    assert artifact.urls == (
+        "https://one.example/v1.36.3%2Bk3s1/k3s",
+        "file:///srv/two/v1.36.3+k3s1/k3s",
+    )
+
+
+def test_tokens_by_role() -> None:
+    found = made(S1, S2, S3, A1)
+    for name in ("s1", "s2", "s3"):
+        assert text(found[name], SERVER_TOKEN) == "<lyon.k3s-token:plain>\n"
+        assert text(found[name], AGENT_TOKEN) == "<lyon.k3s-agent-token:plain>\n"
+    assert text(found["a1"], AGENT_TOKEN) == "<lyon.k3s-agent-token:plain>\n"
+
+
+def test_the_configuration_of_the_first_server() -> None:
+    found = made(S1, S2, S3, SAID, "cluster: {endpoint: api.lyon.example}")
+    assert text(found["s1"], CONFIG) == HEAD + (
+        'agent-token-file: "/etc/rancher/k3s/agent-token"\n'
+        'kubelet-arg:\n  - "a=b"\n'
+        'node-ip: "10.0.0.1,fd00::1"\n'
+        'node-label:\n  - "app=pos"\n  - "zone=b"\n'
+        'node-name: "s1"\n'
+        'node-taint:\n  - "k=v:NoSchedule"\n'
+        'tls-san:\n  - "api.lyon.example"\n'
+        'token-file: "/etc/rancher/k3s/server-token"\n'
+        'write-kubeconfig-mode: "0640"\n'
+    )
+
+
+def test_the_configuration_of_an_agent_has_no_key_of_a_server() -> None:
+    found = made(S1, A1, SAID, "cluster: {endpoint: api.lyon.example}")
+    assert text(found["a1"], CONFIG) == HEAD + (
+        'kubelet-arg:\n  - "a=b"\n'
+        'node-ip: "10.0.0.9"\n'
+        'node-label:\n  - "app=pos"\n  - "zone=b"\n'
+        'node-name: "a1"\n'
+        'node-taint:\n  - "k=v:NoSchedule"\n'
+        'server: "https://api.lyon.example:6443"\n'
+        'token-file: "/etc/rancher/k3s/agent-token"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "joins"),
+    [
+        ("", ["s2", "s3", "a1"]),
+        ("cluster: {datastore: {external: {endpointSecret: db}}}", ["a1"]),
+    ],
+)
+def test_who_joins_whom(said: str, joins: list[str]) -> None:
+    found = made(S1, S2, S3, A1, said)
+    line = 'server: "https://10.0.0.1:6443"\n'
+    assert [name for name in ("s1", "s2", "s3", "a1") if line in text(found[name], CONFIG)] == joins
+    assert not any("server:" in text(found[name], CONFIG) for name in found if name not in joins)
+
+
+def test_a_cluster_is_founded_once() -> None:
+    assert text(made(S1, S2, S3)["s1"], JOIN) == "cluster-init: true\n"
+    again = made(S1, S2, S3, existed=True)
+    assert text(again["s1"], JOIN) == 'server: "https://10.0.0.1:6443"\n'
+    assert file(again["s1"], JOIN).seed
+    # Alone there is nobody to join, and nothing may found it anew.
+    alone = made(S1, "cluster: {datastore: etcd}\n", existed=True)["s1"]
+    assert JOIN not in {each.path for each in alone.files}
+    # SQLite needs no founding.
+    assert JOIN not in {each.path for each in made(S1, A1)["s1"].files}
+
+
+def test_registries_hold_a_placeholder_and_no_value() -> None:
+    found = made(S1, SAID)
+    assert text(found["s1"], "/etc/rancher/k3s/registries.yaml") == HEAD + (
+        'configs:\n  r.example:\n    auth:\n      password: <reg:json>\n      username: "u"\n'
+    )
+
+
+def test_a_text_that_only_mentions_a_secret_is_none() -> None:
+    said = """k3s: {registries: {configs: {r.example: {auth: {username: 'say "secret:reg"', password: p}}}}}"""
+    assert "<reg" not in text(made(S1, said)["s1"], "/etc/rancher/k3s/registries.yaml")
+
+
+def test_an_external_datastore() -> None:
+    said = "cluster: {datastore: {external: {endpointSecret: db, key: db-key, cert: c.crt, ca: ca.crt}}}"
+    site = document("Site", "lyon", f"nodes:\n{S1}{S2}{said}")
+    found = bundles(intent(FLEET, site, files={"c.crt": "CERT\n", "ca.crt": "CA\n"}))
+    for bundle in found.values():
+        assert text(bundle, "/etc/rancher/k3s/datastore-ca.crt") == "CA\n"
+        assert text(bundle, "/etc/rancher/k3s/datastore-client.crt") == "CERT\n"
+        assert text(bundle, "/etc/rancher/k3s/datastore-client.key") == "<db-key:plain>\n"
+        assert file(bundle, "/etc/rancher/k3s/datastore-client.key").mode == "0600"
+        lines = text(bundle, CONFIG).splitlines()
+        assert "datastore-endpoint: <db:json>" in lines
+        assert 'datastore-keyfile: "/etc/rancher/k3s/datastore-client.key"' in lines
+        assert JOIN not in {each.path for each in bundle.files}
+
+
+def test_a_proxy_is_in_a_private_file_that_restarts_k3s() -> None:
+    fleet = document("Fleet", "acme", "k3s: {version: v1.36.3+k3s1}\nproxy: {https: 'http://u:p@proxy.example:3128'}")
+    entry = file(made(S1, fleet=fleet)["s1"], "/etc/systemd/system/k3s.service.env")
+    assert (entry.mode, entry.restart) == ("0600", ("k3s.service",))
