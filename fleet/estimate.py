@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from fleet.model.change import NodeChange
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.lock import Lock, LockedRelease
@@ -33,44 +35,68 @@ def radius(
     `sizes` gives an artifact's bytes by sha256; K3s's own come from `lock`, by version and architecture (the largest
     where the architecture is pending, 0 where the lock does not tell). `verdicts` say which clusters lose quorum.
     """
-    restarts: Counter[str] = Counter()
-    sites, clusters, upgraded, down = set[str](), set[str](), set[str](), set[str]()
+    tally = _Tally()
     arches = {node.name: node.arch for node in fleet.nodes} if changes else {}
-    seen: dict[tuple[int, str], tuple[frozenset[str], bool, int]] = {}
-    servers = fetched = 0
+    seen: dict[tuple[int, str], _Cost] = {}
     for change in changes:
         # Nodes that are new share one tuple of changes: what follows from it is worked out once.
         key = (id(change.changes), arches.get(change.node, ""))
-        known = seen.get(key)
-        if known is None:
-            upgrades = any(each.kind == "k3s" and each.action == "edit" for each in change.changes)
-            known = seen[key] = (change.restarts, upgrades, _fetched(change, key[1], lock, sizes))
-        units, upgrades, size = known
-        restarts.update(units)
-        sites.add(change.site)
-        clusters.add(change.cluster)
-        servers += change.role == "server"
-        if upgrades:
-            upgraded.add(change.cluster)
-        if _SERVER_UNIT in units and _is_alone(fleet, change.cluster):
-            down.add(fleet.clusters[change.cluster].site)
-        fetched += size
-    return BlastRadius(
-        nodes=len(changes),
-        sites=len(sites),
-        clusters=len(clusters - {""}),
-        servers=servers,
-        restarts=dict(sorted(restarts.items())),
-        clusters_upgraded=len(upgraded - {""}),
-        quorum_lost=_quorum_lost(verdicts),
-        downtime_sites=len(down),
-        downtime_seconds=K3S_RESTART_SECONDS if down else 0,
-        mirror_bytes=fetched,
-    )
+        cost = seen.get(key)
+        if cost is None:
+            cost = seen[key] = _cost(change, key[1], lock, sizes)
+        tally.add(change, cost)
+        if _SERVER_UNIT in cost.units and _is_alone(fleet, change.cluster):
+            tally.down.add(fleet.clusters[change.cluster].site)
+    lost = len({verdict.subject for verdict in verdicts if verdict.rule == "quorum" and verdict.outcome == "refused"})
+    return tally.radius(len(changes), lost)
 
 
-def _quorum_lost(verdicts: Iterable[Verdict]) -> int:
-    return len({each.subject for each in verdicts if each.rule == "quorum" and each.outcome == "refused"})
+class _Cost(msgspec.Struct, frozen=True):
+    """What one tuple of changes costs a node of one architecture."""
+
+    units: frozenset[str]
+    upgrades: bool
+    size: int
+
+
+class _Tally:
+    """Sums over changing nodes."""
+
+    def __init__(self) -> None:
+        self.restarts: Counter[str] = Counter()
+        self.sites: set[str] = set()
+        self.clusters: set[str] = set()
+        self.upgraded: set[str] = set()
+        self.down: set[str] = set()
+        self.servers = self.fetched = 0
+
+    def add(self, change: NodeChange, cost: _Cost) -> None:
+        self.restarts.update(cost.units)
+        self.sites.add(change.site)
+        self.clusters.add(change.cluster)
+        self.servers += change.role == "server"
+        self.fetched += cost.size
+        if cost.upgrades:
+            self.upgraded.add(change.cluster)
+
+    def radius(self, nodes: int, quorum_lost: int) -> BlastRadius:
+        return BlastRadius(
+            nodes=nodes,
+            sites=len(self.sites),
+            clusters=len(self.clusters - {""}),
+            servers=self.servers,
+            restarts=dict(sorted(self.restarts.items())),
+            clusters_upgraded=len(self.upgraded - {""}),
+            quorum_lost=quorum_lost,
+            downtime_sites=len(self.down),
+            downtime_seconds=K3S_RESTART_SECONDS if self.down else 0,
+            mirror_bytes=self.fetched,
+        )
+
+
+def _cost(change: NodeChange, arch: str, lock: Lock, sizes: Mapping[str, int]) -> _Cost:
+    upgrades = any(each.kind == "k3s" and each.action == "edit" for each in change.changes)
+    return _Cost(change.restarts, upgrades, _fetched(change, arch, lock, sizes))
 
 
 def _is_alone(fleet: ResolvedFleet, cluster: str) -> bool:

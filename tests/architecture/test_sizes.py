@@ -22,7 +22,6 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "fleet/formats/yaml_events.py:read": "the inner loop over libyaml's events: calls would cost a third of its speed",
     "fleet/formats/yaml_lines.py:read": "the inner loop of the quick reader: calls would cost a third of its speed",
-    "fleet/estimate.py:radius": "one sum a line over one walk of the changes",
 }
 
 
