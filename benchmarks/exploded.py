@@ -21,6 +21,7 @@ address = {{ node.address }}
 serial = {{ vars.serial }}
 asset = {{ vars.asset }}
 interval = {{ vars.interval }}
+uplink = {{ vars.uplink }}
 {% for server in vars.upstreams %}
 upstream = https://{{ server }}:8443/{{ node.name }}
 {% endfor %}
@@ -32,6 +33,7 @@ labels:
   country: "{{ site.labels.country }}"
   app: "{{ node.labels.app }}"
   serial: "{{ vars.serial }}"
+  installed: "{{ vars.installed }}"
 {% if node.role == "server" %}
 scrape: [kubelet, apiserver, etcd]
 {% else %}
@@ -111,6 +113,8 @@ def site_text(site: int) -> str:
             f'        asset: "asset-{site * NODES_PER_SITE + at:07d}"\n'
             f'        location: "hall {at} of {name}, shelf {at * 7 % 5}"\n'
             f'        contact: "ops-{site % 17}@acme.example"\n'
+            f'        uplink: "switch-{at // 4}.{name}.acme.example, port {at % 4 + 1}"\n'
+            f'        installed: "202{site % 6}-{site % 12 + 1:02d}-{at * 3 + 1:02d}"\n'
         )
     return "".join(lines)
 
