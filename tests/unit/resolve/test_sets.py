@@ -63,3 +63,10 @@ def test_growing_renames_and_readdresses_nobody(given: str) -> None:
     small, large = node_set(3, addresses=given), node_set(17, addresses=given)
     assert names(large, "s")[:3] == names(small, "s")
     assert list(addresses(large))[:3] == list(addresses(small))
+
+
+def test_the_longest_name_counts_not_the_first() -> None:
+    pattern = "n" * 61 + "{index}"
+    assert len(names(node_set(99, pattern=pattern), "s")) == 99
+    with pytest.raises(PatternError, match="is no DNS label"):
+        names(node_set(100, pattern=pattern), "s")
