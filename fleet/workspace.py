@@ -213,7 +213,7 @@ class Workspace:
 
     def inventory(self) -> dict[str, Any]:
         """An Ansible inventory by the script protocol, with `_meta`."""
-        from fleet.operations.render import inventory
+        from fleet.operations.inventory import inventory
 
         return inventory(self._read())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from fleet.errors import SpecError
 from fleet.model.plan import Scope
@@ -12,7 +11,6 @@ from fleet.operations.apply import project_inputs
 from fleet.operations.intent import Intent, check_locked, each_rendered
 from fleet.ports.folder import Folder
 from fleet.render import RenderError
-from fleet.render.inventory import all_vars, groups, host_vars, listing
 from fleet.render.project import project
 from fleet.resolve import in_scope
 
@@ -27,12 +25,3 @@ def render(intent: Intent, scope: Scope, folder: Folder, path: Path, shipped: Sh
     except RenderError:
         each_rendered(intent, nodes, intent.renderer.sketch)
         raise SpecError([], intent.spec.documents) from None
-
-
-def inventory(intent: Intent) -> dict[str, Any]:
-    """The script protocol's `--list`: what ansible-inventory says of the rendered project."""
-    fleet = intent.fleet
-    shared = all_vars(fleet, intent.tree.revision.commit)
-    machine_ids = {name: record.machine_id for name, record in intent.records.items()}
-    hosts = {node.name: {**shared, **host_vars(fleet, node, machine_ids.get(node.name, ""))} for node in fleet.nodes}
-    return listing(hosts, groups(fleet, fleet.nodes))

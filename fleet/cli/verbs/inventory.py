@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from fleet.cli.command import verb
@@ -27,6 +25,8 @@ def command(face: Face, *, lists: bool, host: str) -> int:
 
     The script protocol: `ansible-inventory -i hosts --list`, with `hosts` an executable file as in the last example.
     """
+    import msgspec
+
     if lists == bool(host):
         raise UsageError("expected one of --list and --host NAME")
     with face.diagnostics.stage("inventory"):
@@ -37,5 +37,5 @@ def command(face: Face, *, lists: bool, host: str) -> int:
         if host not in hosts:
             raise UsageError(f"the fleet has no node called {host}", "fleet node list")
         found = hosts[host]
-    face.out.text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    face.out.text(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
     return EXIT_DONE

@@ -16,7 +16,8 @@ from fleet.adapters.folder import DiskFolder
 from fleet.model.plan import Scope
 from fleet.model.record import Record
 from fleet.operations.intent import Intent
-from fleet.operations.render import inventory, render
+from fleet.operations.inventory import inventory
+from fleet.operations.render import render
 from fleet.testing import MemoryRecords
 from tests.golden.renders import rendering
 from tests.specs import FLEET, document

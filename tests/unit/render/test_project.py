@@ -18,7 +18,8 @@ from fleet.model.project import ProjectFile
 from fleet.model.record import Record
 from fleet.operations.apply import project_inputs
 from fleet.operations.intent import Intent
-from fleet.operations.render import inventory, render
+from fleet.operations.inventory import inventory
+from fleet.operations.render import render
 from fleet.render.project import project
 from fleet.testing import MemoryRecords
 from tests.specs import FLEET, document
