@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from fleet.adapters.folder import DiskFolder
+from fleet.model.project import ProjectFile
 from tests.calls import Call, prelude, read, unsynced
 
 LOCK = "secrets/secrets.lock"
@@ -61,3 +64,17 @@ def test_vault_files_last_before_the_lock_names_what_is_in_them(tmp_path: Path) 
     assert unsynced(files, LOCK) == []
     assert {call.mode for call in seen if call.name == "create"} == {0o600}
     assert {call.mode for call in seen if call.name == "mkdir"} == {0o700}
+
+
+def test_a_new_project_has_no_name_until_it_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    seen: list[bool] = []
+
+    def files() -> Iterator[ProjectFile]:
+        for name in ("a", "b"):
+            yield ProjectFile(name, b"x")
+            seen.append(folder.exists())
+
+    DiskFolder().write(folder, files())
+    assert seen == [False, False]
+    assert sorted(path.name for path in folder.iterdir()) == [".rendered-by-fleet", "a", "b"]
