@@ -59,7 +59,7 @@ FILES = unique(
         PATHS,
         CONTENTS,
         optional(
-            mode=st.sampled_from(["0644", "0600", "0755"]),
+            mode=st.sampled_from(["0600", "0640", "0750"]),  # the file may hold a secret
             owner=USERS,
             group=USERS,
             validate=TEXTS.map(lambda text: f"check {{file}} {' '.join(text.split())}".strip()),
