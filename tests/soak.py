@@ -1,0 +1,170 @@
+"""What is longer than a lane, by hand: `make soak LANE=NAME`, or `python tests/soak.py NAME [--seed N] [--count N]`.
+
+A lane is stopped at any time and goes on where it was: its state is below .work/soak, and holds for one commit, seed and
+count. When it came through it writes docs/evidence/NAME.json, from which docs quote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CAP_MINUTES = 45
+
+
+@dataclass
+class Progress:
+    """`done` of `count` cases since `seed`; `counts` are sums, `most` highest values, `seconds` of all its runs."""
+
+    lane: str
+    commit: str
+    seed: int
+    count: int
+    done: int = 0
+    seconds: float = 0.0
+    counts: dict[str, int] = field(default_factory=dict)
+    most: dict[str, float] = field(default_factory=dict)
+    failures: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, cases: int, seconds: float, found: Found) -> None:
+        self.done += cases
+        self.seconds += seconds
+        for name, value in found.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + value
+        for name, most in found.most.items():
+            self.most[name] = max(self.most.get(name, most), most)
+        self.failures += found.failures
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one step of a lane found."""
+
+    counts: dict[str, int]
+    most: dict[str, float]
+    failures: list[dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """`step` runs `size` cases from a seed; `wrong` names what the sums say against the lane; `paths` are what it tests."""
+
+    count: int
+    size: int
+    step: Callable[[int, int], Found]
+    wrong: Callable[[Progress], list[str]]
+    paths: tuple[str, ...]
+
+
+def mutate(cases: int, seed: int) -> Found:
+    """tests/property/load/mutations.py says what is mutated, and what may come out."""
+    program = str(ROOT / "tests/property/load/mutations.py")
+    said = subprocess.run([sys.executable, program, str(cases), str(seed)], check=True, capture_output=True, text=True)
+    result = json.loads(said.stdout)
+    counts = {"mutants": result["count"], "valid": result["valid"], "refused": result["refused"]}
+    return Found(counts, {"slowest_seconds": result["slowest"], "megabytes": result["megabytes"]}, result["failures"])
+
+
+def wrong_mutations(progress: Progress) -> list[str]:
+    found = []
+    if progress.counts["valid"] < 0.3 * progress.count:
+        found.append(f"only {progress.counts['valid']} of {progress.count} mutants are valid: expected 30 %")
+    if progress.counts["refused"] < 0.2 * progress.count:
+        found.append(f"only {progress.counts['refused']} of {progress.count} mutants are refused: expected 20 %")
+    if progress.most["slowest_seconds"] >= 2:
+        found.append(f"one took {progress.most['slowest_seconds']} s: expected less than 2 s")
+    if progress.most["megabytes"] >= 300:
+        found.append(f"one took {progress.most['megabytes']} MB: expected less than 300 MB")
+    return found
+
+
+LANES = {"mutations": Lane(10_000, 500, mutate, wrong_mutations, ("fleet", "tests/property/load"))}
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make soak LANE=", description="Runs one long lane.")
+    parser.add_argument("lane", choices=LANES, metavar="LANE", help=f"one of {', '.join(LANES)}")
+    parser.add_argument("--seed", type=int, default=1_000_000)
+    parser.add_argument("--count", type=int, default=0, help="cases, instead of the lane's own number")
+    parser.add_argument("--evidence", type=Path, default=ROOT / "docs/evidence", help="the folder to write to")
+    parser.add_argument("--state", type=Path, default=ROOT / ".work/soak", help="the folder of what is half done")
+    parser.add_argument("--allow-dirty", action="store_true", help="test what is not committed, and say so")
+    options = parser.parse_args(arguments)
+    lane = LANES[options.lane]
+    commit = revision(lane.paths, allow_dirty=options.allow_dirty)
+    state = options.state / f"{options.lane}.json"
+    progress = resumed(state, Progress(options.lane, commit, options.seed, options.count or lane.count))
+    carry_on(lane, progress, state)
+    return conclude(lane, progress, options.evidence)
+
+
+def revision(paths: tuple[str, ...], *, allow_dirty: bool) -> str:
+    """HEAD, if it is what is tested: evidence names a commit that anybody can take."""
+    head = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--", *paths)
+    if not changed:
+        return head
+    if allow_dirty:
+        return f"{head} and uncommitted changes"
+    raise SystemExit(f"commit first: evidence names a commit, and this is not it:\n{changed}")
+
+
+def resumed(state: Path, fresh: Progress) -> Progress:
+    """What is half done of the very same, or else a new start."""
+    if state.exists():
+        known = Progress(**json.loads(state.read_text()))
+        if (known.commit, known.seed, known.count) == (fresh.commit, fresh.seed, fresh.count):
+            print(f"goes on at {known.done:,} of {known.count:,}", flush=True)
+            return known
+    return fresh
+
+
+def carry_on(lane: Lane, progress: Progress, state: Path) -> None:
+    state.parent.mkdir(parents=True, exist_ok=True)
+    while progress.done < progress.count:
+        if progress.seconds > CAP_MINUTES * 60:
+            raise SystemExit(f"above its cap of {CAP_MINUTES} min, at {progress.done:,} of {progress.count:,}")
+        cases = min(lane.size, progress.count - progress.done)
+        began = time.monotonic()
+        found = lane.step(cases, progress.seed + progress.done)
+        progress.add(cases, time.monotonic() - began, found)
+        beside = state.with_suffix(".new")
+        beside.write_text(json.dumps(asdict(progress)))
+        beside.replace(state)
+        print(f"{progress.done:,} of {progress.count:,}, {progress.seconds / 60:.1f} min", flush=True)
+
+
+def conclude(lane: Lane, progress: Progress, folder: Path) -> int:
+    wrong = [f"seed {failure['seed']}: {failure['error']}" for failure in progress.failures] + lane.wrong(progress)
+    print("\n".join([*wrong, f"{progress.lane}: {progress.counts}, {progress.most}"]))
+    if wrong:
+        return 1
+    evidence = {
+        "lane": progress.lane,
+        "commit": progress.commit,
+        "seed": progress.seed,
+        "counts": {**progress.counts, "failures": 0},
+        "most": progress.most,
+        "minutes": round(progress.seconds / 60, 1),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{progress.lane}.json"
+    path.write_text(json.dumps(evidence, indent=1) + "\n")
+    print(f"wrote {path}")
+    return 0
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
