@@ -39,7 +39,7 @@ dev: $(DEV)
 
 $(READY): pyproject.toml constraints.txt
 	@echo "making $(VENV) (a minute or two)"
-	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { echo "is python3-venv there? apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/pip install -q -c constraints.txt -e .
 	@touch $@
 
