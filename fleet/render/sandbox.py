@@ -239,6 +239,9 @@ class Environment(ImmutableSandboxedEnvironment):
             return attr in _LIST_METHODS
         return super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """No `str.format`: a width in its text would make gigabytes before anything is looked at."""
+
     def _range(self, *args: int) -> range:
         made = range(*args)
         if len(made) > FUEL:
