@@ -154,7 +154,7 @@ def test_registries_hold_a_placeholder_and_no_value() -> None:
 
 
 def test_a_text_that_only_mentions_a_secret_is_none() -> None:
-    said = """k3s: {registries: {configs: {r.example: {auth: {username: 'say "secret:reg"', password: p}}}}}"""
+    said = """k3s: {registries: {configs: {r.example: {auth: {username: 'say "secret:reg', password: p}}}}}"""
     assert "<reg" not in text(made(S1, said)["s1"], "/etc/rancher/k3s/registries.yaml")
 
 
