@@ -16,6 +16,8 @@ NORTH, SOUTH = ("north-a", "north-b", "north-c", "north-till-001"), ("south-a", 
 NAMES = (*NORTH, *SOUTH)
 """The nodes, on host1 to host6."""
 SERVERS = ("north-a", "north-b", "north-c", "south-a")
+GREETED = {"north-till-001": "sites/north.yaml", "south-a": "sites/south.yaml", "south-till-001": "sites/south.yaml"}
+"""The nodes whose greeting tests change, and where git says it."""
 OLD, NEW = "v1.35.3+k3s1", "v1.35.4+k3s1"
 UNIT_TIMES = ("ActiveEnterTimestampMonotonic", "MainPID", "NRestarts", "ActiveState", "UnitFileState")
 MANAGED = ("/etc", "/usr/local", "/usr/bin", "/var/lib/fleet", "/var/lib/rancher", "/opt", "/root")
@@ -29,6 +31,7 @@ spec:
   artifacts: {mirrors: ["http://10.77.0.1/k3s"]}
   connection: {user: fleet, privateKey: KEY}
   profiles: [base]
+  vars: {greeting: welcome}
 """
 
 PROFILE = """\
@@ -68,14 +71,18 @@ kind: Site
 metadata: {name: north, labels: {country: fr}}
 spec:
   timeZone: Europe/Paris
-  vars: {greeting: welcome}
   network: {cidr: 10.77.0.0/16, gateway: 10.77.0.1}
   nodes:
     - {name: north-a, role: server, arch: amd64, address: 10.77.1.11}
     - {name: north-b, role: server, arch: amd64, address: 10.77.1.12}
     - {name: north-c, role: server, arch: amd64, address: 10.77.1.13}
   nodeSets:
-    - {name: till, count: 1, role: agent, arch: amd64, addresses: 10.77.1.14-10.77.1.14}
+    - name: till
+      count: 1
+      role: agent
+      arch: amd64
+      addresses: 10.77.1.14-10.77.1.14
+      vars: {greeting: welcome}
 """
 
 SOUTH_SITE = """\
@@ -175,21 +182,31 @@ class Ground:
         """How often systemd has started a unit on each host since it booted."""
         return {name: host.journal(unit).count(f"Started {unit}") for name, host in self.hosts.items()}
 
-    def greet(self, site: str, text: str) -> str:
-        """Another greeting for one site, committed: two files on each of its hosts, and acme.service reads one."""
-        file = self.checkout.folder / f"sites/{site}.yaml"
-        file.write_text(re.sub(r"greeting: .*}", f"greeting: {text}}}", file.read_text()))
-        return self.checkout.commit(f"Greet {site} with {text}")
+    def greeting(self, name: str, checkout: Checkout | None = None) -> str:
+        """What git says that this node's /etc/motd begins with."""
+        if name not in GREETED:
+            return "welcome"
+        text = ((checkout or self.checkout).folder / GREETED[name]).read_text()
+        return str(re.findall(r"greeting: (.*)}", text)[0])
+
+    def greet(self, name: str, text: str, checkout: Checkout | None = None) -> str:
+        """Another greeting, committed: of both nodes of site south, or of the agent of site north. It changes two files
+        on each, and acme.service reads one of them.
+        """
+        where = checkout or self.checkout
+        where.edit(GREETED[name], f"greeting: {self.greeting(name, where)}}}", f"greeting: {text}}}")
+        return where.commit(f"Greet {name} with {text}")
 
     def settle(self) -> None:
-        """Links up, git as at the start, and every host as git says: each test finds the fleet like this."""
+        """Links up, git as at the start but for greetings, every host as git says: each test finds the fleet like this."""
         for host in self.hosts.values():
             host.link_up()
         checkout = self.checkout
-        checkout.git("read-tree", "-u", "--reset", self.base)
-        checkout.git("clean", "--quiet", "--force", "-d")
-        if checkout.git("status", "--porcelain"):
-            checkout.commit("Go back to the start")
+        changed = set(checkout.git("diff", "--name-only", self.base).split())
+        if checkout.git("status", "--porcelain") or changed - set(GREETED.values()):
+            checkout.git("read-tree", "-u", "--reset", self.base)
+            checkout.git("clean", "--quiet", "--force", "-d")
+            checkout.git("commit", "--quiet", "--allow-empty", "--message", "Go back to the start")
         if checkout.plan("--refresh")["changing"]:
             checkout.fleet("apply", "--yes")
 

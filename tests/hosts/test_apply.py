@@ -40,8 +40,8 @@ def test_units_files_packages_and_sysctl_are_as_git_says(ground: Ground) -> None
                 "UnitFileState": "enabled",
             }
         site = name.partition("-")[0]
-        assert host.read("/etc/motd") == f"welcome to {name} at {site}\n"
-        assert host.read("/etc/acme/acme.conf") == f"greeting=welcome\nnode={name}\n"
+        assert host.read("/etc/motd") == f"{ground.greeting(name)} to {name} at {site}\n"
+        assert host.read("/etc/acme/acme.conf") == f"greeting={ground.greeting(name)}\nnode={name}\n"
         assert host.stat("/etc/acme/acme.conf").mode == 0o640
         assert host.run(["fleet-lab-tool"]).strip() == "fleet-lab-tool 1.0-1"
         assert host.run(["sysctl", "-n", "net.core.somaxconn"]).strip() == "2048"

@@ -10,7 +10,7 @@ def test_one_tampered_byte_is_one_change_on_that_host(ground: Ground) -> None:
     host = ground.hosts["north-b"]
     inode = host.stat(CONF).inode
     text = host.read(CONF)
-    host.write(CONF, text.replace("welcome", "Welcome"))
+    host.write(CONF, text.replace("greeting=w", "greeting=W"))
     before, starts = ground.moments(), ground.starts_of("acme.service")
 
     assert ground.checkout.plan()["changing"] == 0, "a plan without a look goes by what nodes last told"
@@ -54,7 +54,7 @@ def test_a_deleted_file_comes_back(ground: Ground) -> None:
 
 def test_a_change_in_git_reaches_exactly_its_hosts(ground: Ground) -> None:
     """The greeting of site south: two files on two hosts, and the one unit that reads one of them, once."""
-    ground.greet("south", "good evening")
+    ground.greet("south-a", "good evening")
     before, starts = ground.moments(), ground.starts_of("acme.service")
     report = ground.checkout.plan()
     assert sorted(node["node"] for node in report["nodes"]) == sorted(SOUTH)

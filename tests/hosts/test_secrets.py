@@ -1,7 +1,10 @@
 """Secret values are in the vaults, and on the hosts in files that root alone may read: nowhere else."""
 
 import base64
+import sqlite3
 import stat
+import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,10 +42,32 @@ def test_the_search_finds_what_is_planted(ground: Ground, secret_forms: list[str
     assert holders(tmp_path, secret_forms) == {tmp_path / "0", tmp_path / "1"}
 
 
+def unpacked(database: Path) -> bytes:
+    """All that a database of ours holds, one after another: it keeps larger contents compressed."""
+    found: list[bytes] = []
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for value in (value for row in connection.execute(f"SELECT * FROM {table}") for value in row):
+                data = value if isinstance(value, bytes) else str(value).encode()
+                found.append(zlib.decompress(data) if data[:1] == b"\x78" else data)
+    return b"\n".join(found)
+
+
+def test_the_search_reads_what_the_database_compresses(ground: Ground) -> None:
+    text = unpacked(ground.checkout.folder / ".fleet/state.db")
+    assert b"greeting=welcome\nnode=north-a\n" in text
+    assert b"{secret north.k3s-token}" in text, "contents are kept with the secrets' names in their place"
+
+
 def test_no_secret_stays_on_the_controller(ground: Ground, secret_forms: list[str]) -> None:
-    """After applies that worked, that failed, and that were killed: the whole home, repository, journal and runs."""
+    """After applies that worked, that failed, and that were killed: the home, the repository, the runs, the journal."""
     ground.checkout.fleet("render", str(ground.folder / "rendered"))
     assert holders(ground.folder, secret_forms) == set()
+    text = unpacked(ground.checkout.folder / ".fleet/state.db")
+    assert [form for form in secret_forms if form.encode() in text] == []
+    commits = ground.checkout.git("rev-list", "--all").split()
+    said = ground.checkout.run(["git", "grep", "-lF", *(w for f in secret_forms for w in ("-e", f)), *commits], code=1)
+    assert said.out == ""
 
 
 def test_only_root_may_read_them_on_a_host(ground: Ground, secret_forms: list[str]) -> None:

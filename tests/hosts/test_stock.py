@@ -65,7 +65,7 @@ def test_stock_ansible_finds_nothing_to_do(ground: Ground, project: Project) -> 
 def test_one_tampered_byte_is_one_change_under_stock_ansible(ground: Ground, project: Project) -> None:
     host = ground.hosts["north-c"]
     text = host.read(CONF)
-    host.write(CONF, text.replace("welcome", "velcome"))
+    host.write(CONF, text.replace("greeting=w", "greeting=v"))
     before, starts = ground.moments(), ground.starts_of("acme.service")
     one = dict.fromkeys(NAMES, (0, 0, 0)) | {"north-c": (1, 0, 0)}
     said = project.play("--check", "--diff")
@@ -82,7 +82,7 @@ def test_one_tampered_byte_is_one_change_under_stock_ansible(ground: Ground, pro
 
 def test_stock_ansible_brings_a_commit_in_and_fleet_sees_it_done(ground: Ground, project: Project) -> None:
     """Delete fleet, and the rest still works; come back, and it knows what was done meanwhile."""
-    ground.greet("south", "without fleet")
+    ground.greet("south-a", "without fleet")
     ground.checkout.fleet("render", str(project.folder))
     changed = recap(project.play())
     assert {name for name, counts in changed.items() if counts[0]} == set(SOUTH)
