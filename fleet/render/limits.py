@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
 from typing import Any
 
+from jinja2 import Undefined, pass_eval_context
 from jinja2.exceptions import SecurityError
+from jinja2.filters import do_tojson
+from jinja2.nodes import EvalContext
+from jinja2.utils import Namespace
 
 FUEL = 100_000
 """Loop rounds, calls and includes that one template may use."""
 MAX_VALUE = 1 << 20
 """Characters of one value, and of one rendered file."""
+_TEXT = 64
+"""Characters of a value that cost as much as one round."""
+_WIDTH = 64
+"""Spaces of indentation."""
 MAX_BITS = 4096
 """Bits of one integer."""
 
@@ -44,6 +52,40 @@ class Fuel:
             return items
         return self._one_by_one(items)
 
+    def weigh(self, value: Any) -> Any:
+        """`value`, paid for with all that is in it, as often as it is in it.
+
+        A list of a list of a list unfolds to any size when it is written or compared, and no length tells. What holds
+        other things is weighed where it is made, so that nothing too heavy ever exists.
+        """
+        found = [value]
+        while found:
+            item = found.pop()
+            self.burn(1 + len(item) // _TEXT if isinstance(item, str) else 1)
+            if isinstance(item, Namespace):
+                item = object.__getattribute__(item, "_Namespace__attrs")
+            if isinstance(item, dict):
+                self.over(item)
+                found += item.keys()
+                found += item.values()
+            elif isinstance(item, list | tuple | ItemsView | KeysView | ValuesView):
+                if len(item) > self.left:
+                    self.burn(len(item))
+                found += item
+        return value
+
+    def bounded(self, value: Any) -> Any:
+        """`value`, made by an operator or a call, unless it is too large; long ones are paid for by length."""
+        if isinstance(value, str | bytes):
+            if len(value) > MAX_VALUE:
+                raise TemplateLimitError(TOO_LARGE)
+            self.burn(len(value) // _TEXT)
+        elif isinstance(value, list | tuple):
+            self.burn(len(value))
+        elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise TemplateLimitError(f"makes an integer of more than {MAX_BITS} bits")
+        return value
+
     def _one_by_one(self, items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
             self.left -= 1
@@ -53,7 +95,10 @@ class Fuel:
 
 
 class Burning:
-    """A filter that pays fuel for each item that it is given; keeps jinja2's marks on the filter."""
+    """A filter that pays fuel for each item that it is given, and for what it gives; keeps jinja2's marks on the filter.
+
+    What it gives is a list and no generator: written out, one would be its address in memory, another one each time.
+    """
 
     def __init__(self, known: Callable[..., Any], fuel: Fuel) -> None:
         self._known = known
@@ -64,20 +109,14 @@ class Burning:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         at = 0 if self.jinja_pass_arg is None else 1
         metered = (*args[:at], self._fuel.over(args[at]), *args[at + 1 :])
-        return self._known(*metered, **kwargs)
-
-
-def bounded(value: Any) -> Any:
-    if isinstance(value, str | bytes | list | tuple):
-        if len(value) > MAX_VALUE:
-            raise TemplateLimitError(TOO_LARGE)
-    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
-        raise TemplateLimitError(f"makes an integer of more than {MAX_BITS} bits")
-    return value
+        made = self._known(*metered, **kwargs)
+        if isinstance(made, Iterator):
+            made = list(made)
+        return self._fuel.weigh(made) if isinstance(made, list) else made
 
 
 def check_operands(operator: str, left: Any, right: Any) -> None:
-    """Refuses before the work what `bounded` would refuse after it."""
+    """Refuses before the work what `Fuel.bounded` would refuse after it."""
     if operator == "*":
         for sequence, times in ((left, right), (right, left)):
             if (
@@ -93,8 +132,15 @@ def check_operands(operator: str, left: Any, right: Any) -> None:
         raise TemplateLimitError("`%` is for numbers: write `{{ value }}` or use `~`")
 
 
+def written(value: Any) -> Any:
+    """`value`, on its way into the text."""
+    if callable(value) and not isinstance(value, Undefined):
+        raise TemplateLimitError("a function or method is no text: call it with `()`")
+    return value
+
+
 def concatenated(items: list[Any]) -> str:
-    texts = [str(item) for item in items]
+    texts = [str(written(item)) for item in items]
     if sum(map(len, texts)) > MAX_VALUE:
         raise TemplateLimitError(TOO_LARGE)
     return "".join(texts)
@@ -108,14 +154,25 @@ def replace(value: Any, old: Any, new: Any) -> str:
 
 
 def indent(value: Any, width: int = 4, first: bool = False, blank: bool = False) -> str:  # noqa: FBT001, FBT002 - as jinja2's
-    if not (isinstance(width, int) and 0 <= width <= 64):
-        raise TemplateLimitError("indent takes a width from 0 to 64")
+    _check_width(width)
     pad = " " * width
     lines = str(value).split("\n")
     if len(lines) * width > MAX_VALUE:
         raise TemplateLimitError(TOO_LARGE)
     rest = [pad + line if line or blank else line for line in lines[1:]]
     return "\n".join([pad + lines[0] if first else lines[0], *rest])
+
+
+@pass_eval_context
+def tojson(context: EvalContext, value: Any, indent: int | None = None) -> str:
+    if indent is not None:
+        _check_width(indent)
+    return do_tojson(context, value, indent)
+
+
+def _check_width(width: Any) -> None:
+    if not (isinstance(width, int) and 0 <= width <= _WIDTH):
+        raise TemplateLimitError(f"indent takes a width from 0 to {_WIDTH}")
 
 
 def b64encode(value: Any) -> str:

@@ -31,6 +31,10 @@ class SecretName:
     def __str__(self) -> str:
         return f"\0S:{self.name}:plain\0"
 
+    def __repr__(self) -> str:
+        """Within a list or a map: a bent placeholder, which `segments` refuses."""
+        return "\0"
+
     @property
     def base64_placeholder(self) -> str:
         return f"\0S:{self.name}:base64\0"

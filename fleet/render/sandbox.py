@@ -24,11 +24,12 @@ from fleet.render.limits import (
     Fuel,
     TemplateLimitError,
     b64encode,
-    bounded,
     check_operands,
     concatenated,
     indent,
     replace,
+    tojson,
+    written,
 )
 from fleet.render.placeholders import PREFIX, named
 
@@ -136,6 +137,9 @@ _STRING_METHODS = frozenset(
         "upper",
     ]
 )
+_WALKING = (
+    "items", "list", "map", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "sum", "unique",
+)  # fmt: skip
 MAP_METHODS = frozenset({"get", "items", "keys", "values"})
 _LIST_METHODS = frozenset({"count", "index"})
 
@@ -166,6 +170,7 @@ class Environment(ImmutableSandboxedEnvironment):
         super().__init__(
             loader=jinja2.FunctionLoader(lambda name: _source(sources, name)),
             undefined=jinja2.StrictUndefined,
+            finalize=written,
             keep_trailing_newline=True,
             auto_reload=False,
             cache_size=-1,
@@ -179,13 +184,15 @@ class Environment(ImmutableSandboxedEnvironment):
             "indent": indent,
             "join": self._join,
             "replace": replace,
+            "tojson": tojson,
             "fleet_over": self.fuel.over,
             "fleet_text": concatenated,
+            "fleet_weigh": self.fuel.weigh,
         }
         self.tests = {name: self.tests[name] for name in _TESTS if name in self.tests}
         self.globals = {"range": self._range, "dict": dict, "namespace": jinja2.utils.Namespace}
         # Filters and loops of the template's own iterate without the `for` statement: they burn by length.
-        for name in ("map", "select", "reject", "selectattr", "rejectattr", "list", "sort", "unique", "sum"):
+        for name in _WALKING:
             self.filters[name] = self._burning(known[name])
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -197,11 +204,14 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         self.fuel.burn()
-        return bounded(super().call(context, obj, *args, **kwargs))
+        if len(args) + len(kwargs) > 1:  # a macro's varargs and kwargs, dict() and namespace() hold them together
+            self.fuel.weigh((args, kwargs))
+        return self.fuel.bounded(super().call(context, obj, *args, **kwargs))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         check_operands(operator, left, right)
-        return bounded(super().call_binop(context, operator, left, right))
+        made = self.fuel.bounded(super().call_binop(context, operator, left, right))
+        return self.fuel.weigh(made) if isinstance(made, list | tuple) else made
 
     def concat(self, parts: Iterable[str]) -> str:
         """The text of a file, a macro or a block, which no loop may blow up before it is looked at."""
@@ -259,29 +269,35 @@ class Environment(ImmutableSandboxedEnvironment):
 
 
 def _metered(tree: nodes.Template) -> nodes.Template:
-    """Every `for` draws its items through the fuel, and every `~` goes through a bound."""
+    """Every `for` draws its items through the fuel, every `~` goes through a bound, and what holds things is weighed."""
     for loop in tree.find_all(nodes.For):
-        loop.iter = nodes.Filter(loop.iter, "fleet_over", [], [], None, None, lineno=loop.lineno)
-    _replace_concats(tree)
+        loop.iter = _filtered(loop.iter, "fleet_over")
+    _replace_below(tree)
     return tree
 
 
-def _replace_concats(node: nodes.Node) -> None:
+def _replace_below(node: nodes.Node) -> None:
     for field, value in node.iter_fields():
         if isinstance(value, list):
-            setattr(node, field, [_without_concat(item) for item in value])
+            setattr(node, field, [_replaced(item) for item in value])
         else:
-            setattr(node, field, _without_concat(value))
+            setattr(node, field, _replaced(value))
 
 
-def _without_concat(value: Any) -> Any:
+def _replaced(value: Any) -> Any:
     if not isinstance(value, nodes.Node):
         return value
-    _replace_concats(value)
+    _replace_below(value)
     if isinstance(value, nodes.Concat):
-        items = nodes.List(value.nodes, lineno=value.lineno)
-        return nodes.Filter(items, "fleet_text", [], [], None, None, lineno=value.lineno)
-    return value
+        return _filtered(nodes.List(value.nodes, lineno=value.lineno), "fleet_text")
+    if isinstance(value, nodes.List) or (isinstance(value, nodes.Tuple) and value.ctx == "load"):
+        is_flat = all(isinstance(item, nodes.Const) for item in value.items)
+        return value if is_flat else _filtered(value, "fleet_weigh")
+    return _filtered(value, "fleet_weigh") if isinstance(value, nodes.Dict) else value
+
+
+def _filtered(value: nodes.Node, name: str) -> nodes.Filter:
+    return nodes.Filter(value, name, [], [], None, None, lineno=value.lineno)
 
 
 def _source(sources: Mapping[str, bytes], name: str) -> str | None:
