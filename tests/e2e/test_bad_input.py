@@ -137,12 +137,10 @@ def test_a_token_that_was_never_made_refuses_the_apply(repository: Repository):
     ran = repository.apply(*SITE, code=2)
 
     assert ran.out == ""
-    assert ran.err == (
-        (
-            "error: secrets/ lacks turin-1.k3s-agent-token, turin-1.k3s-token\n"
-            "hint: Run `fleet secret generate` and commit what it writes: apply never makes a secret.\n"
-        ),
-    )
+    assert ran.err.splitlines() == [
+        "error: secrets/ lacks turin-1.k3s-agent-token, turin-1.k3s-token",
+        "hint: Run `fleet secret generate` and commit what it writes: apply never makes a secret.",
+    ]
     assert not (repository.nodes / "turin-1-a").exists()
 
 
