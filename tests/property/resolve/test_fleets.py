@@ -6,7 +6,7 @@ import ipaddress
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fleet.load import load
@@ -166,10 +166,13 @@ def test_a_scope_only_narrows_and_keeps_the_order(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    prefix=st.integers(20, 30),
+    prefix=st.integers(20, 32),
     base=st.integers(0, 2**32 - 1),
     count=st.integers(1, 3),
 )
+@example(prefix=30, base=0x0A000004, count=2)
+@example(prefix=31, base=0x0A000004, count=2)
+@example(prefix=32, base=0x0A000004, count=1)
 def test_addresses_of_a_network_are_its_usable_ones_from_the_first(prefix: int, base: int, count: int) -> None:
     network = ipaddress.ip_network((base >> (32 - prefix) << (32 - prefix), prefix))
     usable = [str(address) for _, address in zip(range(count), network.hosts(), strict=False)]

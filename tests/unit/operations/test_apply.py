@@ -206,6 +206,12 @@ def test_many_missing_secrets_are_counted() -> None:
     )
 
 
+def test_tokens_are_named_first() -> None:
+    site = document("Site", "lyon", f"{ONE}k3s: {{config: {{etcd-s3-secret-key: 'secret:a-key'}}}}")
+    error = refusal(intent(FLEET, site, files=secrets_lock("lyon.k3s-agent-token")))
+    assert str(error) == "secrets/ lacks lyon.k3s-token, a-key (for /etc/rancher/k3s/config.yaml)"
+
+
 def test_only_changing_nodes_count() -> None:
     site = HOSTS.replace("10.0.0.2}", "10.0.0.2, vars: {pass: 'secret:reg'}}")
     site += "vars: {pass: plain}\nos: {files: [{path: /etc/x, content: '{{ vars.pass }}'}]}"
@@ -291,6 +297,15 @@ def test_a_cluster_exists_once_a_server_came_through() -> None:
     assert records.clusters() == {"lyon": LearnedCluster(existed=True, datastore="etcd")}
     list(events)
     assert records.clusters() == {"lyon": LearnedCluster(existed=True, datastore="etcd")}
+
+
+def test_what_is_known_of_a_cluster_stays_known() -> None:
+    records = MemoryRecords()
+    known = LearnedCluster(existed=True, ca_hash="abc", datastore="etcd")
+    records.learn_clusters({"lyon": known})
+    made = intent(FLEET, document("Site", "lyon", ONE), files=secrets_lock(*TOKENS), records=records)
+    assert len(list(apply(made, planned(made), hands(records=records), PLAINLY))) == 2
+    assert records.clusters() == {"lyon": known}
 
 
 def test_agents_found_no_cluster() -> None:
