@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +38,9 @@ class Wiring:
     @property
     def controller(self) -> str:
         """Who applies, for records and leases."""
+        import getpass
+        import socket
+
         try:
             user = getpass.getuser()
         except (OSError, KeyError):

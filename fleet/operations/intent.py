@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -19,8 +20,11 @@ from fleet.model.record import Record
 from fleet.model.spec.document import Spec
 from fleet.model.tree import Tree
 from fleet.ports.records import Records
-from fleet.render import RENDERER, Renderer, RenderError
+from fleet.render import RENDERER
 from fleet.resolve import origins, resolve
+
+if TYPE_CHECKING:
+    from fleet.render import Renderer, RenderError
 
 T = TypeVar("T")
 
@@ -28,16 +32,24 @@ MAX_FAULTS = 100
 """Faults of templates that are shown at once: each may come from thousands of nodes."""
 
 
-class Intent(msgspec.Struct, frozen=True, eq=False):
-    """One tree, as it was meant. `records` are what nodes last told, without manifests."""
+class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
+    """One tree, as it was meant. `records` are what nodes last told, without manifests; `texts` are our templates."""
 
     tree: Tree
     spec: Spec
     fleet: ResolvedFleet
     learned: Learned
     records: Mapping[str, Record]
-    renderer: Renderer
+    texts: Mapping[str, str]
     sandbox: str = ""
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """Made when something is rendered."""
+        from fleet.render.renderer import Renderer
+
+        spec = self.spec
+        return Renderer(self.fleet, spec.lock, spec.secrets_lock.secrets, spec.files, self.texts)
 
     def held(self, node: str) -> str:
         """The digest of the last whole bundle that a node told of, empty for one that never had one."""
@@ -72,8 +84,7 @@ def read_intent(tree: Tree, records: Records, texts: Mapping[str, str], home: st
     except MistakesError as error:
         raise SpecError(to_problems(error.mistakes, tree.files), spec.documents) from None
     fleet = _sandboxed(fleet, sandbox, everything=True) if sandbox else _sandboxed(fleet, home, everything=False)
-    renderer = Renderer(fleet, spec.lock, spec.secrets_lock.secrets, spec.files, texts)
-    return Intent(tree, spec, fleet, learned, known, renderer, sandbox)
+    return Intent(tree, spec, fleet, learned, known, texts, sandbox)
 
 
 def warnings(intent: Intent) -> tuple[Problem, ...]:
@@ -109,6 +120,8 @@ def _sandboxed(fleet: ResolvedFleet, folder: str, *, everything: bool) -> Resolv
 
 def each_rendered(intent: Intent, nodes: Iterable[Node], make: Callable[[Node], T]) -> Sequence[T]:
     """`make` for each node. Raises SpecError with every distinct fault of a template, up to MAX_FAULTS."""
+    from fleet.render import RenderError
+
     made: list[T] = []
     faults: dict[tuple[object, ...], RenderError] = {}
     for node in nodes:

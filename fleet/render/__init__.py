@@ -12,9 +12,23 @@ manifest      the canonical manifest and its digest
 project       the Ansible project that stock ansible-playbook applies without fleet
 """
 
-from fleet.render.renderer import Renderer, RenderError, Sketch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fleet.render.renderer import Renderer, RenderError, Sketch
 
 RENDERER = 1
 """Version of the renderer, pinned by fleet.lock: raised when equal input gives other bundles (design, decision 8)."""
 
 __all__ = ["RENDERER", "RenderError", "Renderer", "Sketch"]
+
+
+def __getattr__(name: str) -> Any:
+    """The renderer, and jinja2 with it, when something is rendered: an inventory needs neither."""
+    if name in __all__:
+        from fleet.render import renderer
+
+        return getattr(renderer, name)
+    raise AttributeError(f"module 'fleet.render' has no attribute {name!r}")
