@@ -41,6 +41,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "making $(VENV) (a minute or two)"
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { echo "is python3-venv there? apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/pip install -q -c constraints.txt -e .
+	@$(BIN)/python -m compileall -q fleet
 	@touch $@
 
 $(DEV): $(READY)

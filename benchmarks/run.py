@@ -8,6 +8,7 @@ failure; two sides that do not make the same are.
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import platform
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 from jobs import JOBS, Ground
 from table import Row, table
 
+FLEET = Path(__file__).resolve().parents[1] / "fleet"
 FOLDER = Path(__file__).resolve().parents[1] / ".work" / "bench"
 
 
@@ -31,6 +33,8 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in options.jobs if name not in JOBS]:
         parser.error(f"no job {unknown[0]}; there are {', '.join(JOBS)}")
     names = options.jobs or list(JOBS)
+    # As pip does for a wheel: an installed fleet is compiled, whatever PYTHONDONTWRITEBYTECODE says here.
+    compileall.compile_dir(FLEET, quiet=1)
     print(machine())
     print(f"CPU seconds (user + system, with children), medians of {options.runs}")
     print(flush=True)
