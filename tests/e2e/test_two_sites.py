@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -133,3 +134,18 @@ def test_the_nodes_hold_all_of_it_without_the_records(demo: Ran, folder: Path):
 
     assert ran.code == 0, ran.text
     assert ran.out.splitlines()[-1] == "Nothing to do: 6 nodes hold what git wants"
+
+
+def plain(text: str) -> list[str]:
+    """Lines without what differs from run to run: commits, rollouts, times, where the checkout is."""
+    text = re.sub(r"\b[0-9a-f]{7,8}\b", "ID", text)
+    text = re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC", "TIME", text)
+    text = re.sub(r"in the sandbox \S+", "in the sandbox FOLDER", text)
+    last = ("# The nodes are folders", "  cd ")
+    return [line.rstrip() for line in text.strip().splitlines() if not line.startswith(last)]
+
+
+def test_the_readme_shows_what_the_demo_prints(demo: Ran):
+    shown = (ROOT / "README.md").read_text().partition("```console\n")[2].partition("\n```\n<!-- /demo -->")[0]
+
+    assert plain(shown) == plain(demo.out)
