@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
@@ -46,7 +45,11 @@ class Stream:
     @property
     def width(self) -> int:
         """Columns of the terminal; 0 on a pipe, which is as wide as it has to be."""
-        return shutil.get_terminal_size().columns if self.is_terminal else 0
+        if not self.is_terminal:
+            return 0
+        from shutil import get_terminal_size
+
+        return get_terminal_size().columns
 
     def line(self, text: str, kind: LineKind = "plain") -> None:
         self.text(self._painted(text, kind) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 
 from fleet.cli.streams import Stream
@@ -27,6 +26,8 @@ def show_error(err: Stream, message: str, hint: str = "") -> None:
 
 def show_bug(err: Stream, error: BaseException) -> None:
     """The text of an unforeseen exception may quote a secret, so it is told by its type and its place only."""
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
     show_error(

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from fleet.formats.inventory_graph import ALL, UNGROUPED, Group, Inventory
-from fleet.formats.yaml_syntax import BOM, check_encoding
+from fleet.formats.utf8 import BOM, check_encoding
 
 __all__ = ["Group", "Inventory", "list_json", "read_inventory"]
 

@@ -19,9 +19,10 @@ from yaml.events import (
 )
 
 from fleet.formats import FormatError
+from fleet.formats.utf8 import check_encoding
 from fleet.formats.yaml_aliases import MAX_DEPTH, Aliases
 from fleet.formats.yaml_scalars import AMBIGUOUS, PlainScalars, why_ambiguous
-from fleet.formats.yaml_syntax import check_encoding, syntax_error
+from fleet.formats.yaml_syntax import syntax_error
 
 _STRING_TAG: Final = "tag:yaml.org,2002:str"
 # What the next node is: a key of the open mapping, an entry of the open list, or (a string) the value of that key.

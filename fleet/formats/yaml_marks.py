@@ -7,7 +7,7 @@ import msgspec
 from yaml import YAMLError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from fleet.formats.yaml_syntax import check_encoding
+from fleet.formats.utf8 import check_encoding
 
 PathPart = str | int
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from fleet.formats.utf8 import BOM
 from fleet.formats.yaml_atoms import Unclear
-from fleet.formats.yaml_events import build
 from fleet.formats.yaml_lines import LineReader
-from fleet.formats.yaml_syntax import BOM
 
 _MARK = "---\n"
 
@@ -32,6 +31,8 @@ def read_stream(data: bytes) -> list[Any] | None:
         try:
             documents.append(reader.read(chunk))
         except Unclear:
+            from fleet.formats.yaml_events import build  # and libyaml with it: a plain spec never needs them
+
             found, problems = build((_MARK + chunk if is_explicit else chunk).encode())
             if problems:
                 return None

@@ -1,4 +1,4 @@
-"""Where and why a text is not YAML: libyaml's messages, and bytes that are not text, put in words with a hint."""
+"""Where and why a text is not YAML: libyaml's messages, put in words with a hint."""
 
 import re
 from typing import Final
@@ -7,12 +7,10 @@ from yaml import YAMLError
 from yaml.error import MarkedYAMLError
 
 from fleet.formats import FormatError
+from fleet.formats.utf8 import BOM, BREAK, place
 
-BOM: Final = b"\xef\xbb\xbf"
 # YAML 1.2.2, production [1] c-printable, turned round.
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-# libyaml follows YAML 1.1 here: the last three end a line too.
-_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _HINTS: Final = (
     ("mapping values are not allowed", 'Check the indentation, or quote text that holds ": "'),
     ("cannot start any token", "Quote text that starts with this character"),
@@ -28,24 +26,6 @@ _HINTS: Final = (
     ("tag handle", "Remove the tag"),
     ("tab", "Indent with spaces, never with tabs"),
 )
-
-
-def place(text: str, offset: int) -> tuple[int, int]:
-    """Give line and column, from 1, of a character."""
-    lines = _BREAK.split(text[:offset])
-    return len(lines), len(lines[-1]) + 1
-
-
-def check_encoding(text: bytes) -> None:
-    """Raise FormatError at the first byte that is not UTF-8."""
-    if text.isascii():
-        return
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        line, column = place(text[: error.start].decode().removeprefix("\ufeff"), error.start)
-        problem = f"byte 0x{text[error.start]:02x} is not UTF-8"
-        raise FormatError(problem, "Save the file as UTF-8", line, column) from None
 
 
 def unprintable(text: bytes) -> FormatError | None:
@@ -66,7 +46,7 @@ def syntax_error(error: YAMLError, text: bytes) -> FormatError:
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return unprintable(text) or FormatError(f"this is not YAML: {error}", "", 1, 1)
     mark = error.problem_mark
-    lines = _BREAK.split(text.removeprefix(BOM).decode())
+    lines = BREAK.split(text.removeprefix(BOM).decode())
     if len(lines) > 1 and not lines[-1]:
         lines.pop()
     # At the end of the text libyaml points behind the last line.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fleet.errors import SpecError
 from fleet.formats import FormatError
-from fleet.formats.yaml import Positions
 from fleet.load.kinds import AnyDocument
 from fleet.load.words import path_text
 from fleet.model.problem import Mistake, Place, Problem
+
+if TYPE_CHECKING:
+    from fleet.formats.yaml_marks import Positions
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
@@ -83,6 +85,8 @@ class _Atlas:
 
     def _of(self, file: str) -> Positions | None:
         if file not in self._positions:
+            from fleet.formats.yaml_marks import Positions
+
             try:
                 self._positions[file] = Positions(self._files[file])
             except (KeyError, OSError, FormatError, SpecError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UnsetType
@@ -13,8 +13,6 @@ from fleet.load.kinds import TYPES, convert
 from fleet.load.mistakes import MistakeList
 from fleet.load.reading import RawDocument, Reader
 from fleet.load.salvage import Salvage
-from fleet.load.siteset import TEMPLATE, FilledSite, RowSite, SiteSetFiller
-from fleet.load.tables import Tables
 from fleet.load.template import has_column
 from fleet.load.thorough import flaws
 from fleet.load.words import near
@@ -27,6 +25,9 @@ from fleet.model.spec.segmentation import SegmentationSpec
 from fleet.model.spec.site import SiteSpec
 from fleet.model.spec.siteset import SiteSetSpec
 
+if TYPE_CHECKING:
+    from fleet.load.siteset import FilledSite
+
 _ROWS_SHOWN = 10
 
 
@@ -35,7 +36,7 @@ class Shelves:
 
     def __init__(self, files: Mapping[str, bytes], reader: Reader, mistakes: MistakeList) -> None:
         self._mistakes = mistakes
-        self._tables = Tables(files, reader, mistakes)
+        self._files, self._reader = files, reader
         self._names: dict[tuple[str, str, str], Place] = {}
         self._sets: dict[str, tuple[RawDocument, SiteSetSpec | None]] = {}
         self._overlays: dict[str, dict[str, RawDocument]] = {}
@@ -122,11 +123,17 @@ class Shelves:
 
     def fill_site_sets(self) -> None:
         """Makes a Site of every row of every SiteSet. Called once, when all documents are there."""
+        if not (self._sets or self._overlays):
+            return
+        from fleet.load.siteset import SiteSetFiller
+        from fleet.load.tables import Tables
+
+        tables = Tables(self._files, self._reader, self._mistakes)
         for name, (raw, spec) in self._sets.items():
             overlays = self._overlays.pop(name, {})
             if spec is None:
                 continue
-            filler = SiteSetFiller(raw, spec, self._tables, self._mistakes)
+            filler = SiteSetFiller(raw, spec, tables, self._mistakes)
             made = set()
             for filled in filler.sites(overlays):
                 made.add(self._fill(raw, filled, filler.table.file if filler.table else ""))
@@ -138,6 +145,8 @@ class Shelves:
                 self._mistakes.error(overlay.place("spec", "from"), f"no SiteSet `{name}`", near(name, self._sets))
 
     def _fill(self, raw: RawDocument, filled: FilledSite, table: str) -> str:
+        from fleet.load.siteset import RowSite
+
         value, salvage = filled.value, None
         try:
             metadata = msgspec.convert(value.get("metadata"), Metadata)
@@ -161,6 +170,8 @@ class Shelves:
     def _row(
         self, raw: RawDocument, filled: FilledSite, table: str, metadata: Metadata, spec: SiteSpec
     ) -> Document[SiteSpec]:
+        from fleet.load.siteset import TEMPLATE
+
         document: Document[SiteSpec] = Document(
             kind="Site",
             name=metadata.name,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli.diagnostics import HIDDEN, redact, redacted
 from fleet.cli.passwords import password_source
+from fleet.cli.redaction import HIDDEN, redact, redacted
 from fleet.errors import FleetError, UsageError
 from tests.cli.running import run
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from fleet.adapters.sqlite.database import LOST, Database
 from fleet.errors import UnavailableError
@@ -42,7 +43,7 @@ class SqliteRecords:
                 [
                     (
                         *(r.node, r.fleet, r.machine_id, r.digest, r.commit, r.controller, r.epoch, r.arch, r.at),
-                        *(r.base, json.dumps(r.differs) if r.differs else ""),
+                        *(r.base, msgspec.json.encode(r.differs).decode() if r.differs else ""),
                     )
                     for r in those
                 ],
@@ -76,7 +77,7 @@ class SqliteRecords:
     def _objects(self, keys: Iterable[str]) -> dict[str, bytes]:
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT key, body FROM objects WHERE key IN (SELECT value FROM json_each(?))", (json.dumps([*keys]),)
+                "SELECT key, body FROM objects WHERE key IN (SELECT value FROM json_each(?))", (_array(keys),)
             ).fetchall()
         try:
             return {key: zlib.decompress(body) for key, body in rows}
@@ -86,14 +87,19 @@ class SqliteRecords:
 
 def _record(*row: Any) -> Record:
     *told, base, differs = row
-    values = (*told, "", base, tuple(json.loads(differs)) if differs else ())
+    values = (*told, "", base, msgspec.json.decode(differs, type=tuple[str, ...]) if differs else ())
     return Record(*values)
+
+
+def _array(keys: Iterable[str]) -> str:
+    """As SQLite's json_each reads them."""
+    return msgspec.json.encode([*keys]).decode()
 
 
 def _keep(connection: sqlite3.Connection, objects: Mapping[str, bytes]) -> None:
     """Objects never change: what is there already is not compressed again."""
     rows = connection.execute(
-        "SELECT key FROM objects WHERE key IN (SELECT value FROM json_each(?))", (json.dumps([*objects]),)
+        "SELECT key FROM objects WHERE key IN (SELECT value FROM json_each(?))", (_array(objects),)
     )
     there = {key for (key,) in rows}
     connection.executemany(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import functools
-import importlib.resources
 import posixpath
 import re
 import socket
+from pathlib import Path
+
+import tzdata
 
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\Z")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
@@ -111,15 +113,20 @@ def label_fault(key: str, value: str | None) -> str:
 @functools.cache
 def time_zones() -> frozenset[str]:
     """The names of the IANA database (package tzdata)."""
-    text = (importlib.resources.files("tzdata") / "zones").read_text("utf-8")
+    text = (_tzdata() / "zones").read_text("utf-8")
     return frozenset(text.split())
 
 
 @functools.cache
 def countries() -> frozenset[str]:
     """ISO 3166-1 alpha-2 (iso3166.tab of the IANA database)."""
-    text = (importlib.resources.files("tzdata") / "zoneinfo" / "iso3166.tab").read_text("utf-8")
+    text = (_tzdata() / "zoneinfo" / "iso3166.tab").read_text("utf-8")
     return frozenset(line.split("\t", 1)[0] for line in text.splitlines() if not line.startswith("#"))
+
+
+def _tzdata() -> Path:
+    """The package's folder. importlib.resources would load tempfile and zipfile for every spec that is read."""
+    return Path(tzdata.__file__).parent
 
 
 def seconds(duration: str) -> float:

@@ -1,6 +1,6 @@
 import pytest
 
-from fleet.formats.yaml import Position, Positions, locate
+from fleet.formats.yaml_marks import Position, Positions, locate
 
 TEXT = b"""\
 kind: Site

@@ -1,0 +1,36 @@
+"""What looks like a secret is taken out of diagnostics. Loaded with -v only: its patterns cost more than many a verb."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+HIDDEN = "(hidden)"
+_SECRET_KEY = re.compile(r"pass(word|phrase|wd)|secret|token|private_?key|credential|authorization", re.IGNORECASE)
+_SECRET_TEXT = (
+    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(r"\bK10[0-9a-f]{16,}::[^\s\"']+"),
+    re.compile(r"\$ANSIBLE_VAULT;[0-9A-Za-z.;_\-\s]*"),
+    re.compile(r"(?<=password=)\S+|(?<=token=)\S+|(?<=password: )\S+|(?<=token: )\S+", re.IGNORECASE),
+)
+
+EventDict = MutableMapping[str, Any]
+
+
+def redacted(text: str) -> str:
+    """`text` without what looks like a secret: credentials in a URL, private keys, K3s tokens, vaults."""
+    for pattern in _SECRET_TEXT:
+        text = pattern.sub(HIDDEN, text)
+    return text
+
+
+def redact(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor."""
+    for key, value in event.items():
+        if _SECRET_KEY.search(key):
+            event[key] = HIDDEN
+        elif isinstance(value, str):
+            event[key] = redacted(value)
+    return event
