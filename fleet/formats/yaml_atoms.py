@@ -16,6 +16,8 @@ _MAX_KEY: Final = 500
 _HEAD: Final = re.compile(r"""( *)(- )?(?:([A-Za-z_][\w./-]*)|"([^"\\]*)"|'([^']*)')""")
 _DASH: Final = re.compile(r"( *)- ")
 _FLOW_PLAIN: Final = re.compile(r"-?[\w.~+/](?:[\w./~+=@()%-]|:(?=[\w/])| (?=[\w(]))*")
+# Not `yes` or `null`: those are known, and never looked for here. No number has three dots.
+_SURELY_TEXT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*|[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _PLAIN_STARTS: Final = frozenset("_./~+")
 _COMMENT: Final = (-1, None)
 
@@ -78,8 +80,9 @@ class LineScalars(PlainScalars):
 
     def __missing__(self, text: str) -> Any:
         first = text[0]
-        if first in {'"', "'"}:
-            value: Any = _unquoted(text, first)
+        is_text = _SURELY_TEXT.fullmatch(text) is not None
+        if is_text or first in {'"', "'"}:
+            value: Any = text if is_text else _unquoted(text, first)
             if len(self) < _MAX_TEXTS:
                 self[text] = value
             return value

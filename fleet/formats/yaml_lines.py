@@ -5,14 +5,17 @@ libyaml reads the document instead. It never reports a mistake. A property test 
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
+from operator import length_hint
 from typing import Any, Final
 
 from fleet.formats.yaml_atoms import CLIP, FLOW, HEADS, NESTED, STRIP, FlowScalars, LineScalars, Unclear
+from fleet.formats.yaml_repeats import Repeats
 from fleet.formats.yaml_scalars import Special
 
 # Leaves room for flow collections inside the block ones, of 100 levels in all.
 _MAX_BLOCK_DEPTH: Final = 80
+_MAX_REPEAT_DEPTH: Final = 70
 _MAX_FLOW_DEPTH: Final = 10
 
 
@@ -22,6 +25,7 @@ class LineReader:
     def __init__(self) -> None:
         self._scalars = LineScalars()
         self._flow_scalars = FlowScalars()
+        self._repeats = Repeats(self._scalars, self._flow)
 
     def read(self, text: str) -> Any:  # noqa: C901, PLR0912, PLR0915 -- one flat loop: a call per line costs a third
         """Read one document, without its `---`. Raises Unclear, also where there is no content."""
@@ -34,7 +38,9 @@ class LineReader:
         stack: list[tuple[Any, int]] = [(None, -1)]
         waiting: str | None = None  # the key of `top` whose value may follow, deeper, on the next lines
         key: str | None
-        rest = iter(text.split("\n"))
+        whole = text.split("\n")
+        self._repeats.open(text, whole)
+        rest = iter(whole)
         lines: Iterator[str] | None = rest
         while lines is not None:
             after_block: str | None = None
@@ -79,6 +85,13 @@ class LineReader:
                         raise Unclear
                 if here & 1:
                     if key is not None:
+                        if len(stack) < _MAX_REPEAT_DEPTH:
+                            known = self._repeats.read(len(whole) - length_hint(rest) - 1, head)
+                            if known is not None:
+                                items, count = known
+                                top += items
+                                next(islice(rest, count - 2, count - 1))
+                                continue
                         stack.append((top, place))
                         child: dict[str, Any] = {}
                         top.append(child)

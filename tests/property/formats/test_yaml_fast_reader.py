@@ -158,6 +158,58 @@ def test_every_scalar_in_every_place(one, two, three):
         agree(text)
 
 
+ITEM = """\
+    - name: {0}
+      role: {1}
+      labels:
+        app: {2}
+        deep:
+          rack: "{3}"
+      vars:
+        x: {4}
+"""
+heads = st.sampled_from(["", "nodes:\n", "spec:\n  nodes:\n", "a: b\nnodes:\n"])
+tails = st.sampled_from(
+    ["", "# c\n", "last: x\n", "        more: 1\n", "      # c\n      more: 1\n", "    - plain\n", "\n      more: 1\n"]
+)
+short = st.sampled_from(
+    ["a", "b-1", "10.0.0.1", "1", '"q"', "no", "{a: b}", "[x, y]", "", "x # c", "|", "1e3", "'s'", 'a"b', "x: y"]
+)
+items = st.tuples(short, short, short, st.sampled_from(["r0", "r1", "", 'r"0', "r\\\\", "r\x07", "é"]), short).map(
+    lambda values: ITEM.format(*values)
+)
+odd_lines = st.tuples(
+    st.integers(0, 8), st.sampled_from(["", "      extra: 1\n", "  # c\n", "        app: twice\n", "      -\n", "\n"])
+)
+
+
+@CALM
+@given(heads, st.lists(items, min_size=2, max_size=5), st.lists(odd_lines, max_size=2), tails)
+def test_items_that_are_nearly_alike(head, made, odd, tail):
+    """The reader of repeated items takes only what is surely one of them; most of these have something odd in them."""
+    lines = "".join(made).splitlines(keepends=True)
+    for at, line in odd:
+        lines.insert(at, line)
+    agree(head + "".join(lines) + tail)
+
+
+def test_items_that_are_alike_are_read_whole():
+    """Once the first is known: the line reader alone would not see a difference."""
+    reader = LineReader()
+    text = "nodes:\n" + "".join(ITEM.format(f"n-{at}", "server", "pos", f"r{at}", at) for at in range(50))
+    assert reader.read(text) == build(text.encode())[0][0]
+    (shape,) = reader._repeats._shapes["    - name"]
+    assert shape.lines == 8
+    assert shape.pattern.match(text, len("nodes:\n"))
+
+
+def test_one_that_goes_on_where_others_end_is_left_to_the_line_reader():
+    made = [ITEM.format(at, "agent", "pos", "r", "1") for at in "abcd"]
+    made[2] += "      more: 1\n"
+    text = "nodes:\n" + "".join(made)
+    assert exact(LineReader().read(text)) == exact(build(text.encode())[0][0])
+
+
 def test_each_scalar_alone_in_every_place():
     read = sum(
         agree(text)
