@@ -14,6 +14,7 @@ import jinja2
 import msgspec
 from jinja2 import nodes
 from jinja2.runtime import Context
+from jinja2.utils import missing
 
 from fleet.model.bundle import Segment
 from fleet.model.fleet import ResolvedFleet
@@ -23,6 +24,11 @@ from fleet.render.limits import FUEL
 from fleet.render.placeholders import SecretNames, named, segments
 from fleet.render.sandbox import MAP_METHODS, Environment
 from fleet.render.views import fleet_view, node_view, site_view
+
+_SETTING = (
+    nodes.Assign, nodes.AssignBlock, nodes.Block, nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include, nodes.Macro,
+)  # fmt: skip
+"""Statements that give a template names of its own, or run another one in its context."""
 
 Content = tuple[Segment, ...] | bytes
 """Segments of a text, or the bytes of a raw file."""
@@ -47,13 +53,24 @@ class _Needs(msgspec.Struct, frozen=True):
 
 
 class _Compiled(msgspec.Struct, frozen=True):
-    """`context` is made once and filled before each rendering: making one costs as much as a small template."""
+    """`context` is made once and filled before each rendering: making one costs as much as a small template.
+
+    `sets`: the template sets names of its own, which the next rendering may not see.
+    """
 
     template: jinja2.Template | None
     plain: tuple[Segment, ...]
     needs: _Needs
     file: str
     context: Context | None = None
+    sets: bool = False
+
+
+class _Names(dict[str, Any]):
+    """What a template sees. Asked without a call of Python's for what it holds."""
+
+    def __missing__(self, name: str) -> Any:
+        return missing
 
 
 class Contents:
@@ -70,7 +87,7 @@ class Contents:
         self._sites: dict[str, dict[str, Any]] = {}
         self._shared = {**self._environment.globals, "fleet": fleet_view(fleet), "secrets": SecretNames(secrets)}
         self._seen_by: Node | None = None
-        self._seen: dict[str, Any] = {}
+        self._seen = _Names()
 
     def maker(self, source: ContentSource) -> Callable[[Node], Content]:
         """`of` for one source that differs from node to node, looked up once."""
@@ -147,13 +164,16 @@ class Contents:
             raise ContentError("the template is nested too deeply", "", file) from None
         template = jinja2.Template.from_code(self._environment, code, self._environment.globals, None)
         context = Context(self._environment, {}, template.name, template.blocks)
-        return _Compiled(template, (), needs, file, context)
+        return _Compiled(template, (), needs, file, context, sets=any(tree.find_all(_SETTING)))
 
     def _render(self, compiled: _Compiled, template: jinja2.Template, context: Context, node: Node) -> Content:
         self._environment.fuel.left = FUEL
-        context.parent = self._context(compiled.needs, node)
-        context.vars.clear()
-        context.exported_vars.clear()
+        seen = context.parent = self._context(compiled.needs, node)
+        if compiled.sets:
+            context.vars.clear()
+            context.exported_vars.clear()
+        else:
+            context.resolve_or_missing = seen.__getitem__  # type: ignore[method-assign, assignment]  # nothing else is seen
         try:
             text = self._environment.concat(template.root_render_func(context))
             if not text.isascii():
@@ -165,16 +185,17 @@ class Contents:
             file, line = _where(error, compiled.file)
             raise ContentError(_words(error), _hint(error, self._locked), file, line) from None
 
-    def _context(self, needs: _Needs, node: Node) -> dict[str, Any]:
+    def _context(self, needs: _Needs, node: Node) -> _Names:
         """What a template sees. A node's templates come one after another: what they share is made once."""
         if self._seen_by is not node:
             site = self._sites.get(node.site)
             if site is None:
                 site = self._sites[node.site] = site_view(self._fleet.sites[node.site])
             self._seen_by = node
-            self._seen = {**self._shared, "node": node_view(node), "site": site, "vars": node.settings.vars}
+            self._seen = _Names(self._shared)
+            self._seen.update(node=node_view(node), site=site, vars=node.settings.vars)
         if "vars" in needs.names:  # read as a whole; a field alone is looked at when it is read
-            return {**self._seen, "vars": self._named(node.settings.vars)}
+            return _Names({**self._seen, "vars": self._named(node.settings.vars)})
         return self._seen
 
     def _named(self, variables: dict[str, Any]) -> Any:

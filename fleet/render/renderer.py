@@ -103,6 +103,7 @@ class Renderer:
         self._k3s: dict[tuple[object, ...], K3sShape] = {}
         self._kinds: dict[tuple[object, ...], K3sKind] = {}
         self._os: dict[int, _OsPart] = {}
+        self._of: dict[str, _Shape] = {}
 
     def sketch(self, node: Node) -> Sketch:
         """The node's digest and manifest. Raises RenderError."""
@@ -165,6 +166,12 @@ class Renderer:
             raise RenderError(node, slot.path, error) from None
 
     def _shape(self, node: Node) -> _Shape:
+        known = self._of.get(node.name)
+        if known is None:
+            known = self._of[node.name] = self._shape_anew(node)
+        return known
+
+    def _shape_anew(self, node: Node) -> _Shape:
         settings = node.settings
         first = bool(node.cluster) and self._fleet.clusters[node.cluster].servers[0] == node.name
         kind_key = (id(settings.k3s), settings.hardening, node.role, node.arch)

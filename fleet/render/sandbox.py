@@ -13,7 +13,6 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.compiler import CodeGenerator, Frame
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from fleet.render.limits import (
@@ -32,9 +31,10 @@ from fleet.render.limits import (
     written,
 )
 from fleet.render.placeholders import PREFIX, named
+from fleet.render.template_code import Code, metered
 
-_VIEWS = frozenset({"node", "site", "fleet"})
-_CHUNK = 64
+_CHUNK = 8
+"""Steps that are drawn before their size is looked at: with the pieces in them, 64 values of a megabyte at most."""
 
 _FILTERS = [
     "abs",
@@ -120,26 +120,10 @@ MAP_METHODS = frozenset({"get", "items", "keys", "values"})
 _LIST_METHODS = frozenset({"count", "index"})
 
 
-class _Code(CodeGenerator):
-    """Looks a field of `node`, `site` or `fleet` up in place: they are plain maps, and most of what templates read."""
-
-    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - jinja2's own name
-        if not (isinstance(node.node, nodes.Name) and node.node.name in _VIEWS and node.node.ctx == "load"):
-            super().visit_Getattr(node, frame)
-            return
-        self.write("(")
-        self.visit(node.node, frame)
-        self.write(f"[{node.attr!r}] if {node.attr!r} in ")
-        self.visit(node.node, frame)
-        self.write(" else ")
-        super().visit_Getattr(node, frame)
-        self.write(")")
-
-
 class Environment(ImmutableSandboxedEnvironment):
     """The one environment. `sources` are the repository's files that a template may include, read on demand."""
 
-    code_generator_class = _Code
+    code_generator_class = Code
     intercepted_binops = frozenset({"+", "*", "**", "%", "//"})
 
     def __init__(self, sources: Mapping[str, bytes]) -> None:
@@ -172,7 +156,7 @@ class Environment(ImmutableSandboxedEnvironment):
             self.filters[name] = self._burning(known[name])
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        return _metered(super()._parse(source, name, filename))
+        return metered(super()._parse(source, name, filename))
 
     def _load_template(self, name: str, globals: Any) -> jinja2.Template:  # noqa: A002 - jinja2's own name
         self.fuel.burn(10)
@@ -198,7 +182,7 @@ class Environment(ImmutableSandboxedEnvironment):
             size += sum(map(len, chunk))
             if size > MAX_VALUE:
                 raise TemplateLimitError(TOO_LARGE)
-            made = made + chunk if made else chunk
+            made += chunk
             if len(chunk) < _CHUNK:
                 return "".join(made)
 
@@ -242,38 +226,6 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def _burning(self, known: Callable[..., Any]) -> Callable[..., Any]:
         return Burning(known, self.fuel)
-
-
-def _metered(tree: nodes.Template) -> nodes.Template:
-    """Every `for` draws its items through the fuel, every `~` goes through a bound, and what holds things is weighed."""
-    for loop in tree.find_all(nodes.For):
-        loop.iter = _filtered(loop.iter, "fleet_over")
-    _replace_below(tree)
-    return tree
-
-
-def _replace_below(node: nodes.Node) -> None:
-    for field, value in node.iter_fields():
-        if isinstance(value, list):
-            setattr(node, field, [_replaced(item) for item in value])
-        else:
-            setattr(node, field, _replaced(value))
-
-
-def _replaced(value: Any) -> Any:
-    if not isinstance(value, nodes.Node):
-        return value
-    _replace_below(value)
-    if isinstance(value, nodes.Concat):
-        return _filtered(nodes.List(value.nodes, lineno=value.lineno), "fleet_text")
-    if isinstance(value, nodes.List) or (isinstance(value, nodes.Tuple) and value.ctx == "load"):
-        is_flat = all(isinstance(item, nodes.Const) for item in value.items)
-        return value if is_flat else _filtered(value, "fleet_weigh")
-    return _filtered(value, "fleet_weigh") if isinstance(value, nodes.Dict) else value
-
-
-def _filtered(value: nodes.Node, name: str) -> nodes.Filter:
-    return nodes.Filter(value, name, [], [], None, None, lineno=value.lineno)
 
 
 def _source(sources: Mapping[str, bytes], name: str) -> str | None:

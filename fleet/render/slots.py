@@ -85,7 +85,8 @@ class NodeSlot:
 
     def entry(self, node: Node) -> bytes:
         content = self._content(node)
-        data = _bytes(content)
+        is_text = content.__class__ is tuple and len(content) == 1 and content[0].__class__ is str
+        data = content[0].encode() if is_text else _bytes(content)  # type: ignore[union-attr]  # the line before
         if data is None:
             return made(self._file, content, self._secret_mode).entry
         size = b',"size":%d' % len(data) if data else b""
