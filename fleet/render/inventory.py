@@ -67,21 +67,28 @@ def groups(fleet: ResolvedFleet, nodes: Sequence[Node]) -> list[Group]:
     """Every group that has a host, by name: by site, role, cluster, label, and what site.yml goes by."""
     members: dict[tuple[str, ...], list[str]] = {}
     ranks = {name: at for cluster in fleet.clusters.values() for at, name in enumerate(cluster.servers, 1)}
+    # What nodes have in common is looked up once, and then only added to.
+    places: dict[tuple[str, ...], list[list[str]]] = {}
+    labels: dict[tuple[str, str], list[str]] = {}
     for node in nodes:
-        name = node.name
-        keys: list[tuple[str, ...]] = [("site", node.site), ("role", node.role)]
-        if node.cluster:
-            keys.append(("cluster", node.cluster))
+        name, place = node.name, (node.site, node.role, node.cluster)
+        known = places.get(place)
+        if known is None:
+            keys = [("site", node.site), ("role", node.role), *([("cluster", node.cluster)] if node.cluster else [])]
+            known = places[place] = [members.setdefault(key, []) for key in keys]
+        for hosts in known:
+            hosts.append(name)
+        for label in node.labels.items():
+            if (own := labels.get(label)) is None:
+                own = labels[label] = members.setdefault(("label", *label), [])
+            own.append(name)
         if node.role == "server":
             rank = ranks[name]
-            keys.append(("server_rank", str(rank) if rank <= RANKS else "more"))
-        keys += [("label", key, value) for key, value in node.labels.items()]
+            members.setdefault(("server_rank", str(rank) if rank <= RANKS else "more"), []).append(name)
         if node.settings.os.packages:
-            keys.append(("has_packages",))
+            members.setdefault(("has_packages",), []).append(name)
         if node.settings.os.users:
-            keys.append(("has_users",))
-        for key in keys:
-            members.setdefault(key, []).append(name)
+            members.setdefault(("has_users",), []).append(name)
     names = _group_names(members)
     return sorted((Group(names[key], tuple(hosts)) for key, hosts in members.items()), key=lambda group: group.name)
 

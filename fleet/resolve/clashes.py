@@ -49,6 +49,9 @@ def _twice(
     message: Callable[[Node, Node, tuple[str, str]], str],
     hint: str,
 ) -> Iterator[Mistake]:
+    found = [key for node in nodes for key in keys(node)]
+    if len(set(found)) == len(found):
+        return
     first: dict[Hashable, Node] = {}
     for node in nodes:
         for key in keys(node):

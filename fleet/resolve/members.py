@@ -31,6 +31,7 @@ class Members:
         self._learned = learned.nodes
         self._maker = maker
         self._settings: dict[tuple[int, bool], tuple[Map, Settings]] = {}
+        self._ways: dict[int, tuple[Map, Connection]] = {}
         self._joins = _joined_clusters(spec)
         self.mistakes: list[Mistake] = []
 
@@ -38,8 +39,9 @@ class Members:
         """The site's nodes: listed ones in their order, then set after set."""
         spec = document.spec
         layer = self._book.written(spec, document, "spec")
+        shared = self._shared(spec, layer)
         for at, node in enumerate([] if isinstance(spec.nodes, UnsetType) else spec.nodes):
-            yield self._listed(document, layer, node, at)
+            yield self._listed(document, layer, shared, node, at)
         for at, node_set in enumerate([] if isinstance(spec.node_sets, UnsetType) else spec.node_sets):
             yield from self._of_set(document, layer, node_set, at)
 
@@ -60,11 +62,22 @@ class Members:
             return self._joins.get(f"{site}-{member.cluster}", f"{site}-{member.cluster}")
         return self._joins.get(site, site)
 
-    def _listed(self, document: Document[SiteSpec], site: Written, spec: NodeSpec, at: int) -> Node:
+    def _shared(self, spec: SiteSpec, layer: Written) -> Map | None:
+        """What all nodes of a site that name no profile share; None where a selector has to see their labels."""
+        book, refs = self._book, (self._fleet.profiles, spec.profiles)
+        if any(not isinstance(ref, str) for each in refs if not isinstance(each, UnsetType) for ref in each):
+            return None
+        return book.merged([book.fleet, *book.selected(refs[0], {}), *book.selected(refs[1], {}), layer])
+
+    def _listed(self, document: Document[SiteSpec], site: Written, shared: Map | None, spec: NodeSpec, at: int) -> Node:
         arch = _arch(spec, self._learned.get(spec.name))
-        labels, seen = self._labels(document, spec, "", arch)
+        labels = document.labels if isinstance(spec.labels, UnsetType) else {**document.labels, **spec.labels}
         own = plain(spec)
-        base = self._book.merged(self._chain(site, document.spec, None, spec, seen))
+        if shared is None or not isinstance(spec.profiles, UnsetType):
+            seen = self._labels(document, spec, "", arch)[1]
+            base = self._book.merged(self._chain(site, document.spec, None, spec, seen))
+        else:
+            base = shared
         merged = self._book.merged_once(base, own)
         addressed: tuple[str, ...]
         if isinstance(spec.addresses, UnsetType):
@@ -74,14 +87,14 @@ class Members:
         return Node(
             name=spec.name,
             site=document.name,
-            cluster=seen["cluster"],
+            cluster=self.cluster_of(document.name, spec),
             role=spec.role,
             set="",
             addresses=addressed,
             arch=arch,
             labels=labels,
             settings=self._settings_of(merged, spec.role) if merged is base else self._own_settings(merged, spec.role),
-            connection=_connection(merged.get("connection", _NOTHING), addressed),
+            connection=self._connection(merged.get("connection", _NOTHING), addressed),
             place=document.place("spec", "nodes", at),
             identity=_identity(spec.identity),
         )
@@ -120,7 +133,7 @@ class Members:
                 arch=arch,
                 labels=labels,
                 settings=settings,
-                connection=_connection(connection, addressed),
+                connection=self._connection(connection, addressed),
                 place=place,
             )
 
@@ -155,6 +168,17 @@ class Members:
             known = self._settings[key] = (merged, self._own_settings(merged, role))
         return known[1]
 
+    def _connection(self, merged: Map, addressed: tuple[str, ...]) -> Connection:
+        known = self._ways.get(id(merged))
+        if known is None:
+            known = self._ways[id(merged)] = (merged, _connection(merged))
+        way = known[1]
+        if way.address or not addressed:
+            return way
+        return Connection(
+            way.type, addressed[0], way.port, way.user, way.become, way.jump_host, way.proxy_command, way.private_key
+        )
+
     def _own_settings(self, merged: Map, role: Role) -> Settings:
         return self._maker.settings(merged, is_k3s=role != "none")
 
@@ -175,11 +199,11 @@ def _arch(spec: Member, learned: Any) -> Arch | Any:
     return learned.arch if learned is not None else ""
 
 
-def _connection(merged: Map, addressed: tuple[str, ...]) -> Connection:
-    """Defaults of spec.md: ssh, port 22, user fleet, become root."""
+def _connection(merged: Map) -> Connection:
+    """Defaults of spec.md: ssh, port 22, user fleet, become root. No address: the node's own."""
     return Connection(
         type=merged.get("type", "ssh"),
-        address=merged.get("address") or (addressed[0] if addressed else ""),
+        address=merged.get("address") or "",
         port=merged.get("port", 22),
         user=merged.get("user", "fleet"),
         become=merged.get("become", True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import UNSET, UnsetType
@@ -142,13 +143,13 @@ def _is_plain(node: NodeSpec) -> bool:
         and node.addresses is UNSET
         and isinstance(node.address, str)
         and packed(node.address) is not None
-        and (isinstance(node.labels, UnsetType) or not any(_label_faults(node.labels)))
+        and (isinstance(node.labels, UnsetType) or all(map(_is_good_label, node.labels.items())))
     )
 
 
-def _label_faults(labels: Mapping[str, str]) -> Iterator[str]:
-    for key, value in labels.items():
-        yield label_fault(key, value) or (key if key in BUILT_IN else "")
+@functools.lru_cache(maxsize=4096)  # labels are few, and each is on many nodes
+def _is_good_label(label: tuple[str, str]) -> bool:
+    return label[0] not in BUILT_IN and not label_fault(*label)
 
 
 def label_flaws(path: type_path, labels: Mapping[str, str]) -> Iterator[Flaw]:
