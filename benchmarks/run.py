@@ -1,6 +1,6 @@
 """The benchmark table: `make bench`, or `python benchmarks/run.py [JOB...] [--runs N]`.
 
-CPU seconds (user and system, with children), medians of three runs by default, the sides of a comparison in turn. It
+CPU seconds (user and system, with children), the least of five runs by default, the sides of a comparison in turn. It
 writes below .work/bench, to a new folder each time, and removes it. A target that is not met is printed, and is no
 failure; two sides that do not make the same are.
 """
@@ -27,7 +27,7 @@ FOLDER = Path(__file__).resolve().parents[1] / ".work" / "bench"
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Prints the benchmark table.")
     parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"of {', '.join(JOBS)}; all without it")
-    parser.add_argument("--runs", type=int, default=3, help="how often each command runs (3)")
+    parser.add_argument("--runs", type=int, default=5, help="how often each command runs (5)")
     parser.add_argument("--scale", type=int, default=1, help="divides node counts, to try the benchmarks themselves")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.jobs if name not in JOBS]:
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     # As pip does for a wheel: an installed fleet is compiled, whatever PYTHONDONTWRITEBYTECODE says here.
     compileall.compile_dir(FLEET, quiet=1)
     print(machine())
-    print(f"CPU seconds (user + system, with children), medians of {options.runs}")
+    print(f"CPU seconds (user + system, with children), the least of {options.runs} runs")
     print(flush=True)
     rows: list[Row] = []
     for name in names:

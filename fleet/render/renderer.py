@@ -174,10 +174,10 @@ class Renderer:
     def _shape_anew(self, node: Node) -> _Shape:
         settings = node.settings
         first = bool(node.cluster) and self._fleet.clusters[node.cluster].servers[0] == node.name
-        kind_key = (id(settings.k3s), settings.hardening, node.role, node.arch)
-        key = (*kind_key, node.cluster, first, id(settings.os), node.site)
+        key = (id(settings.k3s), id(settings.os), settings.hardening, node.role, node.arch, node.cluster, first, node.site)
         shape = self._shapes.get(key)
         if shape is None:
+            kind_key = (id(settings.k3s), settings.hardening, node.role, node.arch)
             k3s = self._k3s_shape(node, kind_key, (*kind_key, node.cluster, first)) if node.is_k3s else None
             shape = self._shapes[key] = self._made_shape(node, k3s)
         return shape

@@ -175,16 +175,21 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def concat(self, parts: Iterable[str]) -> str:
         """The text of a file, a macro or a block, which no loop may blow up before it is looked at."""
-        stream, size = iter(parts), 0
-        made: list[str] = []
-        while True:
-            chunk = list(islice(stream, _CHUNK))
+        stream = iter(parts)
+        made = [*islice(stream, _CHUNK)]
+        if len(made) < _CHUNK:
+            text = "".join(made)
+            if len(text) > MAX_VALUE:
+                raise TemplateLimitError(TOO_LARGE)
+            return text
+        size, chunk = 0, made
+        while chunk:
             size += sum(map(len, chunk))
             if size > MAX_VALUE:
                 raise TemplateLimitError(TOO_LARGE)
+            chunk = [*islice(stream, _CHUNK)]
             made += chunk
-            if len(chunk) < _CHUNK:
-                return "".join(made)
+        return "".join(made)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict):
