@@ -174,7 +174,16 @@ class Renderer:
     def _shape_anew(self, node: Node) -> _Shape:
         settings = node.settings
         first = bool(node.cluster) and self._fleet.clusters[node.cluster].servers[0] == node.name
-        key = (id(settings.k3s), id(settings.os), settings.hardening, node.role, node.arch, node.cluster, first, node.site)
+        key = (
+            id(settings.k3s),
+            id(settings.os),
+            settings.hardening,
+            node.role,
+            node.arch,
+            node.cluster,
+            first,
+            node.site,
+        )
         shape = self._shapes.get(key)
         if shape is None:
             kind_key = (id(settings.k3s), settings.hardening, node.role, node.arch)
