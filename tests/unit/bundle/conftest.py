@@ -6,8 +6,11 @@ import base64
 import hashlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -155,6 +158,14 @@ def fleet_bundle() -> ModuleType:
 @pytest.fixture
 def desk(fleet_bundle: ModuleType, tmp_path: Path) -> Desk:
     return Desk(fleet_bundle, tmp_path)
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: hundreds of runs sync thousands of times."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

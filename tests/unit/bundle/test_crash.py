@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +93,6 @@ def leftovers(desk: Any) -> list[str]:
     own = {path.name for path in desk.path("/var/lib/fleet").iterdir()}
     expected = {"lock", "record.json", "units.json", "private.json", "originals", "generations"}
     return sorted(own - expected) + [str(path) for path in desk.root.rglob(".fleet-*")]
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A folder in memory where there is one: hundreds of runs sync thousands of times."""
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as folder:
-        yield Path(folder)
 
 
 def test_killed_anywhere_it_converges(desk: Any, memory: Path, fleet_bundle: Any) -> None:

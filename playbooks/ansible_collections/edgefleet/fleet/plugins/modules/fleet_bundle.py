@@ -8,7 +8,14 @@ Run by Ansible, or alone: python3 fleet_bundle.py --bundle FILE [--root DIR] [--
 In order: refuse, lock, look, fetch, validate, write beside, say what is meant (record), rename, remove, units, record.
 """
 
-from __future__ import annotations
+import sys
+
+if sys.version_info < (3, 8):  # noqa: UP036 - this file is read by whatever python3 a node has
+    sys.stdout.write(
+        '{"failed": true, "changed": false, "step": "python", "at": "", '
+        '"msg": "python: this node has Python %d.%d, and 3.8 or later is needed"}\n' % sys.version_info[:2]
+    )
+    sys.exit(1)
 
 DOCUMENTATION = r"""
 module: fleet_bundle
@@ -51,6 +58,21 @@ options:
     description: Directory that stands for C(/). Anything else than C(/) is a sandbox, in which nothing is started or owned.
     type: path
     default: /
+  adopt:
+    description:
+      - The host is in use already. What is as the bundle says is managed from now on, what differs waits for O(take).
+      - No unit is started, stopped, restarted or enabled. The next run without it does that, once nothing waits.
+    type: bool
+    default: false
+  take:
+    description: Paths that O(adopt) brings to what the bundle says; V(*) for all of them.
+    type: list
+    elements: str
+    default: []
+  retire:
+    description: Give the host back. What was there before comes back, what the fleet brought goes, and the record last.
+    type: bool
+    default: false
   read:
     description: Only read the record, and tell what on disk differs from it.
     type: bool
@@ -89,6 +111,10 @@ options:
     description: Seconds that units have to become active.
     type: int
     default: 300
+  fetch_timeout:
+    description: Seconds in which a source of an artifact must have given something; no limit for the whole of it.
+    type: int
+    default: 30
 attributes:
   check_mode:
     description: Writes nothing at all.
@@ -120,6 +146,7 @@ changes:
   type: list
   elements: dict
   returned: always
+waiting: {description: With O(adopt), paths that differ and were not taken., type: list, elements: str, returned: always}
 restarted: {description: Units that were restarted., type: list, elements: str, returned: always}
 reloaded: {description: Units that were reloaded., type: list, elements: str, returned: always}
 record: {description: The node's record., type: dict, returned: always}
@@ -139,11 +166,12 @@ import json
 import os
 import pwd
 import re
+import select
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
-import sys
 import time
 
 STATE = "/var/lib/fleet"
@@ -152,16 +180,20 @@ PRIVATE = STATE + "/private.json"  # sha256 of files with secrets: readable for 
 STAGED = STATE + "/staged.json"
 UNITS = STATE + "/units.json"  # what a sandbox would have started
 CHECK = STATE + "/check"
+DOWNLOADS = STATE + "/downloads"  # by sha256: what a link that broke has left, for the next run to go on with
 ORIGINALS = STATE + "/originals"
-GENERATIONS = STATE + "/generations"
+GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
+MANIFEST = "manifest.json"
 KEPT_GENERATIONS = 3
 TEMP = re.compile(r"\.fleet-[0-9a-f]{16}\.new")
 UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/run/systemd/system/")
 FORBIDDEN = ("/proc/", "/sys/", "/dev/", STATE + "/")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "armv8l": "arm"}
 VALIDATE_SECONDS = 60
+OUTPUT_BYTES = 64 * 1024
 LOOP_SECONDS = 60  # so long may systemd restart a unit again and again before it counts as failed
-FETCH_SECONDS = 30
+SLOW_BYTES = 4096  # a source that gives less in `fetch_timeout` seconds is no better than one that gives nothing
+SELINUX = "/sys/fs/selinux/enforce"
 DIFF_BYTES = 128 * 1024
 CHUNK = 1024 * 1024
 
@@ -215,6 +247,8 @@ class Tree:
     def __init__(self, root, make):
         self.root = root
         self.real = root == "/"
+        self.pins = None
+        self.labels = {}
         if make:
             os.makedirs(root, 0o755, exist_ok=True)
         try:
@@ -233,6 +267,12 @@ class Tree:
         if found.st_uid not in (0, os.geteuid()):
             raise PermissionError(errno.EPERM, "`%s` on the way is a link made by user %d" % (name, found.st_uid))
         return os.readlink(name, dir_fd=folder)
+
+    def _pin(self, path, descriptor):
+        """A folder stays the one that was looked at: one that another took the place of meanwhile is not written to."""
+        found = os.fstat(descriptor)
+        if self.pins.setdefault(path, (found.st_dev, found.st_ino)) != (found.st_dev, found.st_ino):
+            raise NotADirectoryError(errno.ENOTDIR, f"`{path}` became another folder while this run went on")
 
     @contextlib.contextmanager
     def folder(self, path):
@@ -260,6 +300,8 @@ class Tree:
                         while target.startswith("/") and len(stack) > 1:
                             os.close(stack.pop())
                         todo.extend(target.split("/")[::-1])
+            if self.pins is not None:
+                self._pin(path, stack[-1])
             yield stack[-1]
         finally:
             for descriptor in stack:
@@ -299,6 +341,9 @@ class Tree:
             os.mkdir(name, 0o700, dir_fd=folder)
             os.fsync(folder)
         self.restyle(path, mode, ids)
+        if path in self.labels:
+            with self.folder(path) as made:
+                self.label(path, made)
 
     def restyle(self, path, mode, ids):
         """Owner first: a change of owner clears the set-user-id bits."""
@@ -329,7 +374,35 @@ class Tree:
                 os.fchmod(handle.fileno(), mode)
                 if mtime_ns is not None:
                     os.utime(handle.fileno(), ns=(mtime_ns, mtime_ns))
+                self.label(path, handle.fileno())
                 os.fsync(handle.fileno())
+
+    def label(self, path, descriptor):
+        """Give what will stand at `path` the SELinux context that the policy says; `labels` is empty without SELinux."""
+        if path in self.labels:
+            os.setxattr(descriptor, "security.selinux", self.labels[path].encode("ascii") + b"\0")
+
+    def take_in(self, source, path, mode, ids):
+        """Make a verified file of ours the temp beside `path`: renamed where that is one file system, else copied."""
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder, self.folder(os.path.dirname(source)) as origin:
+            if os.fstat(folder).st_dev != os.fstat(origin).st_dev:
+                with self.open(source) as handle:
+                    self.beside(path, iter(lambda: handle.read(CHUNK), b""), mode, ids)
+                return self.unlink(source)
+            os.rename(os.path.basename(source), temp_name(name), src_dir_fd=origin, dst_dir_fd=folder)
+            os.fsync(folder)
+            os.fsync(origin)
+            descriptor = os.open(temp_name(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                if ids != (-1, -1):
+                    os.fchown(descriptor, ids[0], ids[1])
+                os.fchmod(descriptor, mode)
+                self.label(path, descriptor)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        return None
 
     def copy(self, source, path):
         """A copy with the mode, owner and time of its source. A sandbox owns nothing, so owners stay there."""
@@ -339,6 +412,26 @@ class Tree:
             chunks = iter(lambda: handle.read(CHUNK), b"")
             self.beside(path, chunks, stat.S_IMODE(found.st_mode), ids, found.st_mtime_ns)
         self.place(path)
+
+    def link(self, source, path):
+        """A second name for a file, kept when the first one gets another content; a copy where there are no links."""
+        with self.folder(os.path.dirname(source)) as origin, self.folder(os.path.dirname(path)) as folder:
+            try:
+                with contextlib.suppress(FileNotFoundError):  # left by a run that crashed: it may be of another content
+                    os.unlink(os.path.basename(path), dir_fd=folder)
+                os.link(
+                    os.path.basename(source),
+                    os.path.basename(path),
+                    src_dir_fd=origin,
+                    dst_dir_fd=folder,
+                    follow_symlinks=False,
+                )
+                os.fsync(folder)
+                return
+            except OSError as exc:
+                if exc.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                    raise
+        self.copy(source, path)
 
     def place(self, path):
         parent, name = os.path.split(path)
@@ -477,6 +570,12 @@ def read_loose(bundle, opts):
     return bundle, blobs
 
 
+def nothing(opts):
+    """The bundle of a host that is given back."""
+    digest = "b1:" + sha256(canonical({}).encode("utf-8"))
+    return {"format": "fleet.bundle/v1", "node": opts["node"], "fleet": opts["fleet"], "digest": digest, "manifest": {}}
+
+
 def verify(bundle, opts):
     """Raises Failure unless the manifest is whole, ours, and for this node."""
     if bundle.get("format") != "fleet.bundle/v1":
@@ -558,6 +657,11 @@ def read_record(tree, take_over=""):
 
 def guard(record, bundle, opts, machine):
     """Raises Failure where this node may not be written to. Writes nothing."""
+    waiting = record.get("waiting", ())
+    if waiting and not (opts["adopt"] or opts["retire"]):
+        raise Failure("adopt", waiting[0], "%d of its paths wait to be taken: fleet node adopt" % len(waiting))
+    if opts["adopt"] and record and not waiting:
+        raise Failure("adopt", "", "it is managed already")
     if opts["machine_id"] and machine != opts["machine_id"]:
         found = machine or "none"
         raise Failure("machine-id", "", "enrolled is {}, this machine has {}".format(opts["machine_id"], found))
@@ -636,7 +740,8 @@ class Look:
 
     write: items whose content is put in place. style: items or folders of which only mode or owner differ.
     gone: paths that are no longer managed. make: folders to make, as (path, mode, ids). restart, reload: units that
-    read what changes. take: paths of which the original is kept.
+    read what changes. take: paths of which the original is kept. waiting: paths that differ and are left alone, for
+    the host is being adopted.
     """
 
     def __init__(self):
@@ -644,9 +749,26 @@ class Look:
         self.write, self.style, self.gone, self.make, self.take = [], [], [], [], []
         self.restart, self.reload = set(), set()
         self.daemon_reload = False
+        self.waiting = set()
 
     def add(self, kind, path, action, what=()):
         self.changes.append({"kind": kind, "path": path, "action": action, "what": list(what)})
+
+    def leave(self, paths):
+        """Let these wait: nothing is written there, and no unit that reads them hears of it."""
+        self.waiting = set(paths)
+        self.write = [item for item in self.write if item.path not in self.waiting]
+        self.style = [item for item in self.style if item.path not in self.waiting]
+        self.take = [path for path in self.take if path not in self.waiting]
+        needed = {os.path.dirname(item.path) for item in self.write}
+        self.make = [
+            one
+            for one in self.make
+            if one[0] not in self.waiting and any((path + "/").startswith(one[0] + "/") for path in needed)
+        ]
+        self.restart = {name for item in self.write for name in item.restart}
+        self.reload = {name for item in self.write for name in item.reload}
+        self.daemon_reload = any(item.path.startswith(UNIT_FOLDERS) for item in self.write)
 
 
 class Ids:
@@ -845,22 +967,35 @@ def run_validate(tree, item, warnings, secrets):
 
 
 def run_command(command, seconds):
-    """(exit code or a word for it, output)."""
+    """(exit code or a word for it, the end of its output). What it started ends with it, also in the background."""
     env = dict(os.environ, LC_ALL="C", SYSTEMD_PAGER="", SYSTEMD_COLORS="0")
+    given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "bufsize": 0}
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            env=env,
-        )
-        return done.returncode, done.stdout.decode("utf-8", "replace")
-    except subprocess.TimeoutExpired as exc:
-        return "no end after %d s" % seconds, (exc.stdout or b"").decode("utf-8", "replace")
+        child = subprocess.Popen(command, env=env, start_new_session=True, **given)
     except OSError as exc:
         return "no start", words(exc)
+    deadline, kept = time.monotonic() + seconds, b""
+    with child:
+        said = select.poll()
+        said.register(child.stdout, select.POLLIN)
+        try:
+            while True:
+                code = child.poll()
+                if said.poll(0 if code is not None else 50):
+                    chunk = child.stdout.read(CHUNK)
+                    kept = (kept + chunk)[-OUTPUT_BYTES:]
+                    if not chunk:
+                        code = child.wait(max(0.1, deadline - time.monotonic()))
+                        return code, kept.decode("utf-8", "replace")
+                elif code is not None:  # it ended, and something in the background still holds its output
+                    return code, kept.decode("utf-8", "replace")
+                if time.monotonic() > deadline:
+                    raise subprocess.TimeoutExpired(command, seconds)
+        except subprocess.TimeoutExpired:
+            return "no end after %d s" % seconds, kept.decode("utf-8", "replace")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
 
 
 def scrub(text, secrets):
@@ -878,8 +1013,11 @@ def shown_url(url):
     return re.sub(r"//[^/@]*@", "//", url.split("?", 1)[0])
 
 
-def open_url(url):
-    """(stream, length or None). Imported late: most runs fetch nothing, and the import is not cheap."""
+def open_url(url, start, seconds):
+    """(stream, length of the whole or None, where it begins). Imported late: most runs fetch nothing, and it is not cheap.
+
+    `start` is the first byte that is wanted (RFC 9110, Range Requests); a source that cannot do that begins at 0.
+    """
     import urllib.parse
     import urllib.request
 
@@ -887,58 +1025,136 @@ def open_url(url):
     if scheme == "file":
         path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
         handle = open(path, "rb")
-        return handle, os.fstat(handle.fileno()).st_size
+        return handle, os.fstat(handle.fileno()).st_size, handle.seek(start)
     if scheme not in ("http", "https"):
         raise ValueError(f"scheme `{scheme}` is not http, https or file")
-    answer = urllib.request.urlopen(
-        urllib.request.Request(url, headers={"User-Agent": "fleet_bundle"}), timeout=FETCH_SECONDS
-    )
+    headers = {"User-Agent": "fleet_bundle", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = "bytes=%d-" % start
+    answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=seconds)
     length = answer.headers.get("Content-Length")
-    return answer, int(length) if length and length.isdigit() else None
+    size = int(length) if length and length.isdigit() else None
+    if answer.status == 206:
+        found = re.match(r"bytes ([0-9]+)-[0-9]+/([0-9]+|[*])\Z", answer.headers.get("Content-Range", ""))
+        if found is None or int(found.group(1)) != start:
+            answer.close()
+            raise ValueError("the answer is a part of it, and not the one that was asked for")
+        return answer, int(found.group(2)) if found.group(2) != "*" else None, start
+    return answer, size, 0
 
 
-def download(tree, item, ids, url):
-    """Put the verified content beside its place. Raises OSError, ValueError, HTTPException for a bad source."""
-    stream, length = open_url(url)
-    with contextlib.closing(stream):
-        free = tree.room(item.path)[1]
-        if (length or 0) > free:
-            raise Failure("room", item.path, "%d bytes are needed, %d are free" % (length, free))
-        state, count = hashlib.sha256(), 0
+class Download:
+    """One artifact on its way: what arrived stays in `downloads/` when the link breaks, and the next run goes on there."""
 
-        def chunks():
-            nonlocal count
-            for chunk in iter(lambda: stream.read(CHUNK), b""):
-                count += len(chunk)
-                if count > free:
-                    raise Failure("room", item.path, "more than the %d free bytes arrived" % free)
+    def __init__(self, tree, item, seconds):
+        self.tree, self.item, self.seconds = tree, item, seconds
+        self.path = os.path.join(DOWNLOADS, item.sha256)
+        make_folders(tree, [(DOWNLOADS, 0o700, (-1, -1))])
+        with tree.folder(DOWNLOADS) as folder:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self.file = os.fdopen(os.open(item.sha256, flags, 0o600, dir_fd=folder), "r+b", buffering=0)
+            os.fsync(folder)
+
+    def close(self, keep):
+        """Without a byte in it, or with wrong ones, it is of no use to the next run."""
+        if not keep or not os.fstat(self.file.fileno()).st_size:
+            self.tree.unlink(self.path)
+        self.file.close()
+
+    def get(self, url):
+        """The whole of it from one source. Raises OSError, ValueError, HTTPException for a bad one."""
+        had = os.fstat(self.file.fileno()).st_size
+        found = self._get(url, had)
+        if found and had:  # what was there was of something else, or the source does not give parts: once more
+            found = self._get(url, 0)
+        if found:
+            self.file.truncate(0)
+            raise ValueError(found)
+
+    def _get(self, url, start):
+        """Empty, or what is wrong with the content."""
+        try:
+            stream, length, start = open_url(url, start, self.seconds)
+        except OSError as exc:
+            if start and getattr(exc, "code", None) == 416:  # more is here than there
+                return "416"
+            raise
+        with contextlib.closing(stream):
+            self.file.truncate(start)
+            self.file.seek(0)
+            state = hashlib.sha256()
+            for chunk in iter(lambda: self.file.read(CHUNK), b""):
                 state.update(chunk)
-                yield chunk
-            if length is not None and count != length:
-                raise ValueError("%d of %d bytes arrived" % (count, length))
-            if state.hexdigest() != item.sha256:
-                raise ValueError(f"sha256 is {state.hexdigest()}, wanted {item.sha256}")
+            free = self.tree.room(self.path)[1]
+            if (length or 0) - start > free:
+                raise Failure("room", self.item.path, "%d bytes are needed, %d are free" % (length - start, free))
+            count = self._copy(stream, state, free) + start
+        if length is not None and count < length:
+            raise ValueError("%d of %d bytes arrived" % (count, length))
+        os.fsync(self.file.fileno())
+        return (
+            "" if state.hexdigest() == self.item.sha256 else f"sha256 is {state.hexdigest()}, wanted {self.item.sha256}"
+        )
 
-        tree.beside(item.path, chunks(), item.mode, ids.of(item))
+    def _copy(self, stream, state, free):
+        """How many bytes came. No limit for the whole: what goes on is let go on, what stands still is not."""
+        count = seen = 0
+        since = time.monotonic()
+        for chunk in iter(lambda: stream.read1(CHUNK), b""):
+            count += len(chunk)
+            if count > free:
+                raise Failure("room", self.item.path, "more than the %d free bytes arrived" % free)
+            state.update(chunk)
+            left = memoryview(chunk)
+            while left:
+                left = left[self.file.write(left) :]
+            if time.monotonic() - since > self.seconds:
+                if count - seen < SLOW_BYTES:
+                    raise ValueError("only %d bytes came in %d s" % (count - seen, self.seconds))
+                since, seen = time.monotonic(), count
+        return count
 
 
-def fetch(tree, item, ids):
+def fetch(tree, item, ids, seconds):
+    """Put the verified content beside its place, from the first source that gives it."""
     import http.client
 
-    reasons = []
-    for url in item.urls:
-        try:
-            return download(tree, item, ids, url)
-        except (OSError, ValueError, http.client.HTTPException) as exc:
-            tree.unlink(item.path, temp=True)
-            if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                raise
-            reasons.append("{}: {}".format(shown_url(url), getattr(exc, "reason", None) or words(exc)))
+    reasons, got = [], Download(tree, item, seconds)
+    keep = True
+    try:
+        for url in item.urls:
+            try:
+                got.get(url)
+                return tree.take_in(got.path, item.path, item.mode, ids.of(item))
+            except (OSError, ValueError, http.client.HTTPException) as exc:
+                if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                    keep = False  # what fills the disk may be this
+                    raise
+                reasons.append("{}: {}".format(shown_url(url), getattr(exc, "reason", None) or words(exc)))
+    except Failure:
+        keep = False
+        raise
+    finally:
+        got.close(keep)
+        tree.rmdir(DOWNLOADS)
     raise Failure("fetch", item.path, "no source gave it: " + ("; ".join(reasons) or "it has no URL"))
 
 
-def stage(tree, look, ids, warnings, secrets):
+def policy_labels(paths):
+    """path -> the SELinux context that the policy wants there; empty where there is no SELinux."""
+    if not paths or not os.path.exists(SELINUX):
+        return {}
+    code, output = run_command(["matchpathcon", "-n", "--"] + paths, 60)
+    contexts = output.splitlines()
+    if code != 0 or len(contexts) != len(paths):
+        raise Failure("look", paths[0], f"SELinux is on, and matchpathcon says no context: {output.strip() or code}")
+    return {path: context for path, context in zip(paths, contexts) if context != "<<none>>"}
+
+
+def stage(tree, look, ids, warnings, secrets, seconds):
     """Everything beside its place. What a failure leaves there, clean_staged takes away."""
+    if tree.real:
+        tree.labels = policy_labels(sorted({item.path for item in look.write} | {path for path, _, _ in look.make}))
     check_room(tree, look.write)
     for item in look.write:
         if item.validate:
@@ -950,7 +1166,7 @@ def stage(tree, look, ids, warnings, secrets):
     for item in sorted(look.write, key=lambda one: one.data is not None):
         with telling("write", item.path):
             if item.data is None:
-                fetch(tree, item, ids)
+                fetch(tree, item, ids, seconds)
             else:
                 tree.beside(item.path, [item.data], item.mode, ids.of(item))
 
@@ -965,16 +1181,24 @@ def clean_staged(tree):
         tree.unlink(STAGED)
 
 
-def clean_up(tree, record):
-    """Take away what a crashed run left: by names that only this module gives."""
+def clean_up(tree, record, items):
+    """Take away what a crashed run left: by names that only this module gives. Half a download that is wanted stays."""
+    wanted = {item.sha256 for item in items if item.data is None}
+    for name in tree.names(DOWNLOADS):
+        if name not in wanted:
+            tree.unlink(os.path.join(DOWNLOADS, name))
+    tree.rmdir(DOWNLOADS)
     kept = {original_path(path) for path, entry in record.get("files", {}).items() if entry.get("original")}
     for name in tree.names(ORIGINALS) if record else ():
         if os.path.join(ORIGINALS, name) not in kept:
             tree.unlink(os.path.join(ORIGINALS, name))
-    for folder in (STATE, ORIGINALS, GENERATIONS):
+    for folder in (STATE, ORIGINALS):
         for name in tree.names(folder):
             if TEMP.match(name):
                 tree.unlink(os.path.join(folder, name))
+    for name in tree.names(GENERATIONS):
+        if tree.stat(os.path.join(GENERATIONS, name, MANIFEST)) is None:  # written last, removed first
+            drop_generation(tree, name)
     for name in tree.names(CHECK):
         tree.unlink(os.path.join(CHECK, name))
     tree.rmdir(CHECK)
@@ -1056,15 +1280,53 @@ def drop_folders(tree, made, items, folders, look):
     return sorted(stay)
 
 
-def keep_generation(tree, record):
+def generation_of(tree, record):
+    """Its name: numbered, for a node's clock may go backwards. One that a crashed run had kept already is kept anew."""
+    names, mark = tree.names(GENERATIONS), "-" + record["digest"].split(":")[-1][:16]
+    if names and names[-1].endswith(mark):
+        return names[-1]
+    last = names[-1].partition("-")[0] if names else ""
+    return "%08d%s" % ((int(last) if last.isdigit() else 0) + 1, mark)
+
+
+def keep_generation(tree, record, look):
+    """What the node held as a whole: its manifest, and the contents of files that are about to change or go.
+
+    Artifacts are not kept: they are large, and their URLs are known. A file is linked, not copied, where that is possible.
+    """
     if not record.get("manifest") or not record.get("digest"):
         return
-    make_folders(tree, [(GENERATIONS, 0o755, (-1, -1))])
-    name = "%012d-%s.json" % (int(record.get("at", 0)), record["digest"].split(":")[-1][:16])
+    folder = os.path.join(GENERATIONS, generation_of(tree, record))
+    files = os.path.join(folder, "files")
+    make_folders(tree, [(GENERATIONS, 0o755, (-1, -1)), (folder, 0o755, (-1, -1)), (files, 0o700, (-1, -1))])
+    for path in [item.path for item in look.write] + look.gone:
+        known = record.get("files", {}).get(path)
+        found = tree.stat(path)
+        if known and known.get("kind", "file") == "file" and found is not None and stat.S_ISREG(found.st_mode):
+            with telling("keep", path):
+                tree.link(path, os.path.join(files, os.path.basename(original_path(path))))
     kept = {key: record.get(key) for key in ("digest", "commit", "at", "manifest")}
-    tree.write_json(os.path.join(GENERATIONS, name), kept)
-    for old in [name for name in tree.names(GENERATIONS) if not TEMP.match(name)][:-KEPT_GENERATIONS]:
-        tree.unlink(os.path.join(GENERATIONS, old))
+    tree.write_json(os.path.join(folder, MANIFEST), kept)
+    for old in tree.names(GENERATIONS)[:-KEPT_GENERATIONS]:
+        drop_generation(tree, old)
+
+
+def drop_generation(tree, name):
+    folder = os.path.join(GENERATIONS, name)
+    tree.unlink(os.path.join(folder, MANIFEST))
+    remove_all(tree, folder)
+
+
+def remove_all(tree, path):
+    """Everything at and below a path of our own state."""
+    found = tree.stat(path)
+    if found is None:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        return tree.unlink(path)
+    for name in tree.names(path):
+        remove_all(tree, os.path.join(path, name))
+    tree.rmdir(path)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1354,6 +1616,8 @@ class Apply:
 
     def run(self):
         guard(self.record, self.bundle, self.opts, self.machine)
+        if self.opts["retire"] and not self.record:
+            return self
         if not self.check:
             self.tree = Tree(self.opts["root"], make=True)
             self.machine = machine_id(self.tree, write=True)
@@ -1361,14 +1625,47 @@ class Apply:
             self.record = read_record(self.tree, self.opts["take_over"])
             guard(self.record, self.bundle, self.opts, self.machine)
             if not self.check:
-                clean_up(self.tree, self.record)
+                clean_up(self.tree, self.record, self.items)
+            self.tree.pins = {}
             self.look_at_all()
+            if self.opts["adopt"]:
+                self.look.leave(self.untaken())
             self.changed = bool(self.look.changes or self.steps) or self.is_stale()
             if not self.look.changes and not self.steps and self.changed:
                 self.look.add("record", RECORD, "update")
             if self.changed and not self.check:
                 self.carry_out()
+            if self.opts["retire"] and not self.check:
+                self.give_back()
         return self
+
+    def untaken(self):
+        """Paths that differ and were not asked for. Raises Failure for one that is asked for and does not differ."""
+        differs = {
+            change["path"] for change in self.look.changes if change["kind"] in ("file", "artifact", "folder", "seed")
+        }
+        take = set(self.opts["take"])
+        if "*" in take:
+            return set()
+        if take - differs:
+            raise Failure(
+                "adopt",
+                sorted(take - differs)[0],
+                "does not wait here: nothing of it differs, or it is not in the bundle",
+            )
+        return differs - take
+
+    def give_back(self):
+        """All that the fleet brought is gone: its own state goes too, and the record of that last of all."""
+        tree = self.tree
+        tree.pins = None
+        for name in [name for name in tree.names(STATE) if name not in ("lock", "record.json")] + [
+            "record.json",
+            "lock",
+        ]:
+            remove_all(tree, os.path.join(STATE, name))
+        tree.rmdir(STATE)
+        self.written = {}
 
     def is_stale(self):
         held = (
@@ -1389,7 +1686,7 @@ class Apply:
         self.look.reload.update(pending.get("reload", ()))
         self.look.daemon_reload = self.look.daemon_reload or bool(pending.get("daemon_reload"))
         self.manager = self.open_manager()
-        self.steps = self.plan_units()
+        self.steps = [] if self.opts["adopt"] else self.plan_units()
         add_unit_changes(self.steps, self.look)
         wanted = self.manifest.get("sysctl", {}) if self.tree.real else {}
         self.sysctl, self.refused = look_sysctl(wanted, self.refused, self.check, self.look, self.warnings)
@@ -1406,20 +1703,22 @@ class Apply:
     def carry_out(self):
         tree, look, old = self.tree, self.look, self.record
         try:
-            stage(tree, look, self.ids, self.warnings, self.secrets)
+            stage(tree, look, self.ids, self.warnings, self.secrets, self.opts["fetch_timeout"])
             for path in look.take:
                 keep_original(tree, path)
             if old.get("digest") != self.bundle["digest"]:
-                keep_generation(tree, old)
+                keep_generation(tree, old, look)
             made = sorted(set(old.get("folders", ())) | {path for path, _, _ in look.make})
-            files = managed(self.items, old, look.take)
+            files = managed([item for item in self.items if item.path not in look.waiting], old, look.take)
             self.touched = True
             if look.changes and look.changes[0]["kind"] != "record":
                 self.write_record(partial=True, files=dict(old.get("files", {}), **files), folders=made)
-            stop_gone(self.manager, look, old)
+            if not self.opts["adopt"]:
+                stop_gone(self.manager, look, old)
             put_in_place(tree, look, self.ids)
             take_away(tree, look, old, self.warnings)
         except BaseException:
+            tree.pins = None
             clean_staged(tree)
             raise
         tree.unlink(STAGED)
@@ -1429,16 +1728,30 @@ class Apply:
     def finish(self, files, folders):
         """Files are in place: now what reads them, and at last the record."""
         tree = self.tree
+        if self.opts["adopt"]:
+            return self.finish_adopting(files, folders)
         self.refused.update(set_sysctl(self.sysctl, self.warnings))
         bad = self.units()
         hashes = {item.path: item.sha256 for item in self.items if item.secret}
         if hashes != (tree.read_json(PRIVATE) or {}):
             tree.write_json(PRIVATE, hashes, 0o600)
         self.write_record(partial=bool(bad), files=files, folders=folders, bad=bad)
-        for path in self.look.gone:
-            tree.unlink(original_path(path))
+        self.forget_gone()
         if bad:
             self.fail_units(bad)
+        return None
+
+    def forget_gone(self):
+        for path in self.look.gone:
+            self.tree.unlink(original_path(path))
+
+    def finish_adopting(self, files, folders):
+        """The host is as its bundle says only if nothing waits, and nothing of its units and kernel has to be done."""
+        private = {item.path: item.sha256 for item in self.items if item.secret and item.path in files}
+        self.tree.write_json(PRIVATE, private, 0o600)
+        is_whole = not (self.look.waiting or self.sysctl or self.look.daemon_reload or self.plan_units())
+        self.write_record(partial=not is_whole, files=files, folders=folders)
+        self.forget_gone()
 
     def units(self):
         """Do what is wanted of units; what has changed decides, seen anew after the files are in place."""
@@ -1467,6 +1780,8 @@ class Apply:
             record.update(partial=True, wanted=self.bundle["digest"], base=old.get("digest") or old.get("base", ""))
             record["pending"] = {"restart": sorted(waiting[0]), "reload": sorted(waiting[1])}
             record["pending"]["daemon_reload"] = look.daemon_reload and bad is None
+        if look.waiting:
+            record["waiting"] = sorted(look.waiting)
         if self.refused:
             record["refused"] = self.refused
         if opts["take_over"]:
@@ -1480,6 +1795,7 @@ class Apply:
         out = {"changed": self.changed, "digest": self.bundle["digest"], "before_digest": self.before}
         out.update(machine_id=self.machine, arch=arch(), changes=self.look.changes, warnings=self.warnings)
         out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record))
+        out.update(waiting=sorted(self.look.waiting))
         if self.opts["diff"]:
             out["diff"] = [
                 dict(one, before=scrub(one["before"], self.secrets), after=scrub(one["after"], self.secrets))
@@ -1532,7 +1848,7 @@ def run(opts):
             return observe(opts)
         if opts["root"] == "/" and os.geteuid() != 0:
             raise Failure("root", "/", "only root can bring a bundle onto a node: set ansible_become")
-        bundle, blobs = read_bundle(opts)
+        bundle, blobs = (nothing(opts), {}) if opts["retire"] else read_bundle(opts)
         verify(bundle, opts)
         work = Apply(opts, bundle, blobs)
         return work.run().result()
@@ -1559,6 +1875,9 @@ OPTIONS = {
     "secrets": ("values", {}),
     "root": ("text", "/"),
     "read": ("flag", False),
+    "adopt": ("flag", False),
+    "take": ("names", []),
+    "retire": ("flag", False),
     "fleet": ("text", ""),
     "expect": ("text", ""),
     "machine_id": ("text", ""),
@@ -1567,6 +1886,7 @@ OPTIONS = {
     "controller": ("text", ""),
     "epoch": ("number", 0),
     "unit_timeout": ("number", 300),
+    "fetch_timeout": ("number", 30),
 }
 # Ansible writes its arguments over this mark. They do not come through module_utils.basic: that would be 110 kB more to
 # send, and twice the CPU time on the controller and on the node.
@@ -1614,13 +1934,15 @@ def alone(argv):
         flag = "--" + name.replace("_", "-")
         if kind == "flag":
             parser.add_argument(flag, action="store_true")
+        elif kind == "names":
+            parser.add_argument(flag, action="append", default=[])
         else:
             parser.add_argument(flag, type=int if kind == "number" else str, default=default)
     for flag in ("--check", "--diff", "--secrets-stdin"):
         parser.add_argument(flag, action="store_true")
     opts = vars(parser.parse_args(argv))
-    if not opts["bundle"] and not opts["read"]:
-        parser.error("--bundle FILE or --read is needed")
+    if not opts["bundle"] and not (opts["read"] or opts["retire"]):
+        parser.error("--bundle FILE, --read or --retire is needed")
     opts.update(payload="", secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {})
     result = run(opts)
     print(json.dumps(result, indent=1, sort_keys=True))
