@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from fleet.adapters.ansible import AnsibleApplier, AnsibleObserver, Settings
     from fleet.adapters.sqlite import Database
     from fleet.model.project import Shipped
-    from fleet.ports.applier import ProjectWriter
+    from fleet.ports.applier import Hand, ProjectWriter
     from fleet.ports.engine import Engine
     from fleet.ports.folder import Folder
+    from fleet.ports.host_keys import HostKeys
     from fleet.ports.journal import Journal
     from fleet.ports.mirror import Mirror
     from fleet.ports.records import Records
@@ -29,11 +30,18 @@ STATE = ".fleet"
 class Wiring:
     """The adapters of one fleet folder. With `sandbox`, state and nodes live in that folder and nowhere else."""
 
-    def __init__(self, root: Path, sandbox: str = "", password: PasswordSource | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        sandbox: str = "",
+        password: PasswordSource | None = None,
+        become: PasswordSource | None = None,
+    ) -> None:
         self.root = root.absolute()
         self.sandbox = os.path.normpath(Path(sandbox).absolute()) if sandbox else ""
         self.state = Path(self.sandbox or self.root) / STATE
         self._password = password
+        self._become = become
 
     @property
     def controller(self) -> str:
@@ -112,15 +120,27 @@ class Wiring:
 
         return LocalEngine(self.journal, self._applier(write_project, forks, verbosity), self.records)
 
-    def observer(self, write_project: ProjectWriter, forks: int) -> AnsibleObserver:
+    def observer(self, write_project: ProjectWriter, forks: int, *, opens_vaults: bool = False) -> AnsibleObserver:
+        """`opens_vaults`: a node of it has its sudo password there; a look needs no other secret."""
         from fleet.adapters.ansible import AnsibleObserver
 
-        return AnsibleObserver(self._settings(forks, 0), write_project)
+        password = self.password if opens_vaults else None
+        return AnsibleObserver(self._settings(forks, 0), write_project, password, self._become)
+
+    def hand(self, write_project: ProjectWriter, forks: int) -> Hand:
+        from fleet.adapters.ansible import AnsibleHand
+
+        return AnsibleHand(self._settings(forks, 0), write_project, self.password, self._become)
+
+    def host_keys(self, forks: int) -> HostKeys:
+        from fleet.adapters.ssh.host_keys import SshHostKeys
+
+        return SshHostKeys(forks)
 
     def _applier(self, write_project: ProjectWriter, forks: int, verbosity: int) -> AnsibleApplier:
         from fleet.adapters.ansible import AnsibleApplier
 
-        return AnsibleApplier(self._settings(forks, verbosity), write_project, self.password)
+        return AnsibleApplier(self._settings(forks, verbosity), write_project, self.password, self._become)
 
     def _settings(self, forks: int, verbosity: int) -> Settings:
         from fleet.adapters.ansible import Settings

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from fleet.errors import UsageError
+from fleet.model.host_key import TrustRow
 from fleet.model.problem import Problem
 from fleet.model.rollout import RolloutSummary
 from fleet.model.status import NodeRow
@@ -35,6 +36,13 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True):
 
 class NodeList(msgspec.Struct, frozen=True):
     nodes: tuple[NodeRow, ...]
+
+
+class KeyList(msgspec.Struct, frozen=True):
+    """`commit` pinned the new ones, empty where nothing was pinned."""
+
+    keys: tuple[TrustRow, ...]
+    commit: str = ""
 
 
 class RolloutList(msgspec.Struct, frozen=True):
@@ -86,6 +94,12 @@ OUTPUTS = {
     ),
     "nodes": Output("fleet.nodes/v1", "fleet.cli.documents:NodeList", "What `fleet node list --json` prints."),
     "node": Output("fleet.node/v1", "fleet.model.status:NodeDetail", "What `fleet node show --json` prints."),
+    "keys": Output("fleet.keys/v1", "fleet.cli.documents:KeyList", "What `fleet node trust --json` prints."),
+    "host-event": Output(
+        "fleet.host-event/v1",
+        "fleet.model.host:HostEvent",
+        "A line of `fleet node adopt`, `retire` and `replace --json`.",
+    ),
     "rollouts": Output(
         "fleet.rollouts/v1", "fleet.cli.documents:RolloutList", "What `fleet rollout list --json` prints."
     ),

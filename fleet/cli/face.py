@@ -38,15 +38,25 @@ class Face:
 
         return Diagnostics(self.verbosity, self.log_format)
 
-    def workspace(self, sandbox: str = "", vault_password_file: str = "") -> Workspace:
-        from fleet.cli.passwords import password_source
+    def workspace(
+        self,
+        sandbox: str = "",
+        vault_password_file: str = "",
+        become_password_file: str = "",
+        *,
+        asks_become: bool = False,
+    ) -> Workspace:
+        from fleet.cli.passwords import become_source, password_source
         from fleet.workspace import Workspace
 
         self.sandbox = sandbox
+        become = become_source(become_password_file, asks=asks_become)
         with self.diagnostics.stage("open", directory=self.directory):
             password = password_source(vault_password_file)
             # Kept until the process ends, see main.run.
-            self.opened = Workspace.open(self.directory, sandbox=sandbox, vault_password=password)
+            self.opened = Workspace.open(
+                self.directory, sandbox=sandbox, vault_password=password, become_password=become
+            )
         return self.opened
 
     def again(self, words: str) -> str:

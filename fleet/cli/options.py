@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON: its schema is `fleet schema --output`.")
 sandbox_option = click.option(
@@ -19,6 +24,27 @@ vault_option = click.option(
     type=click.Path(),
     help="Where the vaults' password is: a file, or a program that prints it. Else ANSIBLE_VAULT_PASSWORD_FILE.",
 )
+_BECOME = (
+    click.option(
+        "--ask-become-pass", "-K", "asks_become", is_flag=True, help="Ask for the password that sudo wants on nodes."
+    ),
+    click.option(
+        "--become-password-file",
+        default="",
+        metavar="FILE",
+        type=click.Path(),
+        help="Where that password is: a file, or a program that prints it. The spec's becomePassword goes first.",
+    ),
+)
+
+
+def become_option(function: F) -> F:
+    """-K and --become-password-file, for verbs that log in to nodes."""
+    for option in reversed(_BECOME):
+        function = option(function)
+    return function
+
+
 forks_option = click.option(
     "--forks", default=20, show_default=True, type=click.IntRange(1, 1000), help="Nodes at once, at most."
 )

@@ -26,6 +26,28 @@ def password_source(file: str) -> PasswordSource:
     return password
 
 
+def become_source(file: str, *, asks: bool) -> PasswordSource | None:
+    """What sudo asks for on nodes whose spec names no secret; None where neither a file nor a question is wanted."""
+    if file:
+
+        @cache
+        def read() -> bytes:
+            from fleet.adapters.vault.password import password_in
+
+            return password_in(file, "the password for sudo")
+
+        return read
+    if not asks:
+        return None
+
+    @cache
+    def asked() -> bytes:
+        answer: str = click.prompt("Password for sudo on the nodes", hide_input=True, err=True)
+        return answer.encode()
+
+    return asked
+
+
 def _asked() -> str:
     answer: str = click.prompt("Vault password", hide_input=True, err=True)
     return answer

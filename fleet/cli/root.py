@@ -21,7 +21,7 @@ VERBS = {
     "apply": "Bring nodes to what the spec says.",
     "status": "Say what is applied where, since when, by which commit.",
     "rollout": "List rollouts, look at one, go on with one.",
-    "node": "List nodes, or show one and where its values come from.",
+    "node": "Look at nodes; let hosts come and go.",
     "secret": "Make the secrets that clusters need.",
     "inventory": "Be an Ansible inventory source.",
     "completion": "Print the completion script of a shell.",

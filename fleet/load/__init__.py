@@ -12,7 +12,7 @@ schema     the JSON Schema of the same types, and mistakes with line and column
 
 from __future__ import annotations
 
-from fleet.load.loading import load
+from fleet.load.loading import KNOWN_HOSTS_FILE, load
 from fleet.load.schema import json_schema, to_problems
 
-__all__ = ["json_schema", "load", "to_problems"]
+__all__ = ["KNOWN_HOSTS_FILE", "json_schema", "load", "to_problems"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -43,6 +43,26 @@ class BatchResult(msgspec.Struct, frozen=True):
 
     batch_id: str
     results: tuple[NodeResult, ...]
+
+
+class NodeTask(msgspec.Struct, frozen=True):
+    """What is done to nodes outside a rollout, by a playbook of its own. `variables` are the playbook's."""
+
+    playbook: Literal["adopt", "retire", "probe"]
+    variables: dict[str, Any] = {}
+    expect: dict[str, str] = {}
+    """A node's digest that it must hold, "" for a node without a record."""
+
+
+class NodeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of a task on one node. `result` is the module's; `step` and `at` say where it failed."""
+
+    node: str
+    outcome: Literal["done", "failed", "unreachable"]
+    reason: str = ""
+    step: str = ""
+    at: str = ""
+    result: dict[str, Any] = {}
 
 
 class Observation(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -77,7 +77,9 @@ class Settings(msgspec.Struct, frozen=True, eq=False):
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """How to reach a node. `address` is the dial address; `become_user` root by sudo when `become`."""
+    """How to reach a node. `address` is the dial address; root by sudo when `become`, and `become_password` names the
+    secret that sudo asks for, empty for none.
+    """
 
     type: Literal["ssh", "sandbox"]
     address: str
@@ -87,6 +89,7 @@ class Connection(msgspec.Struct, frozen=True):
     jump_host: str = ""
     proxy_command: str = ""
     private_key: str = ""
+    become_password: str = ""
 
 
 class Identity(msgspec.Struct, frozen=True):

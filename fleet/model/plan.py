@@ -71,6 +71,8 @@ class Plan(msgspec.Struct, frozen=True):
     unenforced: tuple[str, ...] = ()
     pending: dict[str, int] = {}
     sandbox: str = ""
+    adopting: tuple[str, ...] = ()
+    """Nodes on which something waits to be taken: left alone until then."""
 
     @property
     def refused(self) -> tuple[Verdict, ...]:

@@ -5,13 +5,38 @@ from __future__ import annotations
 import msgspec
 
 
+class PackageChange(msgspec.Struct, frozen=True):
+    """One package that a run of updates changed: versions before and after, "" where there was none."""
+
+    name: str
+    before: str
+    after: str
+
+
+class Updates(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the last run of OS updates on a node did. `at` is by the node's clock.
+
+    `done` is `mode snapshot` of the run (`security 2026-11-01`): a node is done if and only if that is what is wanted.
+    `reboot`: why one is pending, "" for none. `boot_id`: the boot in which it ran; `rebooted`: the one that a reboot of
+    ours brought.
+    """
+
+    done: str
+    at: float = 0.0
+    changed: tuple[PackageChange, ...] = ()
+    reboot: str = ""
+    boot_id: str = ""
+    rebooted: str = ""
+
+
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """As written by fleet_bundle to /var/lib/fleet/record.json and as kept in `.fleet/`.
 
     `digest` is the last bundle fully brought in; `manifest` its canonical manifest (JSON text, never a secret),
     or "" where only the digest is known. `at` is seconds since 1970 by the node's own clock: evidence, no truth.
     `base`: where a bundle came in half, the digest held before it. `differs` are paths that a look at the node found
-    otherwise than `manifest` says; the node itself does not write it.
+    otherwise than `manifest` says; the node itself does not write it. `waiting` are paths that differ on a host which is
+    being adopted, and that nobody has taken yet.
     """
 
     node: str
@@ -26,6 +51,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     manifest: str = ""
     base: str = ""
     differs: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    updates: Updates | None = None
 
     @property
     def last_digest(self) -> str:

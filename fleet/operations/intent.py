@@ -56,6 +56,11 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
         record = self.records.get(node)
         return "" if record is None else record.last_digest
 
+    def is_waiting(self, node: str) -> bool:
+        """Whether the node is being adopted, and paths on it wait to be taken."""
+        record = self.records.get(node)
+        return record is not None and bool(record.waiting)
+
     def is_done(self, node: str, wanted: str) -> bool:
         """A node is done if and only if its own record holds the wanted digest, and what it holds is as that says."""
         record = self.records.get(node)

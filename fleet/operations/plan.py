@@ -32,31 +32,29 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
-    looked = zip(nodes, sketches, strict=True)
-    moved = [(node, sketch) for node, sketch in looked if not intent.is_done(sketch.node, sketch.digest)]
+    adopting = tuple(node.name for node in nodes if intent.is_waiting(node.name))
+    moved = [each for each in zip(nodes, sketches, strict=True) if _moves(intent, each[1])]
     removed = _removed(intent) if scope.is_everything else ()
     held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
     changing = tuple(_node_change(intent, node, sketch, held, bundles) for node, sketch in moved)
-    wanted = {node.name: intent.renderer.facts(node) for node in nodes}
-    verdicts = check(
-        CheckInput(
-            fleet=intent.fleet,
-            changes=changing,
-            now={name: manifest.facts for name, manifest in held.items() if manifest is not None},
-            wanted=wanted,
-            records=intent.records,
-            lock=intent.lock,
-            removed=removed,
-        )
+    given = CheckInput(
+        fleet=intent.fleet,
+        changes=changing,
+        now={name: manifest.facts for name, manifest in held.items() if manifest is not None},
+        wanted={node.name: intent.renderer.facts(node) for node in nodes},
+        records=intent.records,
+        lock=intent.lock,
+        removed=removed,
     )
+    verdicts = check(given)
     return Plan(
         fleet=intent.fleet.name,
         revision=intent.tree.revision,
         tree_digest=intent.spec.digest,
         scope=scope,
         total=len(nodes),
-        staying=len(nodes) - len(moved),
+        staying=len(nodes) - len(moved) - len(adopting),
         removed=removed,
         nodes=changing,
         groups=groups(changing, _Texts(records, held, bundles)),
@@ -66,7 +64,12 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
         unenforced=intent.fleet.unenforced,
         pending=intent.fleet.pending,
         sandbox=intent.sandbox,
+        adopting=adopting,
     )
+
+
+def _moves(intent: Intent, sketch: Sketch) -> bool:
+    return not (intent.is_done(sketch.node, sketch.digest) or intent.is_waiting(sketch.node))
 
 
 def _concerned(intent: Intent, moved: Sequence[tuple[Node, Sketch]]) -> set[str]:

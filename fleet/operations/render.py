@@ -7,8 +7,8 @@ from pathlib import Path
 from fleet.errors import SpecError
 from fleet.model.plan import Scope
 from fleet.model.project import FolderReport, Shipped
-from fleet.operations.apply import project_inputs
 from fleet.operations.intent import Intent, check_locked, each_rendered
+from fleet.operations.preparing import project_inputs
 from fleet.ports.folder import Folder
 from fleet.render import RenderError
 from fleet.render.project import project

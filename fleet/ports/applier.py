@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from fleet.model.batch import BatchOrder, BatchResult, Observation
+from fleet.model.batch import BatchOrder, BatchResult, NodeAnswer, NodeTask, Observation
 
 ProjectWriter = Callable[[Path, Sequence[str]], None]
 """Writes a complete Ansible project for just the named nodes into a fresh folder (render.project does it)."""
@@ -21,6 +21,12 @@ class Applier(Protocol):
 
     def stop_now(self) -> None:
         """Ends running children at once (second ^C). Their nodes are found again by the next run."""
+        ...
+
+
+class Hand(Protocol):
+    def run(self, task: NodeTask, nodes: Sequence[str]) -> Iterator[NodeAnswer]:
+        """Does one task on each node; yields in the order in which answers come."""
         ...
 
 

@@ -14,6 +14,12 @@ class Source(Protocol):
         """The tree at `revision`, or the working tree (marked dirty where it differs from HEAD) when empty."""
         ...
 
+    def write(self, path: str, data: bytes, message: str) -> str:
+        """Puts a file into the working tree, whole, and commits it alone where there is a message and a repository.
+        The commit's id, "" for none. Raises `UnavailableError` where git does not take it: the file is there then.
+        """
+        ...
+
     def head(self) -> Revision:
         """What HEAD is and whether the working tree differs from it; empty outside git."""
         ...

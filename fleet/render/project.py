@@ -1,6 +1,6 @@
 """Bundles -> a complete Ansible project that stock `ansible-playbook site.yml` applies without fleet (decision 4).
 
-    ansible.cfg  site.yml  observe.yml  README.md  known_hosts
+    ansible.cfg  site.yml  observe.yml  adopt.yml  retire.yml  README.md  known_hosts
     inventory/hosts.yml  inventory/group_vars/all.yml  inventory/host_vars/NODE.yml
     bundles/NODE.json    the manifest of what a node must hold
     files/AA/SHA256      contents, each once
@@ -28,7 +28,7 @@ from fleet.render.renderer import Renderer
 
 BUNDLE_FORMAT = "fleet.bundle/v1"
 SECRETS_LOCK = "secrets/secrets.lock"
-_PLAYBOOKS = ("site.yml", "observe.yml")
+_PLAYBOOKS = ("site.yml", "observe.yml", "adopt.yml", "retire.yml")
 
 
 class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
@@ -63,7 +63,7 @@ def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterat
             if sha256 not in written:
                 written.add(sha256)
                 yield ProjectFile(f"files/{sha256[:2]}/{sha256}", content)
-        secrets |= _named(bundle)
+        secrets |= _named(bundle) | ({node.connection.become_password} - {""})
     yield from _vaults(inputs, secrets)
 
 

@@ -63,6 +63,8 @@ class PlanReport(msgspec.Struct, frozen=True):
     pending: dict[str, int]
     unenforced: tuple[str, ...]
     nodes: tuple[PlannedNode, ...]
+    adopting: tuple[str, ...] = ()
+    """Nodes that are being adopted, and on which something waits to be taken."""
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -90,4 +92,5 @@ def plan_document(plan: Plan) -> PlanReport:
         pending=plan.pending,
         unenforced=plan.unenforced,
         nodes=tuple(PlannedNode(n.node, n.site, n.cluster, n.role, n.base, n.wanted) for n in plan.nodes),
+        adopting=plan.adopting,
     )

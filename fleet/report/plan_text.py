@@ -23,6 +23,8 @@ def _lines(plan: Plan) -> Iterator[Line]:
     yield from group_lines(plan.groups)
     if plan.removed:
         yield line(f"  ! gone from the spec and left as they are: {some(plan.removed)}")
+    if plan.adopting:
+        yield line(f"  ! being adopted and left as they are: {some(plan.adopting)} (fleet node adopt shows what waits)")
     if plan.nodes:
         waves = f"everyone {count(len(plan.nodes), 'node')}, servers before agents"
         yield _labelled("Waves", waves)
@@ -72,7 +74,7 @@ def _scope(plan: Plan) -> str:
 
 
 def _answer(plan: Plan) -> str:
-    if not plan.nodes and not plan.removed:
+    if not plan.nodes and not plan.removed and not plan.adopting:
         return f"Nothing to do: {count(plan.staying, 'node')} {_hold(plan.staying)} what git wants"
     changing = len(plan.nodes)
     verb = "changes" if changing == 1 else "change"

@@ -176,8 +176,9 @@ class Members:
         if way.address or not addressed:
             return way
         return Connection(
-            way.type, addressed[0], way.port, way.user, way.become, way.jump_host, way.proxy_command, way.private_key
-        )
+            way.type, addressed[0], way.port, way.user, way.become, way.jump_host, way.proxy_command, way.private_key,
+            way.become_password,
+        )  # fmt: skip
 
     def _own_settings(self, merged: Map, role: Role) -> Settings:
         return self._maker.settings(merged, is_k3s=role != "none")
@@ -210,6 +211,7 @@ def _connection(merged: Map) -> Connection:
         jump_host=merged.get("jumpHost", ""),
         proxy_command=merged.get("proxyCommand", ""),
         private_key=merged.get("privateKey", ""),
+        become_password=merged.get("becomePassword", "").removeprefix("secret:"),
     )
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -9,9 +9,11 @@ from fleet.model.record import Record
 
 
 class MemoryRecords:
-    """`saves` counts calls of `save`, for tests of when records are kept."""
+    """`saves` counts calls of `save`, for tests of when records are kept. `now` is when nodes answer."""
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
+    def __init__(self, records: Iterable[Record] = (), now: Callable[[], float] = lambda: 0.0) -> None:
+        self._now = now
+        self._contacts: dict[str, float] = {}
         self._records: dict[str, Record] = {}
         self._objects: dict[str, bytes] = {}
         self._clusters: dict[str, LearnedCluster] = {}
@@ -28,12 +30,17 @@ class MemoryRecords:
         self.saves += 1
         for record in records:
             self._records[record.node] = replace(record, manifest="")
+            self._contacts[record.node] = self._now()
             if record.manifest and record.digest:
                 self._objects.setdefault(record.digest, record.manifest.encode())
 
     def forget(self, nodes: Iterable[str]) -> None:
         for node in nodes:
             self._records.pop(node, None)
+            self._contacts.pop(node, None)
+
+    def contacts(self) -> Mapping[str, float]:
+        return dict(self._contacts)
 
     def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]:
         return {sha: self._objects[sha] for sha in shas if sha in self._objects}

@@ -6,9 +6,11 @@ import inspect
 
 import fleet
 from fleet.workspace import Workspace
+from fleet.workspace.hosts import Hosts
 
 METHODS = {
-    "open": "(path='.', *, sandbox='', vault_password=None)",
+    "open": "(path='.', *, sandbox='', vault_password=None, become_password=None)",
+    "hosts": "(self, *, forks=20)",
     "validate": "(self)",
     "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20)",
     "refresh": "(self, scope=EVERYTHING, *, forks=20)",
@@ -26,6 +28,16 @@ METHODS = {
     "inventory": "(self)",
     "lock": "(self, upgrade=())",
     "generate_secrets": "(self)",
+}
+
+
+HOSTS = {
+    "keys": "(self, scope)",
+    "pin": "(self, rows, *, replace=False, commit=True)",
+    "seed": "(self, name, public_key='')",
+    "adopt": "(self, names, options)",
+    "retire": "(self, names, options)",
+    "replace": "(self, name)",
 }
 
 
@@ -48,3 +60,9 @@ def test_the_methods_of_the_workspace():
 
     assert {name: shape(getattr(Workspace, name)) for name in public} == METHODS
     assert isinstance(Workspace.root, property)
+
+
+def test_the_methods_of_its_hosts():
+    public = {name for name, _ in inspect.getmembers(Hosts, callable) if not name.startswith("_")}
+
+    assert {name: shape(getattr(Hosts, name)) for name in public} == HOSTS

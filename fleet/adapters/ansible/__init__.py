@@ -2,6 +2,6 @@
 
 from fleet.adapters.ansible.applier import AnsibleApplier
 from fleet.adapters.ansible.launch import Settings
-from fleet.adapters.ansible.observer import AnsibleObserver
+from fleet.adapters.ansible.observer import AnsibleHand, AnsibleObserver
 
-__all__ = ["AnsibleApplier", "AnsibleObserver", "Settings"]
+__all__ = ["AnsibleApplier", "AnsibleHand", "AnsibleObserver", "Settings"]

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from fleet.adapters.ansible import reasons
-from fleet.model.batch import BatchOrder, BatchResult, NodeResult, Observation
+from fleet.model.batch import BatchOrder, BatchResult, NodeAnswer, NodeResult, Observation
 from fleet.model.record import Record
 
 _BUNDLE = "fleet_bundle"
+_OURS = frozenset({_BUNDLE, "fleet_probe"})
 _PATHS = frozenset({"file", "artifact", "folder"})
 _REFUSALS = frozenset({"expect", "fleet", "node", "machine-id"})
 """Steps in which a node refuses what it is asked. What it holds then is kept by no one: asked again, it refuses again."""
@@ -185,6 +186,28 @@ def observation_of(event: Event) -> Observation | None:
             return Observation(node, unreachable=reasons.of_failure(result, event.task, is_bundle=event.is_bundle))
         case "runner_on_unreachable":
             return Observation(node, unreachable=reasons.of_unreachable(result))
+        case _:
+            return None
+
+
+def answer_of(event: Event) -> NodeAnswer | None:
+    """What one of our own modules told of a node, or why there is nothing; None for an event that says neither."""
+    node, result = event.host, event.result
+    match event.event:
+        case "runner_on_ok" if event.action in _OURS:
+            return NodeAnswer(node, "done", result=result)
+        case "runner_on_failed" if not event.is_ignored:
+            reason = reasons.of_failure(result, event.task, is_bundle=event.action in _OURS)
+            return NodeAnswer(
+                node,
+                "failed",
+                reason,
+                step=str(result.get("step") or ""),
+                at=str(result.get("at") or ""),
+                result=result,
+            )
+        case "runner_on_unreachable":
+            return NodeAnswer(node, "unreachable", reasons.of_unreachable(result))
         case _:
             return None
 

@@ -35,8 +35,11 @@ class AnsibleApplier:
        Ansible's workers. Only then does the batch run again.
     """
 
-    def __init__(self, settings: Settings, write_project: ProjectWriter, password: Password | None = None) -> None:
-        self._launcher = Launcher(settings, write_project, password)
+    def __init__(
+        self, settings: Settings, write_project: ProjectWriter, password: Password | None = None,
+        become: Password | None = None,
+    ) -> None:  # fmt: skip
+        self._launcher = Launcher(settings, write_project, password, become)
         self._run_dir = settings.run_dir.absolute()
         self._stopped = threading.Event()
         self._running: dict[str, Workdir] = {}

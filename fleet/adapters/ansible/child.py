@@ -11,14 +11,23 @@ import os
 import shlex
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fleet.adapters.ansible.answers import BatchAnswers, Event, event_of, gathered, observation_of, unanswered
+from fleet.adapters.ansible.answers import (
+    BatchAnswers,
+    Event,
+    answer_of,
+    event_of,
+    gathered,
+    observation_of,
+    unanswered,
+)
 from fleet.adapters.ansible.process import identity_of
 from fleet.adapters.ansible.workdir import Child, Job, Workdir
 from fleet.errors import FleetError
-from fleet.model.batch import NodeResult
+from fleet.model.batch import NodeAnswer, NodeResult, Observation
 
 EXIT_TAKEN = 75  # another child of this folder lives
 EXIT_ENDED = 143  # it was asked to end: there is no result, whoever needs one runs it again
@@ -38,8 +47,8 @@ def main(folder: str) -> int:
     if job is None or mine is None:
         raise FleetError(f"{workdir.path} holds no job")
     workdir.introduce(Child(mine, job.epoch))
-    if job.kind == "observe":
-        _run(workdir, job, _Observing(workdir), asked_to_end)
+    if job.kind != "apply":
+        _run(workdir, job, _Asking(workdir, observation_of if job.kind == "observe" else answer_of), asked_to_end)
         return 0
     order = workdir.intent()
     if order is None:
@@ -69,16 +78,17 @@ class _Applying:
         return self._answers.is_complete
 
 
-class _Observing:
-    def __init__(self, workdir: Workdir) -> None:
+class _Asking:
+    def __init__(self, workdir: Workdir, told: Callable[[Event], Observation | NodeAnswer | None]) -> None:
         self._workdir = workdir
+        self._told = told
 
     def take(self, event: Event) -> None:
-        if (observation := observation_of(event)) is not None:
-            self._workdir.append(observation)
+        if (answer := self._told(event)) is not None:
+            self._workdir.append(answer)
 
 
-def _run(workdir: Workdir, job: Job, answers: _Applying | _Observing, asked_to_end: threading.Event) -> None:
+def _run(workdir: Workdir, job: Job, answers: _Applying | _Asking, asked_to_end: threading.Event) -> None:
     import ansible_runner.interface
 
     # `command` tells the whole environment; it is of no use once the run has begun.
@@ -110,7 +120,8 @@ def _run(workdir: Workdir, job: Job, answers: _Applying | _Observing, asked_to_e
 
 def _options(workdir: Workdir, job: Job) -> list[str]:
     options = ["-e", f"@{workdir.path / 'vars.yml'}"]
-    if job.vault_fd >= 0:
-        # Held in memory by this process as long as ansible-playbook runs: never on disk, never in an environment.
-        options += ["--vault-password-file", f"/proc/{os.getpid()}/fd/{job.vault_fd}"]
+    # Held in memory by this process as long as ansible-playbook runs: never on disk, never in an environment.
+    for option, descriptor in (("vault", job.vault_fd), ("become", job.become_fd)):
+        if descriptor >= 0:
+            options += [f"--{option}-password-file", f"/proc/{os.getpid()}/fd/{descriptor}"]
     return options

@@ -15,30 +15,19 @@ from pathlib import Path
 from fleet.adapters.ansible.process import MARK
 from fleet.adapters.ansible.workdir import Workdir
 from fleet.adapters.disk import cannot, write_atomic
+from fleet.adapters.ssh.config import client_config
 from fleet.errors import UsageError
 
 # A socket's path ends at 107 bytes (unix(7)); ssh adds a dot and 16 letters while it makes one, Ansible a slash and
 # 10 hex digits before that.
 _MAX_SOCKET_FOLDER = 107 - 17 - 11
 _DROPPED = ("ANSIBLE_", "FLEET_VAULT_", "AWX_", "RUNNER_", "LC_")
-# `Include` last: ssh takes the first value that it finds, so ours win, and a user's own ProxyCommand or identity for
-# a host still counts. Options in a file, not on the command line, reach the jump hosts as well.
-_SSH_CONFIG = """\
-StrictHostKeyChecking yes
-GlobalKnownHostsFile /dev/null
-UpdateHostKeys no
-BatchMode yes
-ServerAliveInterval 15
-ServerAliveCountMax 4
-Include ~/.ssh/config
-Include /etc/ssh/ssh_config
-"""
 
 
 def environment(workdir: Workdir, private_key: Path | None) -> dict[str, str]:
     """The child's environment. Writes the ssh configuration and makes the socket folder."""
     config = workdir.path / "ssh_config"
-    write_atomic(config, _ssh_config(workdir.project / "known_hosts", private_key).encode())
+    write_atomic(config, client_config(workdir.project / "known_hosts", private_key).encode())
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     return kept | {
         MARK: str(workdir.path),
@@ -53,17 +42,6 @@ def environment(workdir: Workdir, private_key: Path | None) -> dict[str, str]:
         "ANSIBLE_SSH_ARGS": f"-F {_quoted(config)} -o ControlMaster=auto -o ControlPersist=60s",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(socket_folder(workdir.path)),
     }
-
-
-def _ssh_config(known_hosts: Path, private_key: Path | None) -> str:
-    text = f"UserKnownHostsFile {_ssh_path(known_hosts)}\n{_SSH_CONFIG}"
-    return text if private_key is None else f"IdentityFile {_ssh_path(private_key.absolute())}\n{text}"
-
-
-def _ssh_path(path: Path) -> str:
-    if any(character in str(path) for character in '"\n%$\\'):
-        raise UsageError(f"ssh cannot be told of the file {str(path)!r}", "use a folder whose name is plain")
-    return f'"{path}"'
 
 
 def _quoted(path: Path) -> str:

@@ -37,10 +37,18 @@ Password = Callable[[], bytes]
 class Launcher:
     """Knows how runs are made; each one gets a child of its own."""
 
-    def __init__(self, settings: Settings, write_project: ProjectWriter, password: Password | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        write_project: ProjectWriter,
+        password: Password | None,
+        become: Password | None = None,
+    ) -> None:
+        """`password` opens vaults; `become` is what sudo asks for where the spec names no secret."""
         self.settings = settings
         self._write_project = write_project
         self._password = password
+        self._become = become
 
     def start(self, workdir: Workdir, job: Job, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Writes the project into the folder and starts the child there, in a session of its own with stdin closed.
@@ -52,17 +60,19 @@ class Launcher:
         self._write_project(workdir.project, job.nodes)
         text = "".join(f"{name}: {value}\n" for name, value in variables.items()) or "{}\n"
         write_atomic(workdir.path / "vars.yml", text.encode())
-        vault = -1
-        if self._password is not None and _has_vault(workdir.project):
-            vault = _held_in_memory(self._password())
+        held: dict[str, int] = {}
         try:
-            workdir.order_job(msgspec.structs.replace(job, vault_fd=vault))
-            return self._spawn(workdir, environment(workdir, self.settings.private_key), [vault] if vault >= 0 else [])
+            if self._password is not None and _has_vault(workdir.project):
+                held["vault_fd"] = _held_in_memory(self._password())
+            if self._become is not None:
+                held["become_fd"] = _held_in_memory(self._become())
+            workdir.order_job(msgspec.structs.replace(job, **held))
+            return self._spawn(workdir, environment(workdir, self.settings.private_key), [*held.values()])
         except OSError as error:
             raise cannot("start Ansible in", workdir.path, error) from None
         finally:
-            if vault >= 0:
-                os.close(vault)
+            for descriptor in held.values():
+                os.close(descriptor)
 
     def _spawn(self, workdir: Workdir, env: Mapping[str, str], kept: Sequence[int]) -> subprocess.Popen[bytes]:
         # The child imports this very fleet, wherever it lies; Ansible and what it runs do not see it.
@@ -98,7 +108,7 @@ def _has_vault(project: Path) -> bool:
 
 def _held_in_memory(password: bytes) -> int:
     try:
-        handle = os.memfd_create("fleet-vault", os.MFD_CLOEXEC)
+        handle = os.memfd_create("fleet-password", os.MFD_CLOEXEC)
     except OSError as error:
         raise UnavailableError(f"this system keeps no file in memory: {error.strerror}") from None
     os.fchmod(handle, 0o600)  # one that may be executed would be run

@@ -33,9 +33,9 @@ _ERRORS = ("ERROR", "[ERROR]", "fatal:")
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`vault_fd` is the inherited descriptor that holds the vault password in memory, -1 for none."""
+    """`vault_fd` and `become_fd` are inherited descriptors that hold a password in memory, -1 for none."""
 
-    kind: Literal["apply", "observe"]
+    kind: Literal["apply", "observe", "ask"]
     playbook: str
     nodes: tuple[str, ...]
     batch_id: str = ""
@@ -43,6 +43,7 @@ class Job(msgspec.Struct, frozen=True):
     forks: int = 5
     verbosity: int = 0
     vault_fd: int = -1
+    become_fd: int = -1
 
 
 class Child(msgspec.Struct, frozen=True):

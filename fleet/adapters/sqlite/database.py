@@ -123,6 +123,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
             connection.execute("INSERT INTO schema_version VALUES (?)", (schema.VERSION,))
         (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
+        while version in schema.STEPS:
+            for statement in schema.STEPS[version].strip().split(";\n"):
+                connection.execute(statement)
+            version += 1
+            connection.execute("UPDATE schema_version SET version = ?", (version,))
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

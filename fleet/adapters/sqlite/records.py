@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from fleet.adapters.sqlite.database import LOST, Database
 from fleet.errors import UnavailableError
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import Record
+from fleet.model.record import Record, Updates
 
 LEVEL = 1
 """Of zlib: 10,000 manifests are 80 MB, and the higher levels cost three times the CPU for a tenth less space."""
@@ -21,14 +22,15 @@ LEVEL = 1
 class SqliteRecords:
     """Implements `fleet.ports.records.Records`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._now = now
 
     def all(self) -> Mapping[str, Record]:
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs "
-                "FROM records"
+                "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs, waiting, "
+                "updates FROM records"
             ).fetchall()
         return {row[0]: _record(*row) for row in rows}
 
@@ -39,21 +41,29 @@ class SqliteRecords:
         those = list(records)
         with self._database.writing() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         *(r.node, r.fleet, r.machine_id, r.digest, r.commit, r.controller, r.epoch, r.arch, r.at),
-                        *(r.base, msgspec.json.encode(r.differs).decode() if r.differs else ""),
+                        *(r.base, _text(r.differs), _text(r.waiting), _text(r.updates)),
                     )
                     for r in those
                 ],
             )
+            at = self._now()
+            connection.executemany("INSERT OR REPLACE INTO contacts VALUES (?, ?)", [(r.node, at) for r in those])
             # A manifest without its digest is that of a bundle which came in half: the next one brings it again.
             _keep(connection, {r.digest: r.manifest.encode() for r in those if r.manifest and r.digest})
 
     def forget(self, nodes: Iterable[str]) -> None:
         with self._database.writing() as connection:
-            connection.executemany("DELETE FROM records WHERE node = ?", [(node,) for node in nodes])
+            names = [(node,) for node in nodes]
+            connection.executemany("DELETE FROM records WHERE node = ?", names)
+            connection.executemany("DELETE FROM contacts WHERE node = ?", names)
+
+    def contacts(self) -> Mapping[str, float]:
+        with self._database.reading() as connection:
+            return dict(connection.execute("SELECT node, at FROM contacts").fetchall())
 
     def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]:
         return self._objects(shas)
@@ -86,9 +96,14 @@ class SqliteRecords:
 
 
 def _record(*row: Any) -> Record:
-    *told, base, differs = row
-    values = (*told, "", base, msgspec.json.decode(differs, type=tuple[str, ...]) if differs else ())
+    *told, base, differs, waiting, updates = row
+    paths = (msgspec.json.decode(text, type=tuple[str, ...]) if text else () for text in (differs, waiting))
+    values = (*told, "", base, *paths, msgspec.json.decode(updates, type=Updates) if updates else None)
     return Record(*values)
+
+
+def _text(value: tuple[str, ...] | Updates | None) -> str:
+    return msgspec.json.encode(value).decode() if value else ""
 
 
 def _array(keys: Iterable[str]) -> str:

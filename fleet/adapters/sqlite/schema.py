@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -52,7 +52,12 @@ CREATE TABLE records (
     arch TEXT NOT NULL,
     at REAL NOT NULL,
     base TEXT NOT NULL,
-    differs TEXT NOT NULL       -- JSON, empty for none
+    differs TEXT NOT NULL,      -- JSON, empty for none
+    waiting TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
+    updates TEXT NOT NULL DEFAULT ''    -- JSON, empty for none
+) WITHOUT ROWID;
+CREATE TABLE contacts (         -- when a node last answered, by this machine's clock
+    node TEXT PRIMARY KEY, at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE objects (          -- manifests by digest (b1:...), contents by sha256; zlib
     key TEXT PRIMARY KEY, body BLOB NOT NULL
@@ -61,3 +66,12 @@ CREATE TABLE clusters (
     cluster TEXT PRIMARY KEY, existed INTEGER NOT NULL, ca_hash TEXT NOT NULL, datastore TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+
+STEPS = {
+    1: """
+ALTER TABLE records ADD COLUMN waiting TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN updates TEXT NOT NULL DEFAULT '';
+CREATE TABLE contacts (node TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+""",
+}
+"""What makes the next version of each older one, in the transaction that opens the file."""

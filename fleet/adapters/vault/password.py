@@ -49,24 +49,30 @@ def password_source(file: str, environ: Mapping[str, str], prompt: Callable[[], 
 _HINT = f"give --vault-password-file FILE, or set {FILE_VARIABLE} or {VARIABLE}"
 
 
-def _from_file(path: Path) -> bytes:
+def password_in(file: str, what: str) -> bytes:
+    """What a file holds, or what a program prints: for other passwords than the vaults', named `what` in errors."""
+    return _from_file(Path(file).expanduser(), what, f"name a file that holds {what}, or a program that prints it")
+
+
+def _from_file(path: Path, what: str = "the vault password", hint: str = "") -> bytes:
     try:
         if os.access(path, os.X_OK) and path.is_file():
-            return _from_script(path)
+            return _from_script(path, what)
         with path.open("rb") as file:
             found = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"cannot read the vault password from {path}: {error.strerror}", _HINT) from None
+        raise UsageError(f"cannot read {what} from {path}: {error.strerror}", hint or _HINT) from None
     if len(found) > _MAX_BYTES:
-        raise UsageError(f"{path} is no vault password: it has more than {_MAX_BYTES:,} bytes", _HINT)
+        name = what.removeprefix("the ")
+        raise UsageError(f"{path} is no {name}: it has more than {_MAX_BYTES:,} bytes", hint or _HINT)
     return found.strip()
 
 
-def _from_script(path: Path) -> bytes:
+def _from_script(path: Path, what: str) -> bytes:
     try:
         done = subprocess.run([path.absolute()], stdout=subprocess.PIPE, timeout=_SCRIPT_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise UnavailableError(f"{path} gave no vault password in {_SCRIPT_SECONDS} s") from None
+        raise UnavailableError(f"{path} gave no {what.removeprefix('the ')} in {_SCRIPT_SECONDS} s") from None
     if done.returncode != 0:
-        raise UnavailableError(f"{path}, which prints the vault password, ended with {done.returncode}")
+        raise UnavailableError(f"{path}, which prints {what}, ended with {done.returncode}")
     return done.stdout.strip(b"\r\n")

@@ -11,7 +11,7 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
-from fleet.cli.options import forks_option, json_option, sandbox_option, vault_option
+from fleet.cli.options import become_option, forks_option, json_option, sandbox_option, vault_option
 from fleet.cli.rolling import roll
 from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
 
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
     "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
 )
 @vault_option
+@become_option
 @json_option
 @click.pass_obj
 def command(
     face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
     limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
-    vault_password_file: str, as_json: bool,
+    vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring nodes to what the spec says.
 
@@ -54,14 +55,15 @@ def command(
     scope = scope_of(sites, selector, nodes, limit)
     if plan_file is not None and not scope.is_everything:
         raise UsageError("a saved plan has its own scope", "leave out --site, --selector, --node and --limit")
-    workspace = face.workspace(sandbox, vault_password_file)
+    passwords = (vault_password_file, become_password_file)
+    workspace = face.workspace(sandbox, *passwords, asks_become=asks_become)
     if plan_file is None:
         with face.diagnostics.stage("plan"):
             plan = workspace.plan(scope)
     else:
         plan = workspace.load_plan(plan_file)
         if plan.sandbox and not sandbox:
-            workspace = face.workspace(plan.sandbox, vault_password_file)
+            workspace = face.workspace(plan.sandbox, *passwords, asks_become=asks_become)
     if not plan.nodes:
         _tell_nothing(face, plan, as_json=as_json)
         return EXIT_DONE

@@ -9,7 +9,7 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
-from fleet.cli.options import json_option, sandbox_option
+from fleet.cli.options import become_option, json_option, sandbox_option, vault_option
 from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 
 
@@ -32,11 +32,14 @@ from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Save the plan to FILE, for `fleet apply FILE`.", metavar="FILE"
 )
+@vault_option
+@become_option
 @json_option
 @click.pass_obj
 def command(
     face: Face, *, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...], limit: int | None,
-    sandbox: str, refresh: bool, detail: bool, out: Path | None, as_json: bool,
+    sandbox: str, refresh: bool, detail: bool, out: Path | None, vault_password_file: str, asks_become: bool,
+    become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Show what would change on which nodes, and why.
 
@@ -45,7 +48,7 @@ def command(
     from fleet.cli.lines.plan import detail_lines
     from fleet.report import plan_document, plan_lines
 
-    workspace = face.workspace(sandbox)
+    workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
     scope = scope_of(sites, selector, nodes, limit)
     if refresh:
         from fleet.cli.looking import look

@@ -95,6 +95,10 @@ MirrorUrl = Annotated[
     ),
 ]
 SecretName = Annotated[str, text("a secret's name", r"[A-Za-z_][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*", "registry_password")]
+SecretText = Annotated[
+    str,
+    text("secret:NAME, never the value itself", r"secret:[A-Za-z_][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*", "secret:sudo"),
+]
 Taint = Annotated[
     str,
     text(

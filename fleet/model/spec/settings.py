@@ -21,6 +21,7 @@ from fleet.model.spec.scalars import (
     PackageName,
     Port,
     RepositoryPath,
+    SecretText,
     Taint,
     UnitName,
     UserName,
@@ -207,6 +208,9 @@ class ConnectionLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     port: Annotated[Port | None, doc("SSH port. Default 22.", 22)] | UnsetType = UNSET
     user: Annotated[UserName | None, doc("SSH user. Default fleet.", "fleet")] | UnsetType = UNSET
     become: Annotated[bool | None, doc("Whether to become root by sudo. Default true.", True)] | UnsetType = UNSET
+    become_password: (
+        Annotated[SecretText | None, doc("The secret that holds what sudo asks for.", "secret:sudo")] | UnsetType
+    ) = UNSET
     jump_host: Annotated[str | None, doc("SSH jump host: user@host:port.", "jump@bastion.acme.example")] | UnsetType = (
         UNSET
     )

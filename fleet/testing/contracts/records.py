@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import Record
+from fleet.model.record import PackageChange, Record, Updates
 from fleet.ports.records import Records
 
 LYON = Record("lyon-1", "acme", "m1", "b1:aa", "4be1f02", "ops@desk", 7, "amd64", 1750000000.5, '{"files":[]}')
@@ -31,6 +31,19 @@ class RecordsContract:
         assert dict(records.all()) == {"lyon-1": edited, "nice-1": NICE}
         records.save([Record("lyon-1", "acme", "m1", "b1:aa")])
         assert records.all()["lyon-1"].differs == ()
+
+    def test_what_waits_and_what_updates_did_come_back(self, records: Records) -> None:
+        changed = (PackageChange("openssl", "3.0.1", "3.0.2"),)
+        done = Updates("security 2026-11-01", 1750000000.5, changed, "libc6", "boot-1", "boot-2")
+        record = Record("lyon-1", "acme", "m1", "", waiting=("/etc/motd",), updates=done)
+        records.save([record, NICE])
+        assert dict(records.all()) == {"lyon-1": record, "nice-1": NICE}
+
+    def test_who_answered_is_in_contact_until_it_is_forgotten(self, records: Records) -> None:
+        records.save([LYON, NICE])
+        assert set(records.contacts()) == {"lyon-1", "nice-1"}
+        records.forget(["lyon-1"])
+        assert set(records.contacts()) == {"nice-1"}
 
     def test_half_a_bundle_is_kept_with_what_was_before_it_and_its_manifest_is_not(self, records: Records) -> None:
         half = Record("lyon-1", "acme", "m1", digest="", manifest='{"half":1}', base="b1:aa")

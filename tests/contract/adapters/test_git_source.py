@@ -462,3 +462,49 @@ def test_a_folder_that_is_no_part_of_the_fleet_is_passed_over(tmp_path: Path) ->
     tree = source.read()
     assert sorted(tree.files) == ["fleet.yaml", "nodes-too/y.yaml"]
     assert not tree.revision.dirty
+
+
+def test_a_file_is_written_and_committed_alone(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in AUTHOR.items():
+        monkeypatch.setenv(name, value)
+    (repository / "fleet.yaml").write_bytes(b"changed\n")
+    (repository / "sites" / "staged.yaml").write_bytes(b"staged\n")
+    git(repository, "add", "sites/staged.yaml")
+
+    commit = GitSource(repository).write("known_hosts", b"lyon ssh-ed25519 AAAA\n", "Trust lyon")
+
+    assert commit == git(repository, "rev-parse", "HEAD")
+    assert git(repository, "show", "--format=%s", "--name-status", "HEAD") == "Trust lyon\n\nA\tknown_hosts"
+    assert git(repository, "status", "--porcelain").splitlines() == ["M fleet.yaml", "A  sites/staged.yaml"]
+    assert (repository / "known_hosts").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_of_a_fleet_in_a_subfolder_is_committed_there(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in AUTHOR.items():
+        monkeypatch.setenv(name, value)
+    GitSource(repository / "sites").write("known_hosts", b"x ssh-ed25519 AAAA\n", "Trust x")
+
+    assert git(repository, "show", "--format=", "--name-only", "HEAD") == "sites/known_hosts"
+
+
+def test_without_a_message_or_a_repository_nothing_is_committed(repository: Path, tmp_path: Path) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+    assert GitSource(repository).write("known_hosts", b"x\n", "") == ""
+    assert git(repository, "rev-parse", "HEAD") == head
+    (tmp_path / "plain").mkdir()
+    assert GitSource(tmp_path / "plain").write("known_hosts", b"x\n", "Trust x") == ""
+    assert (tmp_path / "plain" / "known_hosts").read_bytes() == b"x\n"
+
+
+def test_a_commit_that_git_refuses_says_that_the_file_is_there(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    git(repository, "config", "user.useConfigOnly", "true")
+    with pytest.raises(UnavailableError, match="known_hosts is written, and git did not commit it") as raised:
+        GitSource(repository).write("known_hosts", b"x\n", "Trust x")
+    assert raised.value.hint == "Commit it yourself."
+    assert (repository / "known_hosts").read_bytes() == b"x\n"

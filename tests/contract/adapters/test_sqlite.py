@@ -10,18 +10,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import fleet
-from fleet.adapters.sqlite import Database, SqliteJournal, SqliteRecords
+from fleet.adapters.sqlite import Database, SqliteJournal, SqliteRecords, schema
 from fleet.adapters.sqlite.database import translate
 from fleet.decide import initial, snapshot
 from fleet.errors import BusyError, FleetError, UnavailableError, UsageError
 from fleet.model.batch import BatchOrder
 from fleet.model.effect import RunBatch
 from fleet.model.event import WaveStarted
+from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record
 from fleet.model.signal import Pause
 from fleet.ports.journal import Lease, Step
@@ -177,12 +180,43 @@ def test_many_processes_may_open_and_write_at_once(database: Database) -> None:
     assert len(SqliteRecords(database).all()) == 80
 
 
+GOLDEN = Path(__file__).parents[2] / "golden/state"
+
+
+def test_a_file_of_an_older_version_is_brought_along(database: Database) -> None:
+    database.path.parent.mkdir()
+    with closing(sqlite3.connect(database.path)) as old:
+        old.executescript((GOLDEN / "v1.sql").read_text())
+    records = SqliteRecords(database)
+    held = Record(
+        "lyon-1-a", "acme", "m1", "b1:aa", "4be1f02", "ops@desk", 7, "amd64", 1750000000.5, differs=("/etc/motd",)
+    )
+    assert dict(records.all()) == {"lyon-1-a": held}
+    assert dict(records.contacts()) == {}
+    assert dict(records.clusters()) == {"lyon-1": LearnedCluster(existed=True, datastore="etcd")}
+    waiting = replace(held, waiting=("/etc/a",))
+    records.save([waiting])
+    database.close()
+    assert dict(SqliteRecords(database).all()) == {"lyon-1-a": waiting}
+    with database.reading() as connection:
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
+        made = _tables(connection)
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema.TABLES)
+        assert made == _tables(fresh), "an old file and a new one have the same tables"
+
+
+def _tables(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names}
+
+
 def test_a_newer_schema_is_refused(database: Database) -> None:
     SqliteRecords(database).save([])
     with database.writing() as connection:
-        connection.execute("UPDATE schema_version SET version = 2")
+        connection.execute("UPDATE schema_version SET version = 3")
     database.close()
-    with pytest.raises(UsageError, match="has version 2 of the schema, this fleet knows version 1") as caught:
+    with pytest.raises(UsageError, match="has version 3 of the schema, this fleet knows version 2") as caught:
         SqliteRecords(database).all()
     assert "newer fleet" in caught.value.hint
 

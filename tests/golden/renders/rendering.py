@@ -9,8 +9,8 @@ from pathlib import Path
 from fleet.adapters.share import shipped
 from fleet.model.bundle import Bundle
 from fleet.model.tree import Revision, Tree
-from fleet.operations.apply import project_inputs
 from fleet.operations.intent import Intent, read_intent
+from fleet.operations.preparing import project_inputs
 from fleet.render.project import project
 from fleet.testing import MemoryRecords
 from tests.specs import lock

@@ -95,7 +95,7 @@ def exists(call: list[str]) -> bool:
         ("--version", True),
         ("node show NAME --origin", True),
         ("plan --sandbx DIR", False),
-        ("node trust NAME", False),
+        ("node distrust NAME", False),
         ("drift", False),
     ],
 )

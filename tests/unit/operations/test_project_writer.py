@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from fleet.model.plan import Scope
 from fleet.model.project import FolderReport, ProjectFile
 from fleet.model.record import Record
-from fleet.operations.apply import keep_contents, project_writer
-from fleet.operations.plan import plan
+from fleet.operations.preparing import keep_contents, project_writer
 from fleet.testing import MemoryRecords
 from tests.specs import FLEET, document
 from tests.unit.render.ground import intent, shipped
@@ -75,6 +73,6 @@ def test_more_contents_than_are_kept_at_once_are_all_kept() -> None:
         document("Site", "lyon", f"{HOSTS}  - {{name: c, role: none, address: 10.0.0.3}}\nos: {{files: [{files}]}}"),
     )
     records = MemoryRecords()
-    keep_contents(made, plan(made, records, Scope()), records)
+    keep_contents(made, made.fleet.nodes, records)
     kept = set(records._objects.values())
     assert kept >= {f"text {at} of {name}".encode() for at in range(300) for name in "abc"}

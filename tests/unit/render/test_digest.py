@@ -272,7 +272,7 @@ from pathlib import Path
 os.umask(int(sys.argv[2], 8))
 from fleet.adapters.folder import DiskFolder
 from fleet.adapters.share import shipped
-from fleet.operations.apply import project_inputs
+from fleet.operations.preparing import project_inputs
 from fleet.render.project import project
 from tests.golden.renders.rendering import COMMIT, intent
 made = intent("v1.37")

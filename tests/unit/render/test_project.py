@@ -16,9 +16,9 @@ from fleet.adapters.folder import DiskFolder
 from fleet.model.plan import Scope
 from fleet.model.project import ProjectFile
 from fleet.model.record import Record
-from fleet.operations.apply import project_inputs
 from fleet.operations.intent import Intent
 from fleet.operations.inventory import inventory
+from fleet.operations.preparing import project_inputs
 from fleet.operations.render import render
 from fleet.render.project import project
 from fleet.testing import MemoryRecords
@@ -59,7 +59,7 @@ def test_the_paths() -> None:
     sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
     own = {path for path in found if not path.startswith("collections/ansible_collections/edgefleet/fleet/")}
     assert own == {
-        "README.md", "ansible.cfg", "known_hosts", "site.yml", "observe.yml", "inventory/hosts.yml",
+        "README.md", "ansible.cfg", "known_hosts", "site.yml", "observe.yml", "adopt.yml", "retire.yml", "inventory/hosts.yml",
         "inventory/group_vars/all.yml", "inventory/host_vars/a.yml", "bundles/a.json", f"files/2c/{sha256}",
         "secrets/secrets.lock",
     }  # fmt: skip

@@ -115,7 +115,7 @@ class InMemory(Wiring):
     def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0) -> Engine:  # noqa: ARG002 - as Wiring's
         return self.engine_
 
-    def observer(self, write_project: ProjectWriter, forks: int) -> MemoryObserver:  # noqa: ARG002 - as Wiring's
+    def observer(self, write_project: ProjectWriter, forks: int, *, opens_vaults: bool = False) -> MemoryObserver:  # noqa: ARG002 - as Wiring's
         return self.looker
 
 

@@ -9,8 +9,18 @@ command = VerbGroup(
     verbs={
         "list": "List nodes: what each is, and whether it is as the spec wants.",
         "show": "Show one node whole, and where its values come from.",
+        "seed": "Write cloud-init user data for a new machine.",
+        "trust": "Show the host keys of nodes, and pin them in git.",
+        "adopt": "Take hosts that are in use under management.",
+        "replace": "Free the name of a node for new hardware.",
+        "retire": "Give back nodes that left the spec.",
     },
     folder="fleet.cli.verbs.node",
-    help="List nodes, or show one and where its values come from.",
-    examples=["fleet node list --site lyon-1", "fleet node show lyon-1-a --origin"],
+    help="Look at nodes; let hosts come and go.",
+    examples=[
+        "fleet node list --site lyon-1",
+        "fleet node show lyon-1-a --origin",
+        "fleet node trust lyon-1-a",
+        "fleet node retire lyon-1-a",
+    ],
 )

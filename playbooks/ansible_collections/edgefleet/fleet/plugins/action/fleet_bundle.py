@@ -9,11 +9,11 @@ import gzip
 import json
 import os
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.module_utils.common.text.converters import to_text
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.edgefleet.fleet.plugins.plugin_utils.secrets import SecretError, Secrets
 
 display = Display()
 
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
             display.warning(text)
             return dict(result, skipped=True, changed=False, msg=text)
         project = args.pop("project", None) or self._loader.get_basedir()
-        if boolean(args.get("read", False)):
+        if boolean(args.get("read", False)) or boolean(args.get("retire", False)):
             return dict(result, **self._execute_module(MODULE, args, task_vars=task_vars))
         node = args.get("node")
         if not node:
@@ -83,32 +83,11 @@ class ActionModule(ActionBase):
 
     def _secrets(self, project, bundle):
         """Values of the secrets that the bundle names, from the vault files that secrets.lock says hold them."""
-        wanted = named_secrets(bundle)
-        if not wanted:
-            return {}
-        locked = self._read_json(project, "secrets/secrets.lock").get("secrets", {})
-        values, files = {}, {}
-        for name in sorted(wanted):
-            where = os.path.normpath(locked.get(name, {}).get("file", ""))
-            if not where.startswith("secrets/"):
-                raise AnsibleActionFail(f"secret `{name}` is not in secrets/secrets.lock")
-            if where not in files:
-                files[where] = self._vault(project, where)
-            value = files[where].get(name)
-            if not isinstance(value, str):
-                found = "absent" if value is None else "not a string"
-                raise AnsibleActionFail(f"secret `{name}` is {found} in {where}")
-            values[name] = to_text(value.encode("utf-8"))
-        return values
-
-    def _vault(self, project, where):
+        secrets = Secrets(self._loader, project)
         try:
-            values = self._loader.load_from_file(os.path.join(project, where))
-        except AnsibleError as exc:
-            raise AnsibleActionFail("{}: cannot be opened: {}".format(where, getattr(exc, "message", None) or exc))
-        if not isinstance(values, dict):
-            raise AnsibleActionFail(f"{where}: expected a mapping of names to values")
-        return values
+            return {name: secrets.value(name) for name in sorted(named_secrets(bundle))}
+        except SecretError as exc:
+            raise AnsibleActionFail(str(exc))
 
 
 def named_secrets(bundle):

@@ -1,9 +1,4 @@
-"""The library's face: one fleet folder, and what can be done with it.
-
-    Workspace.open(path).validate() | plan() | render(folder) | apply(plan) | status() | nodes() | node(name)
-
-Errors are `FleetError`s (`fleet.errors`); found changes and a halted rollout are results.
-"""
+"""One fleet folder: the spec read, planned, rendered, applied, and looked at again."""
 
 from __future__ import annotations
 
@@ -29,6 +24,7 @@ if TYPE_CHECKING:
     from fleet.operations.secret import SecretEvent
     from fleet.ports.applier import ProjectWriter
     from fleet.ports.engine import Engine
+    from fleet.workspace.hosts import Hosts
 
 EVERYTHING = Scope()
 
@@ -58,17 +54,26 @@ class Workspace:
 
     @classmethod
     def open(
-        cls, path: str | Path = ".", *, sandbox: str = "", vault_password: PasswordSource | None = None
-    ) -> Workspace:
-        """`sandbox`: a folder in which every node is a folder. `vault_password` is asked when a vault is opened."""
+        cls, path: str | Path = ".", *, sandbox: str = "", vault_password: PasswordSource | None = None,
+        become_password: PasswordSource | None = None,
+    ) -> Workspace:  # fmt: skip
+        """`sandbox`: a folder in which every node is a folder. `vault_password` is asked when a vault is opened;
+        `become_password` is what sudo asks for on nodes whose spec names no secret for it.
+        """
         root = Path(path)
         if not root.is_dir():
             raise UsageError(f"{path} is no folder", "Name a fleet's folder with -C, or make one: fleet init DIR.")
-        return cls(Wiring(root, sandbox, vault_password))
+        return cls(Wiring(root, sandbox, vault_password, become_password))
 
     @property
     def root(self) -> Path:
         return self._wiring.root
+
+    def hosts(self, *, forks: int = 20) -> Hosts:
+        """Hosts that come and go: their keys, seeds, adoption, retirement."""
+        from fleet.workspace.hosts import Hosts
+
+        return Hosts(self._wiring, self._read, forks)
 
     def validate(self) -> Validation:
         """Raises SpecError with every mistake."""
@@ -239,21 +244,23 @@ class Workspace:
         yield from list_own(intent.tree.files, clusters, lock, store)
         yield from generate(clusters, lock, store)
 
-    def _read(self) -> Intent:
+    def _read(self, revision: str = "") -> Intent:
         from fleet.operations.intent import read_intent
 
         wiring = self._wiring
-        tree = wiring.source.read()
+        tree = wiring.source.read(revision)
         home = str(wiring.state / "sandbox")
         return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox)
 
     def _writer(self, intent: Intent) -> ProjectWriter:
-        from fleet.operations.apply import project_writer
+        from fleet.operations.preparing import project_writer
 
         return project_writer(intent, self._wiring.folder, self._wiring.shipped)
 
     def _asked(self, intent: Intent, names: Sequence[str], ask: Any, forks: int) -> Iterator[Observation]:
-        observer = self._wiring.observer(self._writer(intent), forks)
+        asked = set(names)
+        is_locked = any(node.connection.become_password for node in intent.fleet.nodes if node.name in asked)
+        observer = self._wiring.observer(self._writer(intent), forks, opens_vaults=is_locked)
         yield from ask(names, intent.fleet.name, observer, self._wiring.records)
 
     def _second_pass(self, plan: Plan, intent: Intent, forks: int) -> tuple[Plan, Intent]:

@@ -1,0 +1,116 @@
+"""OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): which keys a host has, and lines put in or taken out.
+
+Lines that are not touched stay as they are, comments and hashed names too.
+"""
+
+import base64
+import binascii
+import fnmatch
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+DEFAULT_PORT: Final = 22
+_HASHED: Final = "|1|"
+
+
+class HostLine(msgspec.Struct, frozen=True):
+    """One line that pins a key. `names` are its host field, cut at commas; `number` counts from 1.
+
+    `marker` is empty, `@revoked` or `@cert-authority`.
+    """
+
+    number: int
+    names: tuple[str, ...]
+    algorithm: str
+    key: str
+    marker: str = ""
+
+
+def target(host: str, port: int) -> str:
+    """How ssh names a host in the file: `[host]:port` unless the port is 22."""
+    return host if port == DEFAULT_PORT else f"[{host}]:{port}"
+
+
+def fingerprint(key: str) -> str:
+    """`SHA256:…` as ssh-keygen prints it. Raises ValueError for what is not base64."""
+    try:
+        digest = hashlib.sha256(base64.b64decode(key, validate=True)).digest()
+    except binascii.Error as error:
+        raise ValueError(f"not a key in base64: {error}") from None
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def lines(text: str) -> Iterator[HostLine]:
+    """Every line that pins a key; comments, blank lines and broken ones are passed over, as ssh does."""
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        marker = words.pop(0) if words and words[0].startswith("@") else ""
+        if len(words) >= 3 and not words[0].startswith("#"):
+            yield HostLine(number, tuple(words[0].split(",")), words[1], words[2], marker)
+
+
+def keys_of(text: str, host: str, port: int) -> list[HostLine]:
+    """The lines that ssh would take for this host, in their order, without markers."""
+    wanted = target(host, port)
+    return [line for line in lines(text) if not line.marker and _names(line, wanted)]
+
+
+def added(text: str, host: str, port: int, algorithm: str, key: str) -> str:
+    """The text with one more line at its end."""
+    start = text if not text or text.endswith("\n") else f"{text}\n"
+    return f"{start}{target(host, port)} {algorithm} {key}\n"
+
+
+def removed(text: str, targets: Iterable[str]) -> str:
+    """The text without these hosts (`target`): a line that names others as well keeps those. Patterns stay."""
+    gone = set(targets)
+    touched = {line.number: line for line in lines(text) if not line.marker and _plainly(line, gone)}
+    left = []
+    for number, whole in enumerate(text.splitlines(keepends=True), 1):
+        line = touched.get(number)
+        if line is None:
+            left.append(whole)
+            continue
+        names = [name for name in line.names if not _plainly_one(name, gone)]
+        if names:
+            left.append(whole.replace(",".join(line.names), ",".join(names), 1))
+    return "".join(left)
+
+
+def _plainly(line: HostLine, targets: set[str]) -> bool:
+    return any(_plainly_one(name, targets) for name in line.names)
+
+
+def _plainly_one(name: str, targets: set[str]) -> bool:
+    return name in targets or (name.startswith(_HASHED) and any(_is_hash_of(name, each) for each in targets))
+
+
+def _names(line: HostLine, wanted: str) -> bool:
+    """Whether the host field is one of this host. A name behind `!` takes a host out."""
+    found = False
+    for name in line.names:
+        if name.startswith("!") and fnmatch.fnmatchcase(wanted, name[1:]):
+            return False
+        found = found or (
+            _is_hash_of(name, wanted) if name.startswith(_HASHED) else fnmatch.fnmatchcase(wanted, _literal(name))
+        )
+    return found
+
+
+def _literal(name: str) -> str:
+    """Brackets of a port are no character class: in ssh's patterns only `*` and `?` mean something."""
+    return name.replace("[", "[[]")
+
+
+def _is_hash_of(name: str, wanted: str) -> bool:
+    """HashKnownHosts: `|1|salt|HMAC-SHA1 of the name`."""
+    try:
+        _, _, salt, digest = name.split("|")
+        made = hmac.new(base64.b64decode(salt), wanted.encode(), "sha1").digest()
+        return hmac.compare_digest(made, base64.b64decode(digest))
+    except (ValueError, binascii.Error):
+        return False

@@ -1,0 +1,166 @@
+"""node retire: a host that left the spec is given back. node replace: its name is freed for new hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from fleet.errors import FleetError, UsageError
+from fleet.formats import known_hosts as pins
+from fleet.load import KNOWN_HOSTS_FILE
+from fleet.model.batch import NodeAnswer, NodeTask
+from fleet.model.host import HostEvent, NodeReplaced, NodeRetired, NodeUntouched
+from fleet.model.learned import LearnedCluster
+from fleet.model.node import Node
+from fleet.operations.intent import Intent
+from fleet.ports.applier import Hand
+from fleet.ports.records import Records
+from fleet.ports.source import Source
+
+
+class RetireOptions(msgspec.Struct, frozen=True):
+    """`is_gone`: the hardware is not there any more, so nobody asks it."""
+
+    is_gone: bool = False
+    commit: bool = True
+
+
+class _Change(msgspec.Struct, frozen=True):
+    path: str = ""
+    action: str = ""
+
+
+class _Result(msgspec.Struct, frozen=True):
+    changes: tuple[_Change, ...] = ()
+
+
+class RetireHands(msgspec.Struct, frozen=True, eq=False):
+    """What a node is given back with: what git said at a commit, a hand for that, and where things are kept."""
+
+    at: Callable[[str], Intent]
+    hand_for: Callable[[Intent], Hand]
+    records: Records
+    source: Source
+
+
+def retire(names: Sequence[str], intent: Intent, hands: RetireHands, options: RetireOptions) -> Iterator[HostEvent]:
+    """Gives back orphans, each by the spec of the commit that it was last applied from. Raises UsageError for a node
+    that the spec still has, or that nobody knows.
+    """
+    _refuse_unknown(intent, names)
+    by_commit: dict[str, list[str]] = {}
+    for name in names:
+        by_commit.setdefault(intent.records[name].commit, []).append(name)
+    gone: dict[str, str] = {}
+    for commit, those in by_commit.items():
+        before = _before(commit, those, hands.at, is_gone=options.is_gone)
+        nodes = {} if before is None else {node.name: node for node in before.fleet.nodes if node.name in those}
+        hand = None if options.is_gone or before is None else hands.hand_for(before)
+        for answer in _answers(those, hand, {name: intent.held(name) for name in those}):
+            if isinstance(answer, NodeRetired):
+                node = nodes.get(answer.node)
+                pinned = _pinned_for(intent, node)
+                gone |= pinned
+                hands.records.forget([answer.node])
+                if before is not None and node is not None:
+                    _forget_cluster(before, node, hands.records)
+                yield msgspec.structs.replace(answer, unpinned=tuple(pinned), left=_left(node))
+            else:
+                yield answer
+    _unpin(intent, gone, hands.source, commit=options.commit)
+
+
+def _refuse_unknown(intent: Intent, names: Sequence[str]) -> None:
+    living = {node.name for node in intent.fleet.nodes}
+    for name in names:
+        if name in living:
+            raise UsageError(
+                f"{name} is a node of the fleet", "Take it out of the spec and commit that first, then retire it."
+            )
+        if name not in intent.records:
+            raise UsageError(
+                f"no node {name} was ever applied from here", "fleet plan names the nodes that left the spec."
+            )
+
+
+def _before(commit: str, names: Sequence[str], at: Callable[[str], Intent], *, is_gone: bool) -> Intent | None:
+    """The spec that still had them. None where it is not to be had, and not needed."""
+    try:
+        if not commit:
+            raise UsageError(f"{names[0]} was applied from no commit")
+        before = at(commit)
+        missing = set(names) - {node.name for node in before.fleet.nodes}
+        if missing:
+            raise UsageError(f"commit {commit[:7]} does not have {min(missing)}")
+    except FleetError as error:
+        if is_gone:
+            return None
+        raise UsageError(
+            f"how to reach {names[0]} is not to be found out: {error.message}",
+            "Put it back into the spec and apply it once; or, if the hardware is gone, say --gone.",
+        ) from None
+    return before
+
+
+def _answers(names: Sequence[str], hand: Hand | None, expect: dict[str, str]) -> Iterator[NodeRetired | NodeUntouched]:
+    if hand is None:
+        yield from (NodeRetired(name, was_asked=False) for name in names)
+    else:
+        yield from map(_answered, hand.run(NodeTask("retire", expect=expect), names))
+
+
+def _answered(answer: NodeAnswer) -> NodeRetired | NodeUntouched:
+    if answer.outcome != "done":
+        return NodeUntouched(answer.node, answer.outcome, answer.reason)
+    changes = msgspec.convert(answer.result, _Result, strict=False).changes
+    return NodeRetired(
+        answer.node,
+        restored=tuple(change.path for change in changes if change.action == "restore"),
+        removed=tuple(change.path for change in changes if change.action == "remove"),
+    )
+
+
+def _forget_cluster(before: Intent, node: Node, records: Records) -> None:
+    """A cluster of which no member is left has never been: one of the same name founds itself anew."""
+    if node.cluster:
+        cluster = before.fleet.clusters[node.cluster]
+        if not {*cluster.servers, *cluster.agents} & records.all().keys():
+            records.learn_clusters({node.cluster: LearnedCluster()})
+
+
+def _pinned_for(intent: Intent, node: Node | None) -> dict[str, str]:
+    """The place in known_hosts that only this node had, with its name. A node of the spec may be reached there now."""
+    if node is None or node.connection.type != "ssh":
+        return {}
+    way = node.connection
+    target = pins.target(way.address, way.port)
+    others = {pins.target(each.connection.address, each.connection.port) for each in intent.fleet.nodes}
+    text = intent.spec.known_hosts.decode("utf-8", errors="surrogateescape")
+    return {} if target in others or pins.removed(text, [target]) == text else {target: node.name}
+
+
+def _unpin(intent: Intent, gone: dict[str, str], source: Source, *, commit: bool) -> None:
+    if gone:
+        text = pins.removed(intent.spec.known_hosts.decode("utf-8", errors="surrogateescape"), gone)
+        message = f"Forget the host keys of {', '.join(gone.values())}" if commit else ""
+        source.write(KNOWN_HOSTS_FILE, text.encode("utf-8", errors="surrogateescape"), message)
+
+
+def _left(node: Node | None) -> tuple[str, ...]:
+    if node is None or not node.is_k3s:
+        return ()
+    return (f"Kubernetes still lists it: kubectl delete node {node.name}",)
+
+
+def replace(intent: Intent, name: str, records: Records) -> NodeReplaced:
+    """Frees the name of a node of the spec for new hardware. Raises UsageError for one that is not in the spec, or was
+    never applied.
+    """
+    if name not in {node.name for node in intent.fleet.nodes}:
+        raise UsageError(f"the fleet has no node called {name}", "fleet node list")
+    record = intent.records.get(name)
+    if record is None:
+        raise UsageError(f"{name} was never enrolled: there is nothing to replace", f"fleet apply --node {name}")
+    records.forget([name])
+    return NodeReplaced(name, record.machine_id, record.last_digest)

@@ -1,0 +1,11 @@
+"""The library's face: one fleet folder, and what can be done with it.
+
+    Workspace.open(path).validate() | plan() | render(folder) | apply(plan) | status() | nodes() | node(name)
+    Workspace.open(path).hosts().keys() | pin() | seed() | adopt() | retire() | replace()
+
+Errors are `FleetError`s (`fleet.errors`); found changes and a halted rollout are results.
+"""
+
+from fleet.workspace.workspace import EVERYTHING, Validation, Workspace
+
+__all__ = ["EVERYTHING", "Validation", "Workspace"]

@@ -1,0 +1,94 @@
+"""Hosts that come and go: keys that are trusted, machines that are seeded, adopted, given back, replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.errors import UsageError
+from fleet.model.plan import Scope
+
+if TYPE_CHECKING:
+    from fleet.model.host import HostEvent, NodeReplaced
+    from fleet.model.host_key import TrustRow
+    from fleet.model.node import Node
+    from fleet.operations.adopt import AdoptOptions
+    from fleet.operations.intent import Intent
+    from fleet.operations.retire import RetireOptions
+    from fleet.ports.applier import Hand
+    from fleet.wiring import Wiring
+
+
+class Hosts:
+    """Of one fleet folder; `workspace.hosts`. `read` gives what git says, at a commit where one is named."""
+
+    def __init__(self, wiring: Wiring, read: Callable[[str], Intent], forks: int = 20) -> None:
+        self._wiring = wiring
+        self._read = read
+        self._forks = forks
+
+    def keys(self, scope: Scope) -> Iterator[TrustRow]:
+        """The host key that each node of the scope shows over its own connection, beside what known_hosts pins."""
+        from fleet.operations.trust import shown
+        from fleet.resolve import in_scope
+
+        intent = self._read("")
+        yield from shown(intent, in_scope(intent.fleet, scope), self._wiring.host_keys(self._forks))
+
+    def pin(self, rows: Sequence[TrustRow], *, replace: bool = False, commit: bool = True) -> str:
+        """Pins keys that somebody vouched for in known_hosts, and commits that file alone. The commit's id, "" for none."""
+        from fleet.operations.trust import pin
+
+        return pin(self._read(""), rows, self._wiring.source, replace=replace, commit=commit)
+
+    def seed(self, name: str, public_key: str = "") -> str:
+        """cloud-init user data for a node. Without `public_key` (a file), the one beside the connection's private key."""
+        from fleet.render.seed import user_data
+
+        node = _named(self._read(""), [name])[0]
+        file = Path(public_key or f"{node.connection.private_key}.pub").expanduser()
+        if not public_key and not node.connection.private_key:
+            raise UsageError(f"the connection of {name} names no privateKey", "Say which key with --public-key FILE.")
+        try:
+            text = file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"cannot read the public key {file}: {error}", "Say which key with --public-key FILE."
+            ) from None
+        if "PRIVATE KEY" in text or len(text.split()) < 2 or len(text.strip().splitlines()) != 1:
+            raise UsageError(f"{file} is no public key of ssh: expected one line, such as `ssh-ed25519 AAAA… name`")
+        return user_data(node, text)
+
+    def adopt(self, names: Sequence[str], options: AdoptOptions) -> Iterator[HostEvent]:
+        """Takes hosts that are in use under management. What differs waits; nothing is restarted."""
+        from fleet.operations.adopt import adopt
+
+        intent = self._read("")
+        nodes = _named(intent, names)
+        yield from adopt(intent, nodes, self._hand(intent), self._wiring.records, options)
+
+    def retire(self, names: Sequence[str], options: RetireOptions) -> Iterator[HostEvent]:
+        """Gives back nodes that left the spec."""
+        from fleet.operations.retire import RetireHands, retire
+
+        hands = RetireHands(self._read, self._hand, self._wiring.records, self._wiring.source)
+        yield from retire(names, self._read(""), hands, options)
+
+    def replace(self, name: str) -> NodeReplaced:
+        """Frees a node's name for new hardware: the old machine is expected no more."""
+        from fleet.operations.retire import replace
+
+        return replace(self._read(""), name, self._wiring.records)
+
+    def _hand(self, intent: Intent) -> Hand:
+        from fleet.operations.preparing import project_writer
+
+        return self._wiring.hand(project_writer(intent, self._wiring.folder, self._wiring.shipped), self._forks)
+
+
+def _named(intent: Intent, names: Sequence[str]) -> list[Node]:
+    """Raises UsageError for one that the spec does not have."""
+    from fleet.resolve import in_scope
+
+    return list(in_scope(intent.fleet, Scope(nodes=tuple(names))))
