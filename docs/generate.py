@@ -58,7 +58,6 @@ DEFAULTS: dict[tuple[str, str], str] = {
 }
 
 NOT_YET: dict[tuple[str, str], str] = {
-    ("OsLayer", "updates"): "no update is carried out",
     ("K3sLayer", "labels"): "K3s sets them when a node registers; a later change does not reach a registered Node",
     ("K3sLayer", "taints"): "as `labels`",
     ("FleetSpec", "drift"): "nothing watches; `fleet plan --refresh` looks once",

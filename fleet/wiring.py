@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fleet.adapters.sqlite import Database
     from fleet.model.project import Shipped
     from fleet.ports.applier import Hand, ProjectWriter
+    from fleet.ports.clock import Clock
     from fleet.ports.engine import Engine
     from fleet.ports.folder import Folder
     from fleet.ports.host_keys import HostKeys
@@ -76,11 +77,16 @@ class Wiring:
         return SqliteRecords(self.database)
 
     @cached_property
-    def journal(self) -> Journal:
+    def clock(self) -> Clock:
         from fleet.adapters.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def journal(self) -> Journal:
         from fleet.adapters.sqlite import SqliteJournal
 
-        return SqliteJournal(self.database, SystemClock())
+        return SqliteJournal(self.database, self.clock)
 
     @cached_property
     def folder(self) -> Folder:

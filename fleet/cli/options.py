@@ -45,6 +45,9 @@ def become_option(function: F) -> F:
     return function
 
 
+updates_option = click.option(
+    "--updates", is_flag=True, help="Take OS updates as of today on nodes whose os.updates names no snapshot."
+)
 forks_option = click.option(
     "--forks", default=20, show_default=True, type=click.IntRange(1, 1000), help="Nodes at once, at most."
 )

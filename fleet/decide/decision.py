@@ -121,7 +121,15 @@ def _settle(course: Course, batch_id: str, result: NodeResult) -> None:
     if reason is None:
         course.add(
             ev.NodeApplied(
-                node.name, node.site, batch_id, result.digest, result.changed, result.restarted, result.warnings
+                node.name,
+                node.site,
+                batch_id,
+                result.digest,
+                result.changed,
+                result.restarted,
+                result.warnings,
+                result.updated,
+                result.rebooted,
             )
         )
         return

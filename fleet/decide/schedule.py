@@ -41,14 +41,17 @@ def go_on(course: Course) -> None:
 
 
 def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
-    nodes, index = state.layout.nodes, state.layout.index
+    nodes, index, order = state.layout.nodes, state.layout.index, state.order
     return BatchOrder(
         batch_id=batch.batch_id,
         rollout_id=state.order.id,
         epoch=state.epoch,
         nodes=batch.nodes,
         expect={name: nodes[index[name]].base for name in batch.nodes},
-        take_over=state.order.take_over,
+        take_over=order.take_over,
+        upkeep=order.upkeep,
+        updates_now=order.updates_now,
+        reboot_until={name: order.reboot_until[name] for name in batch.nodes if name in order.reboot_until},
     )
 
 

@@ -17,6 +17,7 @@ from fleet.model.bundle import (
     BundleFolder,
     BundlePackage,
     BundleUnit,
+    BundleUpdates,
     BundleUser,
 )
 from fleet.model.change import Change, ChangeKind
@@ -78,7 +79,15 @@ def _entries(base: Manifest, wanted: Bundle | Manifest) -> Iterator[Change]:
     yield from _parts(base.packages, wanted.packages, _name, _package)
     yield from _parts(base.users, wanted.users, _name, _user)
     yield from _sysctl(base.sysctl, wanted.sysctl)
+    if base.updates != wanted.updates:
+        yield _change("updates", "OS updates", *_both(_updates_text, base.updates, wanted.updates), None)
     yield from _facts(base.facts, wanted.facts)
+
+
+def _updates_text(updates: BundleUpdates) -> str:
+    day = f" of {updates.snapshot}" if updates.snapshot else ""
+    sources = f" from {', '.join(updates.sources)}" if updates.sources else ""
+    return f"{updates.mode}{day}{sources}"
 
 
 def _parts(

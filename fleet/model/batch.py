@@ -14,7 +14,9 @@ Outcome = Literal["applied", "failed", "unreachable"]
 class BatchOrder(msgspec.Struct, frozen=True):
     """`batch_id` is unique in the fleet (`ROLLOUT-0001`); `epoch` is the controller lease's; `nodes` are names.
 
-    `expect` maps a node to the digest that it must hold before ("" for a node without a record).
+    `expect` maps a node to the digest that it must hold before ("" for a node without a record). `upkeep`: OS updates
+    are taken, also where none are due with `updates_now`. `reboot_until` maps a node to the time (seconds since 1970)
+    after which a reboot that is due may not begin any more; a node that is not there is not rebooted.
     """
 
     batch_id: str
@@ -23,10 +25,15 @@ class BatchOrder(msgspec.Struct, frozen=True):
     nodes: tuple[str, ...]
     expect: dict[str, str] = {}
     take_over: str = ""
+    upkeep: bool = False
+    updates_now: bool = False
+    reboot_until: dict[str, float] = {}
 
 
 class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`reason` is the node's own words, one line, without a secret; `changed` counts changed paths and units."""
+    """`reason` is the node's own words, one line, without a secret; `changed` counts changed paths and units, `updated`
+    packages that OS updates changed.
+    """
 
     node: str
     outcome: Outcome
@@ -36,6 +43,8 @@ class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):
     record: Record | None = None
     restarted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    updated: int = 0
+    rebooted: bool = False
 
 
 class BatchResult(msgspec.Struct, frozen=True):

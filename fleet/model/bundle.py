@@ -78,6 +78,14 @@ class BundlePackage(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = ""
 
 
+class BundleUpdates(msgspec.Struct, frozen=True, omit_defaults=True):
+    """OS updates that are part of what a node holds: another day, another digest. When it may be rebooted is not."""
+
+    mode: Literal["security", "all"]
+    snapshot: str = ""
+    sources: tuple[str, ...] = ()
+
+
 class BundleUser(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     groups: tuple[str, ...] = ()
@@ -116,4 +124,5 @@ class Bundle(msgspec.Struct, frozen=True):
     packages: tuple[BundlePackage, ...] = ()
     users: tuple[BundleUser, ...] = ()
     sysctl: dict[str, str] = {}
+    updates: BundleUpdates | None = None
     blobs: dict[str, bytes] = {}

@@ -7,7 +7,19 @@ from typing import Literal
 import msgspec
 
 ChangeKind = Literal[
-    "k3s", "config", "file", "folder", "artifact", "unit", "package", "user", "sysctl", "first", "fact"
+    "k3s",
+    "config",
+    "file",
+    "folder",
+    "artifact",
+    "unit",
+    "package",
+    "user",
+    "sysctl",
+    "first",
+    "fact",
+    "updates",
+    "reboot",
 ]
 Action = Literal["add", "edit", "remove"]
 

@@ -64,7 +64,9 @@ class BatchRequeued(_Event, frozen=True, tag=True):
 
 
 class NodeApplied(_Event, frozen=True, tag=True):
-    """The node's own record holds the wanted `digest`. `changed` counts paths and units, 0 where all was there."""
+    """The node's own record holds the wanted `digest`. `changed` counts paths and units, 0 where all was there; `updated`
+    packages that OS updates changed.
+    """
 
     node: str
     site: str
@@ -73,6 +75,8 @@ class NodeApplied(_Event, frozen=True, tag=True):
     changed: int = 0
     restarted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    updated: int = 0
+    rebooted: bool = False
 
 
 class NodeFailed(_Event, frozen=True, tag=True):

@@ -10,6 +10,7 @@ from fleet.model.cluster import Cluster
 from fleet.model.node import Node
 from fleet.model.problem import Mistake
 from fleet.model.site import ResolvedSite
+from fleet.model.window import Schedule
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -36,3 +37,5 @@ class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
     unlocked: tuple[str, ...] = ()
     pending: dict[str, int] = {}
     warnings: tuple[Mistake, ...] = ()
+    schedule: Schedule | None = None
+    """When nodes may be rebooted; None where no policy says."""

@@ -11,6 +11,7 @@ from fleet.model.bundle import (
     BundleFolder,
     BundlePackage,
     BundleUnit,
+    BundleUpdates,
     BundleUser,
 )
 
@@ -26,6 +27,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     packages: tuple[BundlePackage, ...] = ()
     users: tuple[BundleUser, ...] = ()
     sysctl: dict[str, str] = {}
+    updates: BundleUpdates | None = None
 
 
 _DECODER = msgspec.json.Decoder(Manifest)

@@ -42,9 +42,16 @@ class NodeManifest(msgspec.Struct, frozen=True):
 
 
 class Updates(msgspec.Struct, frozen=True):
+    """`snapshot` is a day (2026-11-01) or empty: what the archive has. `sources` are apt's, the node's own where none."""
+
     mode: Literal["none", "security", "all"] = "none"
     snapshot: str = ""
     reboot: Literal["never", "window"] = "never"
+    sources: tuple[str, ...] = ()
+
+    @property
+    def are_wanted(self) -> bool:
+        return self.mode != "none"
 
 
 class K3sSettings(msgspec.Struct, frozen=True):

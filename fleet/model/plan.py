@@ -71,6 +71,10 @@ class Plan(msgspec.Struct, frozen=True):
     unenforced: tuple[str, ...] = ()
     pending: dict[str, int] = {}
     sandbox: str = ""
+    rebooting_later: tuple[str, ...] = ()
+    """Nodes on which a reboot is due, whose window is shut."""
+    next_window: float = 0.0
+    """When the first of their windows opens, in seconds since 1970; 0 for never."""
     adopting: tuple[str, ...] = ()
     """Nodes on which something waits to be taken: left alone until then."""
 

@@ -47,7 +47,8 @@ class WaveOrder(msgspec.Struct, frozen=True):
 class RolloutOrder(msgspec.Struct, frozen=True):
     """What a rollout is to do. `id` is short hex; `forks` is how many nodes are in flight at once, at most.
 
-    `take_over` is the operator's reason for overruling what nodes say they hold, empty for none.
+    `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. The last three are as
+    in `BatchOrder`.
     """
 
     id: str
@@ -58,6 +59,9 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     forks: int
     batch_size: int = 50
     take_over: str = ""
+    upkeep: bool = False
+    updates_now: bool = False
+    reboot_until: dict[str, float] = {}
 
     @property
     def nodes(self) -> tuple[RolloutNode, ...]:

@@ -29,6 +29,10 @@ class Status(msgspec.Struct, frozen=True):
     commits: tuple[CommitRow, ...]
     rollouts: tuple[RolloutSummary, ...]
     sandbox: str = ""
+    adopting: tuple[str, ...] = ()
+    """Nodes on which something waits to be taken."""
+    reboots: tuple[str, ...] = ()
+    """Nodes on which OS updates made a reboot due."""
 
 
 NodeState = Literal["current", "behind", "never"]

@@ -15,6 +15,7 @@ from fleet.model.plan import Plan
 from fleet.model.rollout import RolloutNode, RolloutOrder, WaveOrder
 from fleet.operations.intent import Intent
 from fleet.operations.preparing import check_password, keep_contents, refuse_dirty, refuse_missing_secrets
+from fleet.operations.upkeep import UpkeepWish, reboot_until
 from fleet.ports.engine import Engine
 from fleet.ports.records import Records
 from fleet.ports.secrets import Secrets
@@ -29,6 +30,7 @@ class ApplyOptions(msgspec.Struct, frozen=True):
     take_over: str = ""
     allow_dirty: bool = False
     unenforced: bool = False
+    wish: UpkeepWish = UpkeepWish()
 
 
 class Hands(msgspec.Struct, frozen=True, eq=False):
@@ -56,6 +58,9 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
         waves=(WaveOrder(WAVE, tuple(_rollout_nodes(intent, plan))),),
         forks=options.forks,
         take_over=options.take_over,
+        upkeep=any(node.settings.os.updates.are_wanted for node in nodes),
+        updates_now=options.wish.updates_now,
+        reboot_until=reboot_until(intent, nodes, options.wish.now),
     )
     yield from learning(intent, hands.engine.roll(order), hands.records)
 

@@ -19,35 +19,30 @@ from fleet.model.plan import Plan, Scope
 from fleet.model.problem import Mistake, Place
 from fleet.model.verdict import Verdict
 from fleet.operations.intent import Intent, check_locked, each_rendered
+from fleet.operations.upkeep import UpkeepWish, upkeep
 from fleet.ports.records import Records
 from fleet.render import Sketch
 from fleet.resolve import in_scope, origins
 
+_NO_WISH = UpkeepWish()
 MAX_PLACED = 200
 """Verdicts that get their file and line: more than anybody reads, and each may cost a look at its file."""
 
 
-def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
+def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_WISH) -> Plan:
     """The plan for a scope. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
     adopting = tuple(node.name for node in nodes if intent.is_waiting(node.name))
-    moved = [each for each in zip(nodes, sketches, strict=True) if _moves(intent, each[1])]
+    due = upkeep(intent, nodes, wish)
+    looked = zip(nodes, sketches, strict=True)
+    moved = [each for each in looked if each[0].name in due.changes or _moves(intent, each[1])]
     removed = _removed(intent) if scope.is_everything else ()
     held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
-    changing = tuple(_node_change(intent, node, sketch, held, bundles) for node, sketch in moved)
-    given = CheckInput(
-        fleet=intent.fleet,
-        changes=changing,
-        now={name: manifest.facts for name, manifest in held.items() if manifest is not None},
-        wanted={node.name: intent.renderer.facts(node) for node in nodes},
-        records=intent.records,
-        lock=intent.lock,
-        removed=removed,
-    )
-    verdicts = check(given)
+    changing = tuple(due.beside(_node_change(intent, node, sketch, held, bundles)) for node, sketch in moved)
+    verdicts = check(_to_check(intent, nodes, changing, held, removed))
     return Plan(
         fleet=intent.fleet.name,
         revision=intent.tree.revision,
@@ -65,6 +60,26 @@ def plan(intent: Intent, records: Records, scope: Scope) -> Plan:
         pending=intent.fleet.pending,
         sandbox=intent.sandbox,
         adopting=adopting,
+        rebooting_later=due.later,
+        next_window=due.opens,
+    )
+
+
+def _to_check(
+    intent: Intent,
+    nodes: Sequence[Node],
+    changing: Sequence[NodeChange],
+    held: Mapping[str, Manifest | None],
+    removed: Sequence[str],
+) -> CheckInput:
+    return CheckInput(
+        fleet=intent.fleet,
+        changes=tuple(changing),
+        now={name: manifest.facts for name, manifest in held.items() if manifest is not None},
+        wanted={node.name: intent.renderer.facts(node) for node in nodes},
+        records=intent.records,
+        lock=intent.lock,
+        removed=tuple(removed),
     )
 
 
@@ -98,6 +113,8 @@ def _node_change(
     digest = intent.held(node.name)
     if not digest:
         found = changes(None, _first(intent.renderer.facts(node)))
+    elif not _moves(intent, sketch):
+        found = ()
     else:
         bundle = bundles[node.name] = intent.renderer.bundle(node)
         found = changes(held.get(node.name), bundle, has_record=True)

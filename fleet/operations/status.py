@@ -16,7 +16,8 @@ _SAMPLE = 3
 
 def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revision, sandbox: str) -> Status:
     by_commit: dict[str, list[Record]] = {}
-    for record in records.all().values():
+    known = records.all()
+    for record in known.values():
         if record.digest:
             by_commit.setdefault(record.commit, []).append(record)
     rows = [_row(commit, held) for commit, held in by_commit.items()]
@@ -26,6 +27,8 @@ def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revis
         commits=tuple(sorted(rows, key=lambda row: (-row.last_at, row.commit))),
         rollouts=tuple(rollouts[:LATEST]),
         sandbox=sandbox,
+        adopting=tuple(sorted(record.node for record in known.values() if record.waiting)),
+        reboots=tuple(sorted(record.node for record in known.values() if record.updates and record.updates.reboot)),
     )
 
 

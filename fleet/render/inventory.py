@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.formats.yaml_write import dump_scalar
 from fleet.model.fleet import ResolvedFleet
-from fleet.model.node import Connection, Node
+from fleet.model.node import Connection, Node, Updates
 from fleet.model.project import Group
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]")
@@ -34,6 +34,8 @@ def host_vars(fleet: ResolvedFleet, node: Node, machine_id: str = "") -> dict[st
         values["fleet_packages"] = [{"name": p.name, **({"version": p.version} if p.version else {})} for p in packages]
     if users := node.settings.os.users:
         values["fleet_users"] = [_user(user) for user in users]
+    if (updates := node.settings.os.updates).are_wanted:
+        values["fleet_updates"] = _updates(updates)
     if machine_id:
         values["fleet_machine_id"] = machine_id
     return values
@@ -91,6 +93,8 @@ def groups(fleet: ResolvedFleet, nodes: Sequence[Node]) -> list[Group]:
             members.setdefault(("has_packages",), []).append(name)
         if node.settings.os.users:
             members.setdefault(("has_users",), []).append(name)
+        if node.settings.os.updates.are_wanted:
+            members.setdefault(("has_updates",), []).append(name)
     names = _group_names(members)
     return sorted((Group(names[key], tuple(hosts)) for key, hosts in members.items()), key=lambda group: group.name)
 
@@ -140,6 +144,15 @@ def _ssh_arguments(way: Connection) -> str:
     if way.proxy_command:
         return f"-o ProxyCommand={quote(way.proxy_command)}"
     return f"-J {quote(way.jump_host)}" if way.jump_host else ""
+
+
+def _updates(updates: Updates) -> dict[str, Any]:
+    values: dict[str, Any] = {"mode": updates.mode, "reboot": updates.reboot}
+    if updates.snapshot:
+        values["snapshot"] = updates.snapshot
+    if updates.sources:
+        values["sources"] = list(updates.sources)
+    return values
 
 
 def _user(user: Any) -> dict[str, Any]:

@@ -35,9 +35,10 @@ def assembled(  # noqa: PLR0913 - one argument per part of the manifest, all of 
     packages: bytes,
     sysctl: bytes,
     units: bytes,
+    updates: bytes,
     users: bytes,
 ) -> bytes:
-    """The manifest of entries that are encoded already, each kind in the order of path or name."""
+    """The manifest of entries that are encoded already, each kind in the order of path or name. No `updates`: empty."""
     parts = (
         b'{"artifacts":[', b",".join(artifacts),
         b'],"facts":', facts,
@@ -46,6 +47,7 @@ def assembled(  # noqa: PLR0913 - one argument per part of the manifest, all of 
         b'],"packages":', packages,
         b',"sysctl":', sysctl,
         b',"units":', units,
+        b',"updates":' + updates if updates else b"",
         b',"users":', users,
         b"}",
     )  # fmt: skip
@@ -62,6 +64,7 @@ def manifest_of(bundle: Bundle) -> bytes:
         packages=encoded(bundle.packages),
         sysctl=encoded(bundle.sysctl),
         units=encoded(bundle.units),
+        updates=b"" if bundle.updates is None else encoded(bundle.updates),
         users=encoded(bundle.users),
     )
 

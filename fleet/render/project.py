@@ -1,6 +1,7 @@
 """Bundles -> a complete Ansible project that stock `ansible-playbook site.yml` applies without fleet (decision 4).
 
-    ansible.cfg  site.yml  observe.yml  adopt.yml  retire.yml  README.md  known_hosts
+    ansible.cfg  site.yml  upkeep.yml  (both of: bundles.yml  failures.yml)  README.md  known_hosts
+    observe.yml  adopt.yml  retire.yml
     inventory/hosts.yml  inventory/group_vars/all.yml  inventory/host_vars/NODE.yml
     bundles/NODE.json    the manifest of what a node must hold
     files/AA/SHA256      contents, each once
@@ -28,7 +29,7 @@ from fleet.render.renderer import Renderer
 
 BUNDLE_FORMAT = "fleet.bundle/v1"
 SECRETS_LOCK = "secrets/secrets.lock"
-_PLAYBOOKS = ("site.yml", "observe.yml", "adopt.yml", "retire.yml")
+_PLAYBOOKS = ("site.yml", "upkeep.yml", "bundles.yml", "failures.yml", "observe.yml", "adopt.yml", "retire.yml")
 
 
 class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
@@ -79,7 +80,9 @@ def bundle_text(inputs: ProjectInputs, bundle: Bundle) -> bytes:
         b',\n"facts":', encoded(bundle.facts), b',\n"files":', _lines(files),
         b',\n"folders":', _lines([encoded(folder) for folder in bundle.folders]),
         b',\n"packages":', encoded(bundle.packages), b',\n"sysctl":', encoded(bundle.sysctl),
-        b',\n"units":', encoded(bundle.units), b',\n"users":', encoded(bundle.users),
+        b',\n"units":', encoded(bundle.units),
+        b',\n"updates":' + encoded(bundle.updates) if bundle.updates is not None else b"",
+        b',\n"users":', encoded(bundle.users),
         b'\n},\n"node":', encoded(bundle.node), b',\n"seeds":', _lines(seeds),
         b',\n"urls":', encoded(urls), b"}\n",
     )  # fmt: skip

@@ -15,6 +15,7 @@ from fleet.model.bundle import (
     BundleFolder,
     BundlePackage,
     BundleUnit,
+    BundleUpdates,
     BundleUser,
 )
 from fleet.model.fleet import ResolvedFleet
@@ -58,6 +59,7 @@ class _Encoded(msgspec.Struct, frozen=True):
     packages: bytes
     sysctl: bytes
     units: bytes
+    updates: bytes
     users: bytes
 
 
@@ -67,6 +69,7 @@ class _OsPart(msgspec.Struct, frozen=True, eq=False):
     slots: tuple[Slot, ...]
     packages: tuple[BundlePackage, ...]
     users: tuple[BundleUser, ...]
+    updates: BundleUpdates | None
     encoded_packages: bytes
     encoded_users: bytes
 
@@ -123,6 +126,7 @@ class Renderer:
             packages=ready.packages,
             sysctl=ready.sysctl,
             units=ready.units,
+            updates=ready.updates,
             users=ready.users,
         )
         return Sketch(node.name, digest_of(manifest), manifest)
@@ -144,6 +148,7 @@ class Renderer:
             packages=shape.os.packages,
             users=shape.os.users,
             sysctl=shape.sysctl,
+            updates=shape.os.updates,
             blobs={each.file.sha256: each.blob for each in (*files, *seeds) if each.blob is not None},
         )
 
@@ -229,6 +234,7 @@ class Renderer:
                 packages=own.encoded_packages,
                 sysctl=encoded(sysctl),
                 units=encoded(tuple(units)),
+                updates=b"" if own.updates is None else encoded(own.updates),
                 users=own.encoded_users,
             ),
         )
@@ -237,7 +243,11 @@ class Renderer:
         packages = tuple(sorted(settings.packages, key=lambda package: package.name))
         users = tuple(sorted(settings.users, key=lambda user: user.name))
         slots = tuple(self._os_slots(node, settings))
-        return _OsPart(slots, packages, users, encoded(packages), encoded(users))
+        said = settings.updates
+        updates = None
+        if said.mode != "none":
+            updates = BundleUpdates(said.mode, said.snapshot, said.sources)
+        return _OsPart(slots, packages, users, updates, encoded(packages), encoded(users))
 
     def _os_slots(self, node: Node, settings: OsSettings) -> Iterable[Slot]:
         contents = self._contents

@@ -68,6 +68,8 @@ def _label(change: Change) -> str:
         return f"{what}: K3s {change.after}" if change.after else what
     if change.kind == "k3s":
         return f"K3s {_arrow(change)}"
+    if change.kind == "reboot":
+        return f"reboot {change.after}"
     if change.kind == "fact":
         return "record, nothing on disk" if change.subject == "record" else f"{change.subject} {_arrow(change)}"
     name = f"{change.kind} {change.subject}" if change.kind in _NAMED else change.subject

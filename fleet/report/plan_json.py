@@ -65,6 +65,9 @@ class PlanReport(msgspec.Struct, frozen=True):
     nodes: tuple[PlannedNode, ...]
     adopting: tuple[str, ...] = ()
     """Nodes that are being adopted, and on which something waits to be taken."""
+    rebooting_later: tuple[str, ...] = ()
+    """Nodes on which a reboot is due, whose window is shut."""
+    next_window: float = 0.0
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -93,4 +96,6 @@ def plan_document(plan: Plan) -> PlanReport:
         unenforced=plan.unenforced,
         nodes=tuple(PlannedNode(n.node, n.site, n.cluster, n.role, n.base, n.wanted) for n in plan.nodes),
         adopting=plan.adopting,
+        rebooting_later=plan.rebooting_later,
+        next_window=plan.next_window,
     )

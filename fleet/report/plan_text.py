@@ -8,7 +8,7 @@ from fleet.model.plan import Plan
 from fleet.report.groups import group_lines
 from fleet.report.line import Line, line
 from fleet.report.verdicts import headline, verdict_lines
-from fleet.report.words import count, duration, size, some
+from fleet.report.words import count, duration, moment, size, some
 
 
 def plan_lines(plan: Plan) -> tuple[Line, ...]:
@@ -25,6 +25,9 @@ def _lines(plan: Plan) -> Iterator[Line]:
         yield line(f"  ! gone from the spec and left as they are: {some(plan.removed)}")
     if plan.adopting:
         yield line(f"  ! being adopted and left as they are: {some(plan.adopting)} (fleet node adopt shows what waits)")
+    if plan.rebooting_later:
+        opens = f"the first opens {moment(plan.next_window)}" if plan.next_window else "none ever opens"
+        yield line(f"  ! to be rebooted in their window ({opens}): {some(plan.rebooting_later)}")
     if plan.nodes:
         waves = f"everyone {count(len(plan.nodes), 'node')}, servers before agents"
         yield _labelled("Waves", waves)

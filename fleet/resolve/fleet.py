@@ -15,9 +15,10 @@ from fleet.model.spec.document import Document, Spec
 from fleet.model.spec.site import SiteSpec
 from fleet.resolve.clashes import clashes
 from fleet.resolve.clusters import clusters
-from fleet.resolve.judge import settings_mistakes
+from fleet.resolve.judge import reboots_without_window, settings_mistakes
 from fleet.resolve.members import Members
 from fleet.resolve.settings import SettingsMaker
+from fleet.resolve.windows import schedule
 
 DEFAULT_MAX_REMOVED = "1%"
 
@@ -35,7 +36,9 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
         sites[name] = _site(document, len(own))
     mistakes = [*members.mistakes, *clashes(nodes)]
     made = clusters(spec, nodes, learned, mistakes)
-    found = list(settings_mistakes(nodes, lambda node: members.layers_of(spec.sites[node.site], node)))
+    layers = lambda node: members.layers_of(spec.sites[node.site], node)  # noqa: E731 - a name for what is given twice
+    window = schedule(spec)
+    found = [*settings_mistakes(nodes, layers), *(reboots_without_window(nodes, layers) if window is None else ())]
     mistakes += [mistake for mistake in found if mistake.severity == "error"]
     if mistakes:
         raise MistakesError(mistakes)
@@ -48,10 +51,11 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
         mirrors=() if isinstance(said.artifacts, UnsetType) else tuple(said.artifacts.mirrors or ()),
         proxy=_proxy(spec),
         max_removed=DEFAULT_MAX_REMOVED if isinstance(said.max_removed, UnsetType) else str(said.max_removed),
-        unenforced=_unenforced(spec, nodes),
+        unenforced=_unenforced(spec),
         unlocked=tuple(sorted(maker.unlocked)),
         pending=_pending(nodes),
         warnings=tuple(mistake for mistake in found if mistake.severity == "warning"),
+        schedule=window,
     )
 
 
@@ -84,7 +88,7 @@ def _proxy(spec: Spec) -> Proxy:
     )
 
 
-def _unenforced(spec: Spec, nodes: list[Node]) -> tuple[str, ...]:
+def _unenforced(spec: Spec) -> tuple[str, ...]:
     """What is declared and checked, but not acted on by this version."""
     said = []
     fleet = spec.fleet.spec
@@ -99,8 +103,6 @@ def _unenforced(spec: Spec, nodes: list[Node]) -> tuple[str, ...]:
         said.append("git: commits are neither followed nor verified by themselves")
     if not isinstance(fleet.secrets, UnsetType) and fleet.secrets.type == "command":
         said.append("secrets: values come from the vault files in secrets/, not from a command")
-    if any(node.settings.os.updates.mode != "none" for node in nodes):
-        said.append("os.updates: no update is taken by itself")
     return tuple(said)
 
 

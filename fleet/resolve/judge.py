@@ -60,6 +60,26 @@ def settings_mistakes(nodes: Sequence[Node], layers: Layers) -> Iterator[Mistake
                 yield mistake
 
 
+def reboots_without_window(nodes: Sequence[Node], layers: Layers) -> Iterator[Mistake]:
+    """A node that waits for a window which nobody opens would never be rebooted. Each place that says so once."""
+    looked: set[int] = set()
+    said: set[Any] = set()
+    for node in nodes:
+        system = node.settings.os
+        if id(system) in looked or not (system.updates.are_wanted and system.updates.reboot == "window"):
+            continue
+        looked.add(id(system))
+        place = place_of(layers(node), ("os", "updates", "reboot"))
+        if place not in said:
+            said.add(place)
+            message = (
+                f"{node.name} waits for a window to reboot in, and the fleet's rolloutPolicy has no updateSchedule"
+            )
+            yield Mistake(
+                place, message, "Give the policy `updateSchedule: {at: …, duration: …}`, or say `reboot: never`."
+            )
+
+
 def _judge(node: Node, layers: Layers) -> Iterator[Mistake]:
     k3s = node.settings.k3s
     config = k3s.config

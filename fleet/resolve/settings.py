@@ -82,14 +82,23 @@ def _k3s_settings(merged: dict[str, Any], version: str) -> K3sSettings:
 
 
 def _os_settings(merged: dict[str, Any]) -> OsSettings:
-    updates = merged.get("updates", _NOTHING)
     return OsSettings(
         packages=tuple(BundlePackage(p["name"], p.get("version", "")) for p in merged.get("packages", ())),
         sysctl={key: str(value) for key, value in merged.get("sysctl", _NOTHING).items()},
         files=tuple(_file(f) for f in merged.get("files", ())),
         units=tuple(BundleUnit(u["name"], u.get("enabled"), u.get("state")) for u in merged.get("units", ())),
         users=tuple(_user(u) for u in merged.get("users", ())),
-        updates=Updates(updates.get("mode", "none"), updates.get("snapshot", ""), updates.get("reboot", "never")),
+        updates=_updates(merged.get("updates", _NOTHING)),
+    )
+
+
+def _updates(value: dict[str, Any]) -> Updates:
+    snapshot = value.get("snapshot", "")
+    return Updates(
+        mode=value.get("mode", "none"),
+        snapshot=snapshot,
+        reboot=value.get("reboot", "never"),
+        sources=tuple(source.replace("{snapshot}", snapshot) for source in value.get("sources", ())),
     )
 
 

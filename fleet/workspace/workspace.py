@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fleet.operations.intent import Intent
     from fleet.operations.lock import LockEvent
     from fleet.operations.secret import SecretEvent
+    from fleet.operations.upkeep import UpkeepWish
     from fleet.ports.applier import ProjectWriter
     from fleet.ports.engine import Engine
     from fleet.workspace.hosts import Hosts
@@ -92,15 +93,17 @@ class Workspace:
             unlocked=intent.fleet.unlocked,
         )
 
-    def plan(self, scope: Scope = EVERYTHING, *, refresh: bool = False, forks: int = 20) -> Plan:
-        """What would change. `refresh` asks the nodes of the scope first what they hold."""
+    def plan(self, scope: Scope = EVERYTHING, *, refresh: bool = False, forks: int = 20, updates: bool = False) -> Plan:
+        """What would change. `refresh` asks the nodes of the scope first what they hold; `updates`: OS updates that name
+        no day are taken as of today.
+        """
         from fleet.operations.plan import plan
 
         if refresh:
             for _ in self.refresh(scope, forks=forks):
                 pass
         intent = self._read()
-        made = plan(intent, self._wiring.records, scope)
+        made = plan(intent, self._wiring.records, scope, self._wish(updates=updates))
         self._planned = (made, intent)
         return made
 
@@ -147,6 +150,7 @@ class Workspace:
         take_over: str = "",
         allow_dirty: bool = False,
         unenforced: bool = False,
+        updates: bool = False,
         verbosity: int = 0,
     ) -> Iterator[Event]:
         """Carries out a plan. A plan that was loaded is made again first, and any difference is refused."""
@@ -157,7 +161,7 @@ class Workspace:
         if known is not None and known[0] is plan:
             intent = known[1]
         else:
-            fresh = self.plan(plan.scope)
+            fresh = self.plan(plan.scope, updates=updates)
             refuse_difference(plan, fresh)
             plan, intent = fresh, self._planned[1]  # type: ignore[index]  # plan() has just set it
         if plan.pending:
@@ -165,7 +169,7 @@ class Workspace:
         writer = self._writer(intent)
         engine = self._engine = self._wiring.engine(writer, forks, verbosity)
         hands = Hands(engine, self._wiring.records, self._wiring.secrets, self._wiring.controller)
-        options = ApplyOptions(forks, take_over, allow_dirty, unenforced)
+        options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates))
         yield from apply(intent, plan, hands, options)
 
     def resume(self, rollout_id: str, *, forks: int = 20) -> Iterator[Event]:
@@ -251,6 +255,11 @@ class Workspace:
         tree = wiring.source.read(revision)
         home = str(wiring.state / "sandbox")
         return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox)
+
+    def _wish(self, *, updates: bool) -> UpkeepWish:
+        from fleet.operations.upkeep import UpkeepWish
+
+        return UpkeepWish(self._wiring.clock.now(), updates)
 
     def _writer(self, intent: Intent) -> ProjectWriter:
         from fleet.operations.preparing import project_writer

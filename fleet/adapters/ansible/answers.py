@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from fleet.adapters.ansible import reasons
 from fleet.model.batch import BatchOrder, BatchResult, NodeAnswer, NodeResult, Observation
 from fleet.model.record import Record
 
 _BUNDLE = "fleet_bundle"
-_OURS = frozenset({_BUNDLE, "fleet_probe"})
+_UPDATES = "fleet_updates"
+_OURS = frozenset({_BUNDLE, _UPDATES, "fleet_probe"})
 _PATHS = frozenset({"file", "artifact", "folder"})
 _REFUSALS = frozenset({"expect", "fleet", "node", "machine-id"})
 """Steps in which a node refuses what it is asked. What it holds then is kept by no one: asked again, it refuses again."""
@@ -78,6 +80,7 @@ class BatchAnswers:
         self._nodes = frozenset(nodes)
         self._applied: dict[str, NodeResult] = {}
         self._failed: set[str] = set()
+        self._updated: dict[str, int] = {}
         self.is_complete = False
         """Ansible came to its end by itself: a node without an answer was in no play."""
 
@@ -101,7 +104,9 @@ class BatchAnswers:
     def _of(self, event: Event, node: str) -> NodeResult | None:
         match event.event:
             case "runner_on_ok" if event.is_bundle and "digest" in event.result:
-                return _applied(node, event.result)
+                return replace(_applied(node, event.result), updated=self._updated.get(node, 0))
+            case "runner_on_ok" if event.action == _UPDATES:
+                return self._kept_up(node, event.result)
             case "runner_on_skipped" if event.is_bundle and event.result.get("msg"):
                 return NodeResult(node, "failed", reason=str(event.result["msg"]))
             case "runner_on_failed" if not event.is_ignored:
@@ -110,6 +115,12 @@ class BatchAnswers:
                 return NodeResult(node, "unreachable", reason=reasons.of_unreachable(event.result))
             case _:
                 return None
+
+    def _kept_up(self, node: str, result: Mapping[str, Any]) -> NodeResult | None:
+        """Updates come before the bundle, and are told with it; a reboot that is confirmed comes behind it."""
+        self._updated[node] = self._updated.get(node, 0) + int(result.get("packages") or 0)
+        applied, record = self._applied.get(node), record_of(result.get("record"))
+        return None if applied is None or record is None else replace(applied, record=record, rebooted=True)
 
 
 def _applied(node: str, result: Mapping[str, Any]) -> NodeResult:
@@ -141,7 +152,7 @@ def _record_left(result: Mapping[str, Any]) -> Record | None:
     record = None if result.get("step") in _REFUSALS else record_of(result.get("record"))
     if record is None or record.digest != result.get("digest"):
         return record
-    return msgspec.structs.replace(record, differs=_differing(result))
+    return replace(record, differs=_differing(result))
 
 
 def _differing(result: Mapping[str, Any]) -> tuple[str, ...]:

@@ -123,6 +123,7 @@ class AnsibleApplier:
             "fleet_take_over": unsafe(order.take_over),
             "fleet_run_expect": plain(expect),
             "fleet_expect": "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\"",
+            **(_upkeep(order, time.time()) if order.upkeep else {}),
         }
 
     def _forget_old(self, order: BatchOrder) -> None:
@@ -135,6 +136,16 @@ class AnsibleApplier:
                 Workdir(path).remove()
 
 
+def _upkeep(order: BatchOrder, now: float) -> dict[str, str]:
+    """How long a reboot may still begin on each node: by now, whenever the batch was ordered."""
+    left = {node: int(until - now) for node, until in order.reboot_until.items() if until - now >= 1}
+    return {
+        "fleet_updates_now": plain(order.updates_now),
+        "fleet_run_reboot": plain(left),
+        "fleet_reboot_seconds": '"{{ fleet_run_reboot[inventory_hostname] | default(0) }}"',
+    }
+
+
 def _is_same_work(intent: BatchOrder, order: BatchOrder) -> bool:
     """Whether two orders differ in nothing but the lease under which they were given."""
     return msgspec.structs.replace(intent, epoch=order.epoch) == order
@@ -143,7 +154,7 @@ def _is_same_work(intent: BatchOrder, order: BatchOrder) -> bool:
 def _job(order: BatchOrder, settings: Settings) -> Job:
     return Job(
         kind="apply",
-        playbook="site.yml",
+        playbook="upkeep.yml" if order.upkeep else "site.yml",
         nodes=order.nodes,
         batch_id=order.batch_id,
         epoch=order.epoch,

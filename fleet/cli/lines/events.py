@@ -85,6 +85,10 @@ def _applied(events: Sequence[NodeApplied]) -> list[Line]:
         return []
     restarted = Counter(unit for event in events for unit in event.restarted)
     told = "".join(f", {unit} restarted on {number:,}" for unit, number in sorted(restarted.items()))
+    if updated := [event.updated for event in events if event.updated]:
+        told += f", {count(sum(updated), 'package')} updated on {len(updated):,}"
+    if rebooted := sum(event.rebooted for event in events):
+        told += f", {rebooted:,} rebooted"
     names = [event.node for event in events]
     lines = _line(f"applied {count(len(names), 'node')} ({some(names)}){told}", "added")
     warned: dict[str, list[str]] = {}

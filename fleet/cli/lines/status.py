@@ -32,6 +32,14 @@ def status_lines(status: Status, width: int) -> Iterator[Line]:
             for each in status.rollouts
         ]
         yield from table_lines(_ROLLOUTS, cells, width)
+    if status.adopting or status.reboots:
+        yield Line("")
+    if status.adopting:
+        yield Line(clean(f"! being adopted: {some(status.adopting)} (fleet node adopt shows what waits)"), "warning")
+    if status.reboots:
+        yield Line(
+            clean(f"! a reboot is due on {count(len(status.reboots), 'node')}: {some(status.reboots)}"), "warning"
+        )
     yield Line("")
     yield Line("fleet plan shows what would change", "next")
 

@@ -11,7 +11,7 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
-from fleet.cli.options import become_option, forks_option, json_option, sandbox_option, vault_option
+from fleet.cli.options import become_option, forks_option, json_option, sandbox_option, updates_option, vault_option
 from fleet.cli.rolling import roll
 from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
 )
+@updates_option
 @vault_option
 @become_option
 @json_option
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 def command(
     face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
     limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
-    vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
+    updates: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring nodes to what the spec says.
 
@@ -59,7 +60,7 @@ def command(
     workspace = face.workspace(sandbox, *passwords, asks_become=asks_become)
     if plan_file is None:
         with face.diagnostics.stage("plan"):
-            plan = workspace.plan(scope)
+            plan = workspace.plan(scope, updates=updates)
     else:
         plan = workspace.load_plan(plan_file)
         if plan.sandbox and not sandbox:
@@ -77,6 +78,7 @@ def command(
         take_over=take_over,
         allow_dirty=allow_dirty,
         unenforced=unenforced,
+        updates=updates,
         verbosity=face.verbosity,
     )
     return roll(face, workspace, events, as_json=as_json)

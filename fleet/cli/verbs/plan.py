@@ -9,7 +9,7 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
-from fleet.cli.options import become_option, json_option, sandbox_option, vault_option
+from fleet.cli.options import become_option, json_option, sandbox_option, updates_option, vault_option
 from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 
 
@@ -32,13 +32,14 @@ from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Save the plan to FILE, for `fleet apply FILE`.", metavar="FILE"
 )
+@updates_option
 @vault_option
 @become_option
 @json_option
 @click.pass_obj
 def command(
     face: Face, *, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...], limit: int | None,
-    sandbox: str, refresh: bool, detail: bool, out: Path | None, vault_password_file: str, asks_become: bool,
+    sandbox: str, refresh: bool, detail: bool, out: Path | None, updates: bool, vault_password_file: str, asks_become: bool,
     become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Show what would change on which nodes, and why.
@@ -55,7 +56,7 @@ def command(
 
         look(face, workspace, scope)
     with face.diagnostics.stage("plan"):
-        plan = workspace.plan(scope)
+        plan = workspace.plan(scope, updates=updates)
     if out is not None:
         workspace.save_plan(plan, out)
     if as_json:

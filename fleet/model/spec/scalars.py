@@ -95,6 +95,14 @@ MirrorUrl = Annotated[
     ),
 ]
 SecretName = Annotated[str, text("a secret's name", r"[A-Za-z_][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*", "registry_password")]
+AptSource = Annotated[
+    str,
+    text(
+        "a line of apt's sources.list: deb [OPTIONS] URL SUITE [COMPONENT]...",
+        r"deb( \[[^\]]+\])? [a-z+]+:[^ ]+( [^ ]+)+",
+        "deb https://apt.acme.example/{snapshot} bookworm main",
+    ),
+]
 SecretText = Annotated[
     str,
     text("secret:NAME, never the value itself", r"secret:[A-Za-z_][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*", "secret:sudo"),

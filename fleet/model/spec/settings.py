@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType, field
 
 from fleet.model.spec.scalars import (
     AbsolutePath,
+    AptSource,
     Channel,
     Date,
     FileMode,
@@ -158,6 +159,16 @@ class UpdatesSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Annotated[Literal["none", "security", "all"] | None, doc("Which updates are taken.", "security")] | UnsetType
     ) = UNSET
     snapshot: Annotated[Date | None, doc("The archive's day that they come from.", "2026-11-01")] | UnsetType = UNSET
+    sources: (
+        Annotated[
+            list[AptSource] | None,
+            doc(
+                "Where they come from; {snapshot} is that day. Default: what the node's own apt is set to.",
+                ["deb https://apt.acme.example/{snapshot} bookworm-security main"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     reboot: (
         Annotated[
             Literal["never", "window"] | None, doc("Whether a pending reboot is carried out in the window.", "window")

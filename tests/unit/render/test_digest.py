@@ -19,6 +19,7 @@ from fleet.model.bundle import (
     BundleFolder,
     BundlePackage,
     BundleUnit,
+    BundleUpdates,
     BundleUser,
     SecretRef,
 )
@@ -45,6 +46,7 @@ WHOLE = Bundle(
     packages=(BundlePackage("chrony", "4.3"),),
     users=(BundleUser("ops", ("adm",), "/bin/sh", ("ssh-ed25519 A",), system=True),),
     sysctl={"vm.swappiness": "10"},
+    updates=BundleUpdates("security", "2026-11-01", ("deb https://apt.acme.example bookworm main",)),
 )  # fmt: skip
 OTHER: dict[type, dict[str, Any]] = {
     BundleFile: {
@@ -63,6 +65,7 @@ OTHER: dict[type, dict[str, Any]] = {
         "site": "x", "role": "agent", "cluster": "x", "k3s_version": "v1.37.1+k3s1", "datastore": "sqlite",
         "config": {"cluster-cidr": "10.52.0.0/16"},
     },
+    BundleUpdates: {"mode": "all", "snapshot": "2026-11-02", "sources": ()},
 }  # fmt: skip
 """Another value for each field that counts."""
 PLACES = {BundleFile: "files", BundleFolder: "folders", BundleArtifact: "artifacts", BundleUnit: "units"}
@@ -78,7 +81,7 @@ def test_every_field_of_every_thing_is_known_here() -> None:
         apart = {"urls"} if kind is BundleArtifact else set()
         assert {field.name for field in msgspec.structs.fields(kind)} == {*others, *apart}
     assert {field.name for field in msgspec.structs.fields(Bundle)} == {
-        *PLACES.values(), "facts", "sysctl", "node", "digest", "blobs",
+        *PLACES.values(), "facts", "sysctl", "updates", "node", "digest", "blobs",
     }  # fmt: skip
 
 
@@ -105,6 +108,13 @@ def test_each_field_of_a_secrets_place_counts(field: str) -> None:
 def test_each_fact_counts(field: str) -> None:
     facts = msgspec.structs.replace(WHOLE.facts, **{field: OTHER[BundleFacts][field]})
     assert digest(msgspec.structs.replace(WHOLE, facts=facts)) != digest(WHOLE)
+
+
+@pytest.mark.parametrize("field", OTHER[BundleUpdates])
+def test_each_field_of_updates_counts(field: str) -> None:
+    updates = msgspec.structs.replace(WHOLE.updates, **{field: OTHER[BundleUpdates][field]})
+    assert digest(msgspec.structs.replace(WHOLE, updates=updates)) != digest(WHOLE)
+    assert digest(msgspec.structs.replace(WHOLE, updates=None)) != digest(WHOLE)
 
 
 def test_kernel_settings_count() -> None:

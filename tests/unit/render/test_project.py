@@ -59,7 +59,8 @@ def test_the_paths() -> None:
     sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
     own = {path for path in found if not path.startswith("collections/ansible_collections/edgefleet/fleet/")}
     assert own == {
-        "README.md", "ansible.cfg", "known_hosts", "site.yml", "observe.yml", "adopt.yml", "retire.yml", "inventory/hosts.yml",
+        "README.md", "ansible.cfg", "known_hosts", "site.yml", "upkeep.yml", "bundles.yml", "failures.yml",
+        "observe.yml", "adopt.yml", "retire.yml", "inventory/hosts.yml",
         "inventory/group_vars/all.yml", "inventory/host_vars/a.yml", "bundles/a.json", f"files/2c/{sha256}",
         "secrets/secrets.lock",
     }  # fmt: skip

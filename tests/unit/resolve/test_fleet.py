@@ -364,7 +364,6 @@ def test_null_takes_a_whole_part_away() -> None:
         ("drift: {interval: 30m}", "drift"),
         ("git: {branch: main}", "git"),
         ("secrets: {type: command, command: [./x]}", "secrets"),
-        ("os: {updates: {mode: security}}", "os.updates"),
     ],
 )
 def test_fields_that_nothing_acts_on_yet_are_said(said: str, words: str) -> None:

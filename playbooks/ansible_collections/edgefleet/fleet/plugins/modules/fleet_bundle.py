@@ -178,6 +178,7 @@ STATE = "/var/lib/fleet"
 RECORD = STATE + "/record.json"
 PRIVATE = STATE + "/private.json"  # sha256 of files with secrets: readable for root only
 STAGED = STATE + "/staged.json"
+UPDATES = STATE + "/updates.json"  # what fleet_updates did last
 UNITS = STATE + "/units.json"  # what a sandbox would have started
 CHECK = STATE + "/check"
 DOWNLOADS = STATE + "/downloads"  # by sha256: what a link that broke has left, for the next run to go on with
@@ -1794,7 +1795,7 @@ class Apply:
         done = dict((verb, names) for verb, names in self.steps)
         out = {"changed": self.changed, "digest": self.bundle["digest"], "before_digest": self.before}
         out.update(machine_id=self.machine, arch=arch(), changes=self.look.changes, warnings=self.warnings)
-        out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record))
+        out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record, self.tree))
         out.update(waiting=sorted(self.look.waiting))
         if self.opts["diff"]:
             out["diff"] = [
@@ -1804,9 +1805,14 @@ class Apply:
         return out
 
 
-def public(record):
-    """What the controller keeps of a record."""
-    return {key: value for key, value in record.items() if key not in ("files", "folders")}
+def public(record, tree):
+    """What the controller keeps of a record, with what the last OS updates did."""
+    kept = {key: value for key, value in record.items() if key not in ("files", "folders")}
+    with contextlib.suppress(ValueError):
+        updates = tree.read_json(UPDATES) if kept else None
+        if updates:
+            kept["updates"] = updates
+    return kept
 
 
 def arch():
@@ -1832,7 +1838,7 @@ def observe(opts):
             look.add(kind, item.path, action_of(what), what)
     look_folders(tree, manifest.get("folders", ()), (), ids, look)
     out = {"changed": False, "digest": record.get("digest", ""), "before_digest": record.get("digest", "")}
-    out.update(machine_id=machine_id(tree), arch=arch(), changes=look.changes, record=public(record))
+    out.update(machine_id=machine_id(tree), arch=arch(), changes=look.changes, record=public(record, tree))
     return dict(out, restarted=[], reloaded=[], warnings=[])
 
 
