@@ -12,7 +12,9 @@ from fleet.diff.naming import without_names
 from fleet.model.change import Change, NodeChange
 from fleet.model.plan import ChangeGroup
 
-_ORDER = ("first", "k3s", "config", "file", "folder", "artifact", "unit", "package", "user", "sysctl", "fact")
+_ORDER = (
+    "first", "k3s", "updates", "reboot", "config", "file", "folder", "artifact", "unit", "package", "user", "sysctl", "fact",
+)  # fmt: skip
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _SAMPLE = 3
 _SHA = 64

@@ -43,7 +43,7 @@ def upkeep(intent: Intent, nodes: Iterable[Node], wish: UpkeepWish) -> Upkeep:
             continue
         found = []
         if wish.updates_now and not updates.snapshot:
-            found.append(Change("updates", "edit", "OS updates", after=f"{updates.mode}, as of today"))
+            found.append(Change("updates", "add", "OS updates", after=f"{updates.mode}, as of today"))
         if reason := _reboot_due(intent, node):
             if until(intent, node, wish.now) is not None:
                 found.append(Change("reboot", "edit", "reboot", after=reason))

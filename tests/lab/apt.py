@@ -80,8 +80,11 @@ def service(version: str) -> Package:
 PACKAGES = (tool(OLD), tool(NEW), service(OLD), service(NEW))
 
 
-def make_repository(directory: Path, packages: tuple[Package, ...] = PACKAGES) -> Path:
-    """Write a flat repository: `deb [trusted=yes] http://.../apt ./` in sources.list. Overwrites one that is there."""
+def make_repository(directory: Path, packages: tuple[Package, ...] = PACKAGES, *, label: str = "fleet lab") -> Path:
+    """Write a flat repository: `deb [trusted=yes] http://.../apt ./` in sources.list. Overwrites one that is there.
+
+    `label` is what apt says of it: a security archive has `security` in it, as Debian's own.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     entries = []
     for package in packages:
@@ -93,7 +96,7 @@ def make_repository(directory: Path, packages: tuple[Package, ...] = PACKAGES) -
     sums = [f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in indexes.items()]
     for name, data in indexes.items():
         (directory / name).write_bytes(data)
-    release = "Origin: fleet lab\nLabel: fleet lab\nSuite: ./\nDate: Tue, 14 Nov 2023 22:13:20 UTC\nSHA256:\n"
+    release = f"Origin: fleet lab\nLabel: {label}\nSuite: ./\nDate: Tue, 14 Nov 2023 22:13:20 UTC\nSHA256:\n"
     (directory / "Release").write_text(release + "".join(sums))
     return directory
 

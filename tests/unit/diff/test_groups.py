@@ -2,12 +2,13 @@
 
 import hashlib
 import time
+from typing import get_args
 
 import pytest
 
 from fleet.diff import groups
 from fleet.diff.naming import without_names
-from fleet.model.change import Change, NodeChange
+from fleet.model.change import Change, ChangeKind, NodeChange
 from fleet.model.plan import ChangeGroup
 
 UPGRADE = Change("k3s", "edit", "K3s", "v1.34.6+k3s1", "v1.35.4+k3s1", ("k3s.service",))
@@ -219,3 +220,9 @@ def grouped(number: int) -> float:
     assert [(g.nodes, g.sites) for g in found] == [(number, number // 10)] * 2
     assert found[1].diff == ("+ new: {node.name}", "- v: 1", "+ v: 2")
     return spent
+
+
+def test_every_kind_of_change_has_its_place():
+    kinds = get_args(ChangeKind)
+    found = groups([node("n", Change(kind, "edit", "x")) for kind in kinds], Texts())
+    assert {group.change.kind for group in found} == set(kinds)
