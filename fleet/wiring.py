@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fleet.ports.records import Records
     from fleet.ports.secrets import Secrets
     from fleet.ports.source import Source
+    from fleet.ports.surroundings import Machine
 
 PasswordSource = Callable[[], bytes]
 
@@ -99,6 +100,12 @@ class Wiring:
         from fleet.adapters.share import shipped
 
         return shipped()
+
+    @cached_property
+    def machine(self) -> Machine:
+        from fleet.adapters.machine import LocalMachine
+
+        return LocalMachine(self.root, self.state)
 
     @cached_property
     def mirror(self) -> Mirror:

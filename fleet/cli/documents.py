@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from fleet.errors import UsageError
+from fleet.model.diagnosis import Diagnosis
 from fleet.model.host_key import TrustRow
 from fleet.model.problem import Problem
 from fleet.model.rollout import RolloutSummary
@@ -43,6 +44,10 @@ class KeyList(msgspec.Struct, frozen=True):
 
     keys: tuple[TrustRow, ...]
     commit: str = ""
+
+
+class DoctorReport(msgspec.Struct, frozen=True):
+    diagnoses: tuple[Diagnosis, ...]
 
 
 class RolloutList(msgspec.Struct, frozen=True):
@@ -100,6 +105,7 @@ OUTPUTS = {
         "fleet.model.host:HostEvent",
         "A line of `fleet node adopt`, `retire` and `replace --json`.",
     ),
+    "doctor": Output("fleet.doctor/v1", "fleet.cli.documents:DoctorReport", "What `fleet doctor --json` prints."),
     "rollouts": Output(
         "fleet.rollouts/v1", "fleet.cli.documents:RolloutList", "What `fleet rollout list --json` prints."
     ),

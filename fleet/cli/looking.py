@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fleet.cli.face import Face
+from fleet.formats.words import count, some
 from fleet.report import Line, clean
-from fleet.report.words import count, some
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation

@@ -24,6 +24,7 @@ VERBS = {
     "node": "Look at nodes; let hosts come and go.",
     "secret": "Make the secrets that clusters need.",
     "inventory": "Be an Ansible inventory source.",
+    "doctor": "Look at this machine, the mirrors and the nodes, and say what keeps them from working.",
     "completion": "Print the completion script of a shell.",
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from fleet.adapters import share
 from fleet.adapters.disk import cannot
 from fleet.errors import UsageError
-from fleet.report.words import count
+from fleet.formats.words import count
 
 SCHEMA = ".fleet/schema.json"
 IGNORED = ".fleet/\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from fleet.cli.face import Face
 from fleet.cli.lines.events import EventLines, trouble_of
+from fleet.formats.words import some
 from fleet.model.event import (
     BatchStarted,
     Event,
@@ -18,7 +19,6 @@ from fleet.model.event import (
     WaveStarted,
 )
 from fleet.report import Line, LineKind, clean
-from fleet.report.words import some
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -72,6 +72,9 @@ class NodeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     step: str = ""
     at: str = ""
     result: dict[str, Any] = {}
+    began: float = 0.0
+    ended: float = 0.0
+    """When the task ran, by the controller's clock in seconds since 1970; 0 where that is not known."""
 
 
 class Observation(msgspec.Struct, frozen=True, omit_defaults=True):

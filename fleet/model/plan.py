@@ -22,6 +22,9 @@ class Scope(msgspec.Struct, frozen=True):
         return not (self.sites or self.selector or self.nodes or self.limit)
 
 
+EVERYTHING = Scope()
+
+
 class ChangeGroup(msgspec.Struct, frozen=True):
     """Equal changes of many nodes. `diff` holds lines of a unified diff without headers, cut when long.
 

@@ -1,7 +1,7 @@
 """Bundles -> a complete Ansible project that stock `ansible-playbook site.yml` applies without fleet (decision 4).
 
     ansible.cfg  site.yml  upkeep.yml  (both of: bundles.yml  failures.yml)  README.md  known_hosts
-    observe.yml  adopt.yml  retire.yml
+    observe.yml  adopt.yml  retire.yml  probe.yml
     inventory/hosts.yml  inventory/group_vars/all.yml  inventory/host_vars/NODE.yml
     bundles/NODE.json    the manifest of what a node must hold
     files/AA/SHA256      contents, each once
@@ -29,7 +29,16 @@ from fleet.render.renderer import Renderer
 
 BUNDLE_FORMAT = "fleet.bundle/v1"
 SECRETS_LOCK = "secrets/secrets.lock"
-_PLAYBOOKS = ("site.yml", "upkeep.yml", "bundles.yml", "failures.yml", "observe.yml", "adopt.yml", "retire.yml")
+_PLAYBOOKS = (
+    "site.yml",
+    "upkeep.yml",
+    "bundles.yml",
+    "failures.yml",
+    "observe.yml",
+    "adopt.yml",
+    "retire.yml",
+    "probe.yml",
+)
 
 
 class ProjectInputs(msgspec.Struct, frozen=True, eq=False):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from fleet.formats.words import count, some
 from fleet.model.change import Change
 from fleet.model.plan import ChangeGroup
 from fleet.report.line import Line, LineKind, clean, line
-from fleet.report.words import count, some
 
 _SIGNS = {"add": "+", "edit": "~", "remove": "-"}
 _NAMED = frozenset({"folder", "artifact", "unit", "package", "user", "sysctl"})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.formats.words import count, duration, moment, size, some
 from fleet.model.plan import Plan
 from fleet.report.groups import group_lines
 from fleet.report.line import Line, line
 from fleet.report.verdicts import headline, verdict_lines
-from fleet.report.words import count, duration, moment, size, some
 
 
 def plan_lines(plan: Plan) -> tuple[Line, ...]:

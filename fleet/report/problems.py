@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fleet.formats.words import count
 from fleet.model.problem import Problem
 from fleet.report.line import Line, LineKind, line
-from fleet.report.words import count
 
 _MAX_SHOWN = 200
 _MAX_PLACE = 50

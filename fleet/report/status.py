@@ -1,5 +1,5 @@
-"""The time of a record, for those who look for it here; it lives in `fleet.report.words`."""
+"""The time of a record, for those who look for it here; it lives in `fleet.formats.words`."""
 
-from fleet.report.words import moment
+from fleet.formats.words import moment
 
 __all__ = ["moment"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from fleet.formats.words import count
 from fleet.model.verdict import Verdict
 from fleet.report.line import Line, LineKind, line
-from fleet.report.words import count
 
 _SHOWN_PER_RULE = 5
 

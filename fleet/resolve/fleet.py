@@ -96,7 +96,10 @@ def _unenforced(spec: Spec) -> tuple[str, ...]:
         said.append(f"Segmentation {', '.join(sorted(spec.segmentation))}: no rule reaches a node yet")
     policy = fleet.rollout_policy
     if not isinstance(policy, UnsetType):
-        said.append(f"RolloutPolicy {policy}: all nodes go in one wave, without its waves, budgets, gates and windows")
+        said.append(
+            f"RolloutPolicy {policy}: all nodes go in one wave, without its waves, budgets and gates; its windows hold "
+            "for reboots alone"
+        )
     if not isinstance(fleet.drift, UnsetType):
         said.append("drift: nodes are looked at when `fleet plan --refresh` asks, not by themselves")
     if not isinstance(fleet.git, UnsetType):

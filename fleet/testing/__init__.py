@@ -6,8 +6,19 @@
 from fleet.testing.applier import MemoryApplier
 from fleet.testing.clock import MemoryClock
 from fleet.testing.folder import FolderApplier
+from fleet.testing.hand import MemoryHand
+from fleet.testing.host_keys import MemoryHostKeys
 from fleet.testing.journal import MemoryJournal
 from fleet.testing.observer import MemoryObserver
 from fleet.testing.records import MemoryRecords
 
-__all__ = ["FolderApplier", "MemoryApplier", "MemoryClock", "MemoryJournal", "MemoryObserver", "MemoryRecords"]
+__all__ = [
+    "FolderApplier",
+    "MemoryApplier",
+    "MemoryClock",
+    "MemoryHand",
+    "MemoryHostKeys",
+    "MemoryJournal",
+    "MemoryObserver",
+    "MemoryRecords",
+]

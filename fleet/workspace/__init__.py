@@ -6,6 +6,7 @@
 Errors are `FleetError`s (`fleet.errors`); found changes and a halted rollout are results.
 """
 
-from fleet.workspace.workspace import EVERYTHING, Validation, Workspace
+from fleet.model.plan import EVERYTHING
+from fleet.workspace.workspace import Validation, Workspace
 
 __all__ = ["EVERYTHING", "Validation", "Workspace"]

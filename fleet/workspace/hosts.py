@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.errors import UsageError
-from fleet.model.plan import Scope
+from fleet.model.plan import EVERYTHING, Scope
 
 if TYPE_CHECKING:
+    from fleet.model.diagnosis import Diagnosis
     from fleet.model.host import HostEvent, NodeReplaced
     from fleet.model.host_key import TrustRow
     from fleet.model.node import Node
@@ -80,6 +81,16 @@ class Hosts:
         from fleet.operations.retire import replace
 
         return replace(self._read(""), name, self._wiring.records)
+
+    def doctor(self, scope: Scope = EVERYTHING, *, asks_nodes: bool = True) -> Iterator[Diagnosis]:
+        """What keeps this machine, the mirrors or the nodes of the scope from working."""
+        from fleet.operations.doctor import DoctorHands, doctor
+        from fleet.resolve import in_scope
+
+        wiring, intent = self._wiring, self._read("")
+        hand = self._hand(intent) if asks_nodes else None
+        hands = DoctorHands(wiring.machine, wiring.mirror, hand, wiring.records, wiring.clock, self._forks)
+        yield from doctor(intent, in_scope(intent.fleet, scope), hands)
 
     def _hand(self, intent: Intent) -> Hand:
         from fleet.operations.preparing import project_writer

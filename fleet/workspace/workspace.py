@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fleet.errors import RefusedError, UsageError
-from fleet.model.plan import Plan, Scope
+from fleet.model.plan import EVERYTHING, Plan, Scope
 from fleet.wiring import STATE, PasswordSource, Wiring
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from fleet.ports.applier import ProjectWriter
     from fleet.ports.engine import Engine
     from fleet.workspace.hosts import Hosts
-
-EVERYTHING = Scope()
 
 
 class Validation(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ HOSTS = {
     "adopt": "(self, names, options)",
     "retire": "(self, names, options)",
     "replace": "(self, name)",
+    "doctor": "(self, scope=EVERYTHING, *, asks_nodes=True)",
 }
 
 

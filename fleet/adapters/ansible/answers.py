@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -28,6 +29,8 @@ class EventData(msgspec.Struct, frozen=True):
     task_action: str | None = None
     ignore_errors: bool | None = None
     res: dict[str, Any] | None = None
+    start: str | None = None
+    end: str | None = None
     failures: dict[str, int] | None = None
     dark: dict[str, int] | None = None
 
@@ -58,6 +61,14 @@ class Event(msgspec.Struct, frozen=True):
     @property
     def result(self) -> dict[str, Any]:
         return (self.event_data.res if self.event_data else None) or {}
+
+    def moment(self, which: str) -> float:
+        """`start` or `end` of the task, in seconds since 1970; 0 where it is not told."""
+        text = getattr(self.event_data, which) if self.event_data else None
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() if text else 0.0
+        except ValueError:
+            return 0.0
 
     @property
     def is_ignored(self) -> bool:
@@ -206,7 +217,7 @@ def answer_of(event: Event) -> NodeAnswer | None:
     node, result = event.host, event.result
     match event.event:
         case "runner_on_ok" if event.action in _OURS:
-            return NodeAnswer(node, "done", result=result)
+            return NodeAnswer(node, "done", result=result, began=event.moment("start"), ended=event.moment("end"))
         case "runner_on_failed" if not event.is_ignored:
             reason = reasons.of_failure(result, event.task, is_bundle=event.action in _OURS)
             return NodeAnswer(

@@ -64,16 +64,8 @@ def _shown(node: Node, first: list[str], config: Path, into: Path) -> ShownKey:
         "StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={into}", "HashKnownHosts=no", "ControlPath=none",
         "PreferredAuthentications=none", f"ConnectTimeout={CONNECT_SECONDS}", "ClearAllForwardings=yes", *first,
     ]  # fmt: skip
-    way = node.connection
-    command = [
-        "ssh",
-        "-F",
-        str(config),
-        "-n",
-        "-T",
-        *(word for option in options for word in ("-o", option)),
-        *_way(way),
-    ]
+    said = (word for option in options for word in ("-o", option))
+    command = ["ssh", "-F", str(config), "-n", "-T", *said, *_way(node.connection)]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,

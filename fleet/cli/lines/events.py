@@ -8,11 +8,11 @@ from functools import singledispatch
 
 import msgspec
 
+from fleet.formats.words import count, some
 from fleet.model import event as happened
 from fleet.model.event import Event, NodeApplied, NodeBlocked, NodeFailed, NodeUnreachable
 from fleet.model.rollout import RolloutCounts
 from fleet.report import Line, LineKind, clean
-from fleet.report.words import count, some
 
 Troubled = NodeFailed | NodeUnreachable | NodeBlocked
 

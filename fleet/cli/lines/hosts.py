@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.diff.lines import diff_lines, printable
+from fleet.formats.words import count, some
 from fleet.model.host import HostEvent, NodeAdopted, NodeReplaced, NodeRetired, Waiting
 from fleet.model.host_key import TrustRow
 from fleet.report import Column, Line, LineKind, clean, table_lines
-from fleet.report.words import count, some
 
 
 def key_lines(rows: Sequence[TrustRow], width: int) -> Iterator[Line]:

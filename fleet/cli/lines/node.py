@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from fleet.formats.words import count
 from fleet.model.status import NodeDetail, NodeState
 from fleet.report import Column, Line, clean, table_lines
 from fleet.report.status import moment
-from fleet.report.words import count
 
 _STATES: dict[NodeState, str] = {
     "current": "as wanted",

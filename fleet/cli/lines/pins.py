@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.formats.words import count, some
 from fleet.operations.lock import ChannelPinned, Locked, LockEvent, ReleasePinned, ReleaseUnverified
 from fleet.operations.secret import SecretEvent, SecretsComplete, SecretsListed, SecretsMade
 from fleet.report import Line, clean
-from fleet.report.words import count, some
 
 
 def lock_lines(event: LockEvent) -> Iterator[Line]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.formats.words import count, some
 from fleet.model.status import CommitRow, Status
 from fleet.report import Column, Line, clean, table_lines
 from fleet.report.status import moment
-from fleet.report.words import count, some
 
 _COMMITS = (Column("COMMIT", is_name=True), Column("NODES"), Column("SINCE"), Column("LAST"), Column("SUCH AS"))
 _ROLLOUTS = (Column("ROLLOUT", is_name=True), Column("STATUS"), Column("NODES"), Column("COMMIT"), Column("STARTED"))

@@ -86,8 +86,8 @@ def command(
 
 def _may_go_on(face: Face, plan: Plan) -> bool:
     """Shows the plan, and asks. A refused plan is not asked about: carrying it out says what refuses it."""
+    from fleet.formats.words import count
     from fleet.report import clean, plan_lines
-    from fleet.report.words import count
 
     face.out.lines(plan_lines(plan))
     if plan.refused:

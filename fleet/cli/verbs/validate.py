@@ -61,8 +61,8 @@ def _validated(found: Validation) -> Validated:
 
 
 def _tell(face: Face, found: Validation) -> None:
+    from fleet.formats.words import count, some
     from fleet.report import clean, problems_lines
-    from fleet.report.words import count, some
 
     if found.warnings:
         bad = len({problem.file for problem in found.warnings})

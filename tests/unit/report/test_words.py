@@ -2,7 +2,7 @@
 
 import pytest
 
-from fleet.report.words import count, duration, moment, size, some
+from fleet.formats.words import count, duration, moment, size, some
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def command(
     if as_json:
         face.print_json("nodes", {"nodes": rows})
         return EXIT_DONE
+    from fleet.formats.words import count
     from fleet.report import Column, table_lines
-    from fleet.report.words import count
 
     cells = [
         (row.name, row.site, row.role, _STATES[row.state], row.k3s, row.commit[:7], row.address, row.arch or "?")

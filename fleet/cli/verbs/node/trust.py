@@ -93,7 +93,7 @@ def _vouched(rows: Sequence[TrustRow], fingerprints: Sequence[str]) -> list[Trus
 
 
 def _may(face: Face, rows: Sequence[TrustRow], *, as_json: bool) -> bool:
-    from fleet.report.words import count
+    from fleet.formats.words import count
 
     if as_json or not (sys.stdin.isatty() and face.out.is_terminal):
         face.err.line("nothing is pinned: say --yes, or --fingerprint for those that you compared", "hint")

@@ -24,13 +24,15 @@ def size(number: int) -> str:
 
 
 def duration(seconds: int) -> str:
-    """`30 s`, `41 min`, `3 h 5 min`."""
+    """`30 s`, `41 min`, `3 h 5 min`, `12 days`."""
     if seconds < 120:
         return f"{seconds} s"
     minutes = round(seconds / 60)
     if minutes < 120:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24:,} days"
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 

@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# Copyright the fleet authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look at a host: what keeps a bundle from coming in, or K3s from running, before it happens. Writes nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_probe
+short_description: Look at a host
+version_added: "0.1.0"
+author: The fleet authors (@edgefleet)
+description:
+  - Tells clock, room, mounts, kernel modules and the like. It judges nothing and writes nothing.
+options:
+  modules:
+    description: Kernel modules that the node's configuration needs.
+    type: list
+    elements: str
+    default: []
+  root:
+    description: Directory that stands for C(/).
+    type: path
+    default: /
+attributes:
+  check_mode:
+    description: It changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Look
+  edgefleet.fleet.fleet_probe:
+    modules: [overlay, br_netfilter]
+"""
+
+RETURN = r"""
+probe:
+  description: What was found.
+  returned: always
+  type: dict
+"""
+
+import os
+import sys
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+PATHS = ("/", "/etc", "/usr/local/bin", "/var/lib/fleet", "/var/lib/rancher", "/tmp")
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            return handle.read()
+    except OSError:
+        return ""
+
+
+def room(root, path):
+    """Free and all bytes and inodes of the file system on which a path is or will be, and whether it is read-only."""
+    where = path
+    while True:
+        try:
+            found = os.statvfs(root.rstrip("/") + where or "/")
+        except OSError:
+            if where == "/":
+                return None
+            where = os.path.dirname(where)
+            continue
+        return {
+            "path": path,
+            "free": found.f_bavail * found.f_frsize,
+            "total": found.f_blocks * found.f_frsize,
+            "inodes_free": found.f_favail,
+            "inodes": found.f_files,
+            "readonly": bool(found.f_flag & os.ST_RDONLY),
+            "noexec": bool(found.f_flag & os.ST_NOEXEC),
+        }
+
+
+def module_state(name, loaded, built_in, release):
+    plain = name.replace("-", "_")
+    if plain in loaded:
+        return "loaded"
+    if plain in built_in:
+        return "built-in"
+    known = read(f"/lib/modules/{release}/modules.dep")
+    names = {os.path.basename(line.split(":")[0]).split(".")[0].replace("-", "_") for line in known.splitlines()}
+    if plain in names:
+        return "available"
+    return "absent" if known or built_in else "unknown"
+
+
+def modules(wanted):
+    release = os.uname().release
+    loaded = {line.split()[0] for line in read("/proc/modules").splitlines() if line}
+    loaded |= {name for name in os.listdir("/sys/module")} if os.path.isdir("/sys/module") else set()
+    built_in = {
+        os.path.basename(line).split(".")[0].replace("-", "_")
+        for line in read(f"/lib/modules/{release}/modules.builtin").splitlines()
+    }
+    return {name: module_state(name, loaded, built_in, release) for name in wanted}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "modules": {"type": "list", "elements": "str", "default": []},
+            "root": {"type": "path", "default": "/"},
+        },
+        supports_check_mode=True,
+    )
+    root = module.params["root"]
+    real = root == "/"
+    controllers = read("/sys/fs/cgroup/cgroup.controllers").split()
+    if not controllers:  # the older hierarchy
+        controllers = [line.split()[0] for line in read("/proc/cgroups").splitlines()[1:] if line.split()[-1] == "1"]
+    found = {
+        "now": time.time(),
+        "boot_id": read("/proc/sys/kernel/random/boot_id").strip(),
+        "machine_id": read(os.path.join(root, "etc/machine-id")).strip(),
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "kernel": os.uname().release,
+        "arch": os.uname().machine,
+        "systemd": module.run_command(["systemctl", "is-system-running"])[1].strip() if real else "",
+        "synchronized": os.path.exists("/run/systemd/timesync/synchronized") if real else True,
+        "controllers": controllers,
+        "rooms": [one for one in (room(root, path) for path in PATHS) if one],
+        "modules": modules(module.params["modules"]) if real else {},
+    }
+    module.exit_json(changed=False, probe=found)
+
+
+if __name__ == "__main__":
+    main()
