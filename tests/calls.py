@@ -80,6 +80,7 @@ def watch(log: str) -> None:
     wrap("fchown", lambda handle, *_: Call("fchown", of(handle)))
     wrap("unlink", lambda path, dir_fd=None: Call("unlink", full(path, dir_fd)))
     wrap("rmdir", lambda path, dir_fd=None: Call("rmdir", full(path, dir_fd)))
+    wrap("symlink", lambda _to, path, dir_fd=None: Call("symlink", full(path, dir_fd)))
 
 
 def unsynced(calls: Sequence[Call], *promises: str) -> list[str]:
@@ -96,7 +97,7 @@ def unsynced(calls: Sequence[Call], *promises: str) -> list[str]:
             changed = [i for i, c in enumerate(before) if c.path == call.path and c.name in CHANGES]
             if not synced or (changed and changed[-1] > synced[-1]):
                 found.append(f"{call.to}: renamed before it was synced")
-        if call.name in ("rename", "mkdir", "unlink", "rmdir"):
+        if call.name in ("rename", "mkdir", "unlink", "rmdir", "symlink"):
             folder = str(Path(call.to or call.path).parent)
             ends = [i for i, c in enumerate(after) if c.name == "rename" and c.to.endswith(promises)]
             if not any((c.name, c.path) == ("fsync", folder) for c in after[: ends[0] if ends else None]):

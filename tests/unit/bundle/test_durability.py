@@ -38,7 +38,8 @@ def fill(desk: Any) -> None:
     (desk.place / "k3s").write_bytes(b"binary")
     desk.artifact("/usr/local/bin/k3s", b"binary", [(desk.place / "k3s").as_uri()])
     desk.folders = [{"path": "/srv/empty", "mode": "0700"}]
-    desk.file("/etc/systemd/system/a.service", b"[Service]\nExecStart=/bin/true\n", restart=["a.service"])
+    unit = b"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+    desk.file("/etc/systemd/system/a.service", unit, restart=["a.service"])
     desk.units = [{"name": "a.service", "enabled": True, "state": "started"}]
 
 
@@ -50,6 +51,16 @@ def filled(desk: Any) -> Any:
 
 def test_all_is_synced_before_the_record_says_that_it_is_there(filled: Any) -> None:
     assert unsynced(calls(filled), RECORD) == []
+
+
+def test_the_links_of_units_last_before_the_record_says_that_they_are_enabled(filled: Any) -> None:
+    """systemd syncs none: `systemctl enable` and a power cut, and the node boots without its units."""
+    seen = calls(filled)
+    links = "/etc/systemd/system/multi-user.target.wants"
+    made = next(at for at, call in enumerate(seen) if (call.name, call.path) == ("symlink", f"{links}/a.service"))
+    synced = [at for at, call in enumerate(seen) if (call.name, call.path) == ("fsync", links)]
+    said = [at for at, call in enumerate(seen) if call.to == RECORD]
+    assert made < synced[-1] < said[-1]
 
 
 def test_what_goes_is_gone_for_good_before_the_record_forgets_it(filled: Any) -> None:

@@ -188,6 +188,7 @@ MANIFEST = "manifest.json"
 KEPT_GENERATIONS = 3
 TEMP = re.compile(r"\.fleet-[0-9a-f]{16}\.new")
 UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/run/systemd/system/")
+LINKS = "/etc/systemd/system"
 FORBIDDEN = ("/proc/", "/sys/", "/dev/", STATE + "/")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "armv8l": "arm"}
 VALIDATE_SECONDS = 60
@@ -446,6 +447,12 @@ class Tree:
         with contextlib.suppress(FileNotFoundError), self.folder(parent) as folder:
             os.unlink(temp_name(name) if temp else name, dir_fd=folder)
             os.fsync(folder)
+
+    def sync(self, *paths):
+        """Make names in these folders last, as far as they are there."""
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), self.folder(path) as folder:
+                os.fsync(folder)
 
     def rmdir(self, path):
         """True if it was there and empty."""
@@ -1580,6 +1587,12 @@ def carry_out_units(manager, steps):
     return bad
 
 
+def sync_links(tree):
+    """systemd syncs none of the links by which units are enabled: without them a node boots without its units."""
+    names = [name for name in tree.names(LINKS) if name.endswith((".wants", ".requires", ".upholds"))]
+    tree.sync(LINKS, *(os.path.join(LINKS, name) for name in names))
+
+
 def stop_gone(manager, look, record):
     """A unit whose file goes for good is stopped and disabled while systemd still knows it."""
     for path in look.gone:
@@ -1761,6 +1774,8 @@ class Apply:
             self.manager.daemon_reload()
         self.steps = self.plan_units()
         bad = carry_out_units(self.manager, self.steps)
+        if self.manifest.get("units") or self.look.gone:
+            sync_links(self.tree)
         self.manager.save()
         return bad
 
