@@ -80,6 +80,7 @@ def watch(log: str) -> None:
     wrap("fchown", lambda handle, *_: Call("fchown", of(handle)))
     wrap("unlink", lambda path, dir_fd=None: Call("unlink", full(path, dir_fd)))
     wrap("rmdir", lambda path, dir_fd=None: Call("rmdir", full(path, dir_fd)))
+    wrap("sync", lambda: Call("sync", ""))
     wrap("symlink", lambda _to, path, dir_fd=None: Call("symlink", full(path, dir_fd)))
 
 

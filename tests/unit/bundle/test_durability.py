@@ -73,6 +73,37 @@ def test_what_goes_is_gone_for_good_before_the_record_forgets_it(filled: Any) ->
     assert unsynced(seen, RECORD) == []
 
 
+KILLED = """
+import os
+rename, fsync = os.rename, os.fsync
+def renamed(old, new, **more):
+    rename(old, new, **more)
+    if new == "motd":
+        os.fsync = lambda handle: os._exit(9)
+os.rename = renamed
+"""
+
+
+def test_what_a_killed_run_has_done_is_synced_before_anything_builds_on_it(filled: Any) -> None:
+    """The next run finds the file in place, and has no other reason to sync its folder."""
+    assert filled.alone("--secrets-stdin", prelude=KILLED, stdin=json.dumps(filled.secrets)).returncode == 9
+    assert filled.path("/etc/motd").read_bytes() == b"ours\n"
+    log = filled.place / "calls"
+    filled.alone("--secrets-stdin", prelude=prelude(log), stdin=json.dumps(filled.secrets))
+    assert next(call.name for call in read(log) if call.name in ("sync", "rename", "unlink", "rmdir")) == "sync"
+
+
+def test_a_first_run_syncs_the_folders_above_its_own(desk: Any) -> None:
+    """A run that was killed may have made them, and what is not synced takes all that is in it along."""
+    desk.file("/etc/a", b"a")
+    seen = calls(desk)
+    first = next(at for at, call in enumerate(seen) if call.name == "rename")
+    assert {"/", "/var", "/var/lib", STATE} <= {call.path for call in seen[:first] if call.name == "fsync"}
+    desk.file("/etc/a", b"b")
+    again = calls(desk, "again")
+    assert not {"/", "/var", "/var/lib"} & {call.path for call in again if call.name == "fsync"}
+
+
 def test_a_mode_that_changes_alone_is_synced(filled: Any) -> None:
     filled.ok()
     filled.path("/etc/motd").chmod(0o600)

@@ -1190,6 +1190,14 @@ def clean_staged(tree):
         tree.unlink(STAGED)
 
 
+def settle(tree, record):
+    """What a killed run has done may not be on the disk yet; this one finds it done, and would sync nothing of it."""
+    if record.get("partial") or tree.stat(STAGED) is not None:
+        os.sync()
+    else:
+        tree.sync(STATE, ORIGINALS, GENERATIONS, *(() if record else ("/var/lib", "/var", "/")))
+
+
 def clean_up(tree, record, items):
     """Take away what a crashed run left: by names that only this module gives. Half a download that is wanted stays."""
     wanted = {item.sha256 for item in items if item.data is None}
@@ -1640,6 +1648,7 @@ class Apply:
             self.record = read_record(self.tree, self.opts["take_over"])
             guard(self.record, self.bundle, self.opts, self.machine)
             if not self.check:
+                settle(self.tree, self.record)
                 clean_up(self.tree, self.record, self.items)
             self.tree.pins = {}
             self.look_at_all()
