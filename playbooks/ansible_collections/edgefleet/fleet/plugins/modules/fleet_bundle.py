@@ -1639,7 +1639,7 @@ class Apply:
 
     def run(self):
         guard(self.record, self.bundle, self.opts, self.machine)
-        if self.opts["retire"] and not self.record:
+        if self.opts["retire"] and not self.record and self.tree.stat(STATE) is None:
             return self
         if not self.check:
             self.tree = Tree(self.opts["root"], make=True)
