@@ -121,6 +121,21 @@ def test_a_unit_that_was_stopped_by_hand_is_started(desk: Any) -> None:
     assert desk.ok()["changed"] is False
 
 
+def test_links_that_a_killed_run_made_or_took_away_are_seen(desk: Any) -> None:
+    """units.json is written at the end of a run; a sandbox has nobody else to ask what is enabled."""
+    k3s(desk)
+    desk.ok()
+    link = desk.path("/etc/systemd/system/multi-user.target.wants/k3s.service")
+    link.unlink()
+    assert [c["action"] for c in desk.ok()["changes"]] == ["enable"]
+    assert link.is_symlink()
+    units = desk.path("/var/lib/fleet/units.json")
+    units.write_text(json.dumps({"k3s.service": {**desk.units_json()["k3s.service"], "enabled": False}}))
+    desk.files, desk.units = [], []
+    desk.ok()
+    assert not desk.path("/etc/systemd/system").exists()
+
+
 def test_a_unit_whose_file_goes_is_stopped_and_disabled(desk: Any) -> None:
     k3s(desk)
     desk.ok()

@@ -1501,7 +1501,9 @@ class Pretended:
         for name in names:
             unit = self.units.get(name, {})
             is_enabled, is_active = bool(unit.get("enabled")), unit.get("state") == "started"
-            shown[name] = {"enabled": is_enabled, "plain": is_enabled, "active": is_active, "starting": False}
+            links = [self.tree.stat(link) is not None for link in self._links(name)]  # a killed run saved no units
+            shown[name] = {"enabled": is_enabled and all(links), "plain": is_enabled or any(links)}
+            shown[name].update(active=is_active, starting=False)
         return shown
 
     def call(self, verb, names):
@@ -1521,20 +1523,26 @@ class Pretended:
                 unit[counter] += 1
         return ""
 
+    def _links(self, name):
+        """The links of WantedBy, as far as the unit file is in the sandbox."""
+        try:
+            text = self.tree.read("/etc/systemd/system/" + name).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return []
+        targets = " ".join(re.findall(r"^WantedBy=(.*)$", text, re.M)).split()
+        return [f"/etc/systemd/system/{os.path.basename(target)}.wants/{name}" for target in targets]
+
     def _link(self, name, wanted):
-        """What `systemctl enable` does with WantedBy, as far as the unit file is in the sandbox."""
-        path = "/etc/systemd/system/" + name
-        with contextlib.suppress(FileNotFoundError):
-            text = self.tree.read(path).decode("utf-8", "replace")
-            for target in " ".join(re.findall(r"^WantedBy=(.*)$", text, re.M)).split():
-                folder = f"/etc/systemd/system/{os.path.basename(target)}.wants"
-                self.tree.unlink(os.path.join(folder, name))
-                if wanted:
-                    make_folders(self.tree, [(folder, 0o755, (-1, -1))])
-                    with self.tree.folder(folder) as descriptor:
-                        os.symlink(path, name, dir_fd=descriptor)
-                else:
-                    self.tree.rmdir(folder)
+        """What `systemctl enable` does with them."""
+        for link in self._links(name):
+            folder = os.path.dirname(link)
+            self.tree.unlink(link)
+            if wanted:
+                make_folders(self.tree, [(folder, 0o755, (-1, -1))])
+                with self.tree.folder(folder) as descriptor:
+                    os.symlink("/etc/systemd/system/" + name, name, dir_fd=descriptor)
+            else:
+                self.tree.rmdir(folder)
 
     def daemon_reload(self):
         """A sandbox has no manager to tell."""
