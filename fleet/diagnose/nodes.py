@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from fleet.formats.words import duration, size
-from fleet.model.diagnosis import Diagnosis, Outcome, Probe, Room
+from fleet.model.diagnosis import CLOCK_WRONG_SECONDS, Diagnosis, Outcome, Probe, Room
 
 CLOCK_SECONDS = 5.0
 """TLS and etcd stand more; tokens and logs of several nodes are hard to read with more."""
-CLOCK_WRONG_SECONDS = 60.0
 LEAST_FREE = 512 * 1024 * 1024
 LEAST_SHARE = 0.05
 SILENT_DAYS = 7

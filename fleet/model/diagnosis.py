@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+CLOCK_WRONG_SECONDS = 60.0
+"""So far off, certificates of a new cluster are not valid yet, or not any more."""
 Outcome = Literal["ok", "warning", "wrong"]
 
 

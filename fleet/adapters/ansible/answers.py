@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,9 @@ import msgspec
 from msgspec.structs import replace
 
 from fleet.adapters.ansible import reasons
+from fleet.formats.words import duration
 from fleet.model.batch import BatchOrder, BatchResult, NodeAnswer, NodeResult, Observation
+from fleet.model.diagnosis import CLOCK_WRONG_SECONDS
 from fleet.model.record import Record
 
 _BUNDLE = "fleet_bundle"
@@ -115,7 +117,7 @@ class BatchAnswers:
     def _of(self, event: Event, node: str) -> NodeResult | None:
         match event.event:
             case "runner_on_ok" if event.is_bundle and "digest" in event.result:
-                return replace(_applied(node, event.result), updated=self._updated.get(node, 0))
+                return replace(_applied(node, event), updated=self._updated.get(node, 0))
             case "runner_on_ok" if event.action == _UPDATES:
                 return self._kept_up(node, event.result)
             case "runner_on_skipped" if event.is_bundle and event.result.get("msg"):
@@ -134,7 +136,8 @@ class BatchAnswers:
         return None if applied is None or record is None else replace(applied, record=record, rebooted=True)
 
 
-def _applied(node: str, result: Mapping[str, Any]) -> NodeResult:
+def _applied(node: str, event: Event) -> NodeResult:
+    result = event.result
     return NodeResult(
         node,
         "applied",
@@ -142,8 +145,18 @@ def _applied(node: str, result: Mapping[str, Any]) -> NodeResult:
         digest=str(result["digest"]),
         record=record_of(result.get("record")),
         restarted=_texts(result.get("restarted")),
-        warnings=_texts(result.get("warnings")),
+        warnings=(*_texts(result.get("warnings")), *_off(event)),
     )
+
+
+def _off(event: Event) -> Iterator[str]:
+    """That a node's clock is neither what ours was when it was asked, nor what it was when it had answered."""
+    clock, began, ended = event.result.get("clock"), event.moment("start"), event.moment("end")
+    if not isinstance(clock, int | float) or not began or not ended:
+        return
+    behind, ahead = began - clock, clock - ended
+    if max(behind, ahead) >= CLOCK_WRONG_SECONDS:
+        yield f"its clock is {duration(int(max(behind, ahead)))} {'behind' if behind > ahead else 'ahead'}"
 
 
 def _failed(node: str, event: Event) -> NodeResult:

@@ -30,6 +30,7 @@ from fleet.errors import FleetError
 from fleet.model.batch import NodeAnswer, NodeResult, Observation
 
 EXIT_TAKEN = 75  # another child of this folder lives
+_MAX_PASSWORD = 65536
 EXIT_ENDED = 143  # it was asked to end: there is no result, whoever needs one runs it again
 _IN_NO_PLAY = "no play took it up: is it in a group of site.yml?"
 
@@ -119,9 +120,27 @@ def _run(workdir: Workdir, job: Job, answers: _Applying | _Asking, asked_to_end:
 
 
 def _options(workdir: Workdir, job: Job) -> list[str]:
+    """Passwords are held in memory by this process as long as ansible-playbook runs: never on disk, never in an
+    environment.
+    """
     options = ["-e", f"@{workdir.path / 'vars.yml'}"]
-    # Held in memory by this process as long as ansible-playbook runs: never on disk, never in an environment.
-    for option, descriptor in (("vault", job.vault_fd), ("become", job.become_fd)):
-        if descriptor >= 0:
-            options += [f"--{option}-password-file", f"/proc/{os.getpid()}/fd/{descriptor}"]
+    if job.vault_fd >= 0:
+        options += ["--vault-password-file", f"/proc/{os.getpid()}/fd/{job.vault_fd}"]
+    if job.become_fd >= 0:
+        options += ["--become-password-file", str(_poured(workdir.path / "become", job.become_fd))]
     return options
+
+
+def _poured(path: Path, descriptor: int) -> Path:
+    """A pipe from which the password is read once: Ansible resolves links in the name of this file, and one in memory
+    has no other name.
+    """
+    os.mkfifo(path, 0o600)
+
+    def pour() -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with path.open("wb") as pipe:
+            pipe.write(os.read(descriptor, _MAX_PASSWORD))
+
+    threading.Thread(target=pour, daemon=True).start()
+    return path

@@ -14,11 +14,18 @@ _PREFIXES = re.compile(
 _DIGEST = re.compile(r"\b(b1:[0-9a-f]{12})[0-9a-f]{52}\b")
 _TAKE = "; give a reason to take it over"
 _LOOK = "; fleet plan --refresh shows what would change now, --take-over REASON overrules what it holds"
+_NO_RESULT = ("MODULE FAILURE", "Module result deserialization failed")  # Ansible before and from 2.19
 _NONE = "(traceback unavailable)"
 _SSH_NOISE = re.compile(r"^(@+$|@ +WARNING|Warning: Permanently added|debug\d:|OpenSSH_|mux_client_|Connection to )")
 _JUMP_CLOSED = "closed by UNKNOWN port 65535"
 _KEY_CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 _KEY_UNKNOWN = re.compile(r"No (\S+) host key is known for (\S+) and you have requested strict checking")
+_TRUST = "fleet node trust shows it, and pins it when you vouch for it"
+_ASKS_PASSWORD = re.compile(r"Missing \S+ password")
+_OTHER_PASSWORD = re.compile(r"Incorrect \S+ password")
+_NO_INTERPRETER = re.compile(r"The module interpreter '([^']+)' was not found")
+_OLD_PYTHON = re.compile(r"requires a minimum of Python version (\S+)\. Current version: (\S+)")
+_NO_SUDO = re.compile(r"\bsudo: (?:command )?not found")
 _DENIED = re.compile(r"^(?:.*?(\S+@\S+): )?Permission denied \(([^)]*)\)", re.MULTILINE)
 
 
@@ -26,13 +33,11 @@ def of_unreachable(result: Mapping[str, Any]) -> str:
     """Why no connection came about: ssh's own words, or what a refused host key asks for."""
     text = _text(result.get("msg")) or _text(result.get("exception"))
     if _KEY_CHANGED in text:
-        return (
-            "its host key is not the pinned one: if the machine was replaced, mend its line in known_hosts, and commit"
-        )
+        return "its host key is not the pinned one: if its hardware was exchanged, fleet node replace pins the new key"
     if (match := _KEY_UNKNOWN.search(text)) is not None:
-        return f"no host key is pinned for {match[2].rstrip('.')}: add its line to known_hosts, and commit"
+        return f"no host key is pinned for {match[2].rstrip('.')}: {_TRUST}"
     if "Host key verification failed" in text:
-        return "its host key is not pinned: add its line to known_hosts, and commit"
+        return f"its host key is not pinned: {_TRUST}"
     if (match := _DENIED.search(text)) is not None:
         who = f" for {match[1]}" if match[1] else ""
         return f"ssh: permission denied{who} ({match[2]}): does the user exist there, and is your key allowed?"
@@ -49,9 +54,26 @@ def of_failure(result: Mapping[str, Any], task: str, *, is_bundle: bool) -> str:
         said = _first(_text(result.get("msg"))).removeprefix(f"units: {unit}: ")
         return _short(f"{unit} {said}")
     words = _words(_failed_item(result))
+    if (needed := _needed(words)) is not None:
+        return _short(needed)
     if is_bundle and result.get("step") == "expect":
         words = _DIGEST.sub(r"\1", words).replace(_TAKE, _LOOK)
     return _short(words if is_bundle or not task else f"{task}: {words}")
+
+
+def _needed(words: str) -> str | None:
+    """What the host lacks for any task at all, whichever came first."""
+    if _ASKS_PASSWORD.search(words):
+        return "sudo asks for a password: give it with -K, or name its secret as becomePassword of the connection"
+    if _OTHER_PASSWORD.search(words):
+        return "sudo refuses the password: -K asks for another one, becomePassword of the connection names the secret"
+    if (match := _NO_INTERPRETER.search(words)) is not None:
+        return f"it has no {match[1]}: install python3 there"
+    if (match := _OLD_PYTHON.search(words)) is not None:
+        return f"its Python is {match[2]}, and {match[1]} or later is needed: upgrade its system"
+    if _NO_SUDO.search(words):
+        return "it has no sudo: install sudo there, or log in as root (connection.user)"
+    return None
 
 
 def _failed_item(result: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -71,7 +93,7 @@ def _words(result: Mapping[str, Any]) -> str:
     said = _first(_strip(_text(result.get("msg"))))
     if result.get("failed_when_result") is True and not said:
         return "its own condition for a failure came true (failed_when)"
-    if said.startswith("MODULE FAILURE") or not said:
+    if said.startswith(_NO_RESULT) or not said:
         return crash[-1] if crash else said or "it failed and gave no reason"
     if "rc" in result and result["rc"] not in {0, None}:
         errors = _lines(_text(result.get("stderr")) or _text(result.get("stdout")))

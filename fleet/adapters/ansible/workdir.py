@@ -100,7 +100,7 @@ class Workdir:
         """Removes what is only there while it runs."""
         for name in ("project", "artifacts", "tmp", "env"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("job.json", "vars.yml", "ssh_config"):
+        for name in ("job.json", "vars.yml", "ssh_config", "become"):
             (self.path / name).unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -167,3 +167,21 @@ def test_a_look_gives_record_facts_and_what_differs() -> None:
     broken = event("runner_on_failed", msg="sudo: a password is required")
     assert observation_of(event_of(broken)) == Observation("a", unreachable="sudo: a password is required")
     assert observation_of(event_of(stats())) is None
+
+
+@pytest.mark.parametrize(
+    ("clock", "warnings"),
+    [
+        (0.0, ("its clock is 20,785 days behind",)),
+        (1_795_824_000.0 - 60, ("its clock is 1 min behind",)),
+        (1_795_824_000.0 - 59, ()),
+        (1_795_824_000.0 + 200, ()),
+        (1_795_824_000.0 + 500, ("its clock is 5 min ahead",)),
+        (None, ()),
+        ("soon", ()),
+    ],
+)
+def test_a_clock_that_is_off_is_told_whatever_time_the_task_took(clock: object, warnings: tuple[str, ...]) -> None:
+    raw = event("runner_on_ok", digest="b1:new", changed=False, changes=[], clock=clock)
+    raw["event_data"] |= {"start": "2026-11-28T00:00:00.000000", "end": "2026-11-28T00:03:20.000000"}
+    assert last(raw)["a"].warnings == warnings

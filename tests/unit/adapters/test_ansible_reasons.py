@@ -37,13 +37,16 @@ Host key verification failed."""
         ),
         (
             f"Failed to connect to the host via ssh: {CHANGED}",
-            "its host key is not the pinned one: if the machine was replaced, mend its line in known_hosts, and commit",
+            "its host key is not the pinned one: if its hardware was exchanged, fleet node replace pins the new key",
         ),
         (
             "No ED25519 host key is known for 10.20.1.11 and you have requested strict checking.\nHost key ...",
-            "no host key is pinned for 10.20.1.11: add its line to known_hosts, and commit",
+            "no host key is pinned for 10.20.1.11: fleet node trust shows it, and pins it when you vouch for it",
         ),
-        ("Host key verification failed.", "its host key is not pinned: add its line to known_hosts, and commit"),
+        (
+            "Host key verification failed.",
+            "its host key is not pinned: fleet node trust shows it, and pins it when you vouch for it",
+        ),
         (
             "Failed to connect to the host via ssh: fleet@10.20.1.11: Permission denied (publickey).",
             "ssh: permission denied for fleet@10.20.1.11 (publickey): does the user exist there, and is your key allowed?",
@@ -111,3 +114,33 @@ def test_other_tasks_are_named(result: dict[str, Any], reason: str) -> None:
 def test_a_reason_is_one_line_of_bounded_length() -> None:
     assert of_failure({"msg": "x" * 1000}, "", is_bundle=True) == "x" * 299 + "…"
     assert of_failure({"msg": "one\ntwo"}, "", is_bundle=True) == "one"
+
+
+@pytest.mark.parametrize("is_bundle", [True, False])
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "Task failed: Missing sudo password",
+            "sudo asks for a password: give it with -K, or name its secret as becomePassword of the connection",
+        ),
+        (
+            "Task failed: Incorrect sudo password",
+            "sudo refuses the password: -K asks for another one, becomePassword of the connection names the secret",
+        ),
+        (
+            "The module interpreter '/usr/bin/python3' was not found.",
+            "it has no /usr/bin/python3: install python3 there",
+        ),
+        (
+            "ansible-core requires a minimum of Python version 3.8. Current version: 3.6.8 (default) [GCC]",
+            "its Python is 3.6.8, and 3.8 or later is needed: upgrade its system",
+        ),
+        (
+            "/bin/sh: 1: sudo: not found",
+            "it has no sudo: install sudo there, or log in as root (connection.user)",
+        ),
+    ],
+)
+def test_what_every_task_needs_is_not_blamed_on_the_first(message: str, reason: str, *, is_bundle: bool) -> None:
+    assert of_failure({"msg": message}, "Install packages", is_bundle=is_bundle) == reason

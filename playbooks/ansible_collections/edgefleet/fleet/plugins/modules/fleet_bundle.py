@@ -150,6 +150,7 @@ waiting: {description: With O(adopt), paths that differ and were not taken., typ
 restarted: {description: Units that were restarted., type: list, elements: str, returned: always}
 reloaded: {description: Units that were reloaded., type: list, elements: str, returned: always}
 record: {description: The node's record., type: dict, returned: always}
+clock: {description: "The node's own time, in seconds since 1970.", type: float, returned: always}
 step: {description: Where it failed., type: str, returned: failure}
 at: {description: "What it failed on: a path, a unit, or empty.", type: str, returned: failure}
 """
@@ -159,6 +160,7 @@ import base64
 import contextlib
 import errno
 import fcntl
+import functools
 import grp
 import gzip
 import hashlib
@@ -171,6 +173,7 @@ import shlex
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import time
 
@@ -195,6 +198,14 @@ VALIDATE_SECONDS = 60
 OUTPUT_BYTES = 64 * 1024
 LOOP_SECONDS = 60  # so long may systemd restart a unit again and again before it counts as failed
 SLOW_BYTES = 4096  # a source that gives less in `fetch_timeout` seconds is no better than one that gives nothing
+ADVICE = {
+    errno.EROFS: "a disk that fails goes read-only: dmesg says why; remount it, or replace it",
+    errno.EIO: "the disk fails: dmesg says more",
+    errno.ENOSPC: "make room on it; nothing is half written",
+    errno.EDQUOT: "make room on it; nothing is half written",
+}
+READ_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS, linux/fs.h
+FLAGS = ((0x10, "immutable", "i"), (0x20, "append-only", "a"))
 SELINUX = "/sys/fs/selinux/enforce"
 DIFF_BYTES = 128 * 1024
 CHUNK = 1024 * 1024
@@ -210,16 +221,34 @@ class Failure(Exception):
 
 
 def words(exc):
-    return exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+    said = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+    advice = ADVICE.get(exc.errno) if isinstance(exc, OSError) else None
+    return f"{said} ({advice})" if advice else said
 
 
 @contextlib.contextmanager
-def telling(step, path):
-    """What the system refuses becomes a failure that names the path."""
+def telling(step, path=""):
+    """What the system refuses becomes a failure that names the path, by default the one that it was refused for."""
     try:
         yield
     except OSError as exc:
-        raise Failure(step, path, words(exc)) from exc
+        raise Failure(step, path or exc.filename or "", words(exc)) from exc
+
+
+def naming(method):
+    """What the system refuses is said of the whole path, with the flag that is why where one is."""
+
+    @functools.wraps(method)
+    def named(self, path, *args, **kwargs):
+        try:
+            return method(self, path, *args, **kwargs)
+        except OSError as exc:
+            exc.filename = path
+            if exc.errno == errno.EPERM:
+                exc.strerror = self.flagged(path) or exc.strerror
+            raise
+
+    return named
 
 
 def canonical(manifest):
@@ -237,6 +266,14 @@ def sha256(data):
 def temp_name(name):
     """Fixed by the name: under the lock, one that exists was left by a run that crashed."""
     return f".fleet-{sha256(os.fsencode(name))[:16]}.new"
+
+
+def flags_of(descriptor):
+    """The flags of an open file or folder (chattr(1)). Closes it."""
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, READ_FLAGS, bytes(struct.calcsize("l"))), sys.byteorder)
+    finally:
+        os.close(descriptor)
 
 
 class Tree:
@@ -309,6 +346,7 @@ class Tree:
             for descriptor in stack:
                 os.close(descriptor)
 
+    @naming
     def stat(self, path):
         """None where nothing is. A link is not followed."""
         parent, name = os.path.split(path)
@@ -326,10 +364,12 @@ class Tree:
         with os.fdopen(descriptor, "rb") as handle:
             yield handle
 
+    @naming
     def read(self, path, limit=-1):
         with self.open(path) as handle:
             return handle.read(limit)
 
+    @naming
     def digest(self, path):
         state = hashlib.sha256()
         with self.open(path) as handle:
@@ -337,6 +377,7 @@ class Tree:
                 state.update(chunk)
         return state.hexdigest()
 
+    @naming
     def mkdir(self, path, mode=0o755, ids=(-1, -1)):
         """Private until it has its owner. One that stays ours has its mode at once: nobody looks at it again."""
         parent, name = os.path.split(path)
@@ -348,6 +389,7 @@ class Tree:
             with self.folder(path) as made:
                 self.label(path, made)
 
+    @naming
     def restyle(self, path, mode, ids):
         """Owner first: a change of owner clears the set-user-id bits."""
         parent, name = os.path.split(path)
@@ -361,6 +403,7 @@ class Tree:
             finally:
                 os.close(descriptor)
 
+    @naming
     def beside(self, path, chunks, mode, ids, mtime_ns=None):
         """Write the temp beside `path`: complete, synced, with its owner and mode; `place` puts it there."""
         parent, name = os.path.split(path)
@@ -436,12 +479,14 @@ class Tree:
                     raise
         self.copy(source, path)
 
+    @naming
     def place(self, path):
         parent, name = os.path.split(path)
         with self.folder(parent) as folder:
             os.rename(temp_name(name), name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
+    @naming
     def unlink(self, path, temp=False):
         parent, name = os.path.split(path)
         with contextlib.suppress(FileNotFoundError), self.folder(parent) as folder:
@@ -454,6 +499,7 @@ class Tree:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError), self.folder(path) as folder:
                 os.fsync(folder)
 
+    @naming
     def rmdir(self, path):
         """True if it was there and empty."""
         parent, name = os.path.split(path)
@@ -467,12 +513,26 @@ class Tree:
             raise
         return True
 
+    @naming
     def names(self, path):
         try:
             with self.folder(path) as folder:
                 return sorted(os.listdir(folder))
         except FileNotFoundError:
             return []
+
+    def flagged(self, path):
+        """That a flag of the file, or of its folder, lets nobody write, and how it is taken away; empty if none is."""
+        parent, name = os.path.split(path)
+        for one, entry in ((path, name), (parent, ".")):
+            with contextlib.suppress(OSError), self.folder(parent) as folder:
+                bits = flags_of(
+                    os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+                )
+                for flag, word, letter in FLAGS:
+                    if bits & flag:
+                        return "{} is {}: chattr -{} {}".format("it" if one == path else one, word, letter, one)
+        return ""
 
     def room(self, path):
         """(device, free bytes) of the file system on which `path` is or will be."""
@@ -1445,9 +1505,8 @@ class Systemd:
         # A one-shot unit that ran well is inactive again; one that has not run since the boot is inactive, too.
         ran = block.get("InactiveEnterTimestampMonotonic", "0") != "0"
         done = block.get("Type") == "oneshot" and active == "inactive" and result == "success" and ran
-        why = "{} ({}), {}, exit {}".format(
-            active, block.get("SubState"), result, block.get("ExecMainStatus", "unknown")
-        )
+        said = (active, block.get("SubState"), result, "exit " + block.get("ExecMainStatus", "unknown"))
+        why = ", ".join(dict.fromkeys(word for word in said if word and word != "success"))
         return {
             "enabled": block.get("UnitFileState") in self.ENABLED,
             "plain": block.get("UnitFileState") in ("enabled", "enabled-runtime"),
@@ -1657,9 +1716,11 @@ class Apply:
             guard(self.record, self.bundle, self.opts, self.machine)
             if not self.check:
                 settle(self.tree, self.record)
-                clean_up(self.tree, self.record, self.items)
+                with telling("clean"):
+                    clean_up(self.tree, self.record, self.items)
             self.tree.pins = {}
-            self.look_at_all()
+            with telling("look"):
+                self.look_at_all()
             if self.opts["adopt"]:
                 self.look.leave(self.untaken())
             self.changed = bool(self.look.changes or self.steps) or self.is_stale()
@@ -1751,7 +1812,8 @@ class Apply:
             take_away(tree, look, old, self.warnings)
         except BaseException:
             tree.pins = None
-            clean_staged(tree)
+            with contextlib.suppress(OSError):  # why it failed matters more, and the next run cleans up, too
+                clean_staged(tree)
             raise
         tree.unlink(STAGED)
         folders = drop_folders(tree, made, self.items, self.manifest.get("folders", ()), look)
@@ -1829,7 +1891,7 @@ class Apply:
         out = {"changed": self.changed, "digest": self.bundle["digest"], "before_digest": self.before}
         out.update(machine_id=self.machine, arch=arch(), changes=self.look.changes, warnings=self.warnings)
         out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record, self.tree))
-        out.update(waiting=sorted(self.look.waiting))
+        out.update(waiting=sorted(self.look.waiting), clock=time.time())
         if self.opts["diff"]:
             out["diff"] = [
                 dict(one, before=scrub(one["before"], self.secrets), after=scrub(one["after"], self.secrets))
