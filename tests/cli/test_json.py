@@ -39,6 +39,9 @@ def test_the_formats_by_name():
         "lock-event": "fleet.lock-event/v1",
         "secret-event": "fleet.secret-event/v1",
         "render": "fleet.render/v1",
+        "keys": "fleet.keys/v1",
+        "host-event": "fleet.host-event/v1",
+        "doctor": "fleet.doctor/v1",
     }
 
 

@@ -78,8 +78,8 @@ class Project:
         for name in ("bundles", "host_vars", "group_vars", "inventory", "collections"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         (self.root / "ansible.cfg").write_text(CONFIG)
-        for name in ("site.yml", "observe.yml"):
-            shutil.copy(PLAYBOOKS / name, self.root / name)
+        for book in PLAYBOOKS.glob("*.yml"):
+            shutil.copy(book, self.root / book.name)
         collections = self.root / "collections" / "ansible_collections"
         if not collections.exists():
             shutil.copytree(PLAYBOOKS / "ansible_collections", collections)
