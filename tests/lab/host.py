@@ -61,7 +61,7 @@ class Host:
         self.console = self.directory / "console.log"
         self.namespace = f"{place.network.prefix}{name}"
         self._place = place
-        self._cgroup = place.cgroup.child(name)
+        self.cgroup = place.cgroup.child(name)
         self._key = self.directory / "ssh_host_ed25519_key"
         self._keeper: subprocess.Popen[bytes] | None = None
 
@@ -73,7 +73,7 @@ class Host:
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(self._key)])
         self._place.network.attach(self.namespace, self.name, self.address, self.address6)
         for leaf in ("keeper", "host"):
-            self._cgroup.child(leaf).create()
+            self.cgroup.child(leaf).create()
         self._mount()
 
     @property
@@ -118,7 +118,7 @@ class Host:
     def start(self) -> None:
         """Switch the host on; returns before it has booted (see `wait_running`)."""
         argv = nspawn.boot_command(self.root, self.namespace, self.name, NAMESPACES / self.namespace)
-        keeper, host = (self._cgroup.child(leaf).argument for leaf in ("keeper", "host"))
+        keeper, host = (self.cgroup.child(leaf).argument for leaf in ("keeper", "host"))
         with self.console.open("ab") as console:
             self._keeper = subprocess.Popen(
                 [str(KEEP_BOOTED), keeper, host, *argv],
@@ -145,7 +145,7 @@ class Host:
 
     def leader(self) -> int | None:
         """The pid, on this machine, of the host's PID 1; None while it is off."""
-        for directory in self._cgroup.child("host").directories:
+        for directory in self.cgroup.child("host").directories:
             try:
                 pids = (directory / "payload/init.scope/cgroup.procs").read_text().split()
             except OSError:
@@ -170,7 +170,7 @@ class Host:
         if self.is_running:
             self.run(["systemctl", "poweroff"], check=False)
         give_up = time.monotonic() + STOP_SECONDS
-        while self._cgroup.pids():
+        while self.cgroup.pids():
             if time.monotonic() > give_up:
                 raise LabError(f"{self.name} does not shut down:\n{self._console_tail()}")
             time.sleep(0.02)
@@ -178,9 +178,9 @@ class Host:
 
     def kill(self) -> None:
         """Pull the plug: every process ends at once. The page cache stays, so this is no power cut for the disk."""
-        self._cgroup.child("host").kill()
+        self.cgroup.child("host").kill()
         self._reap()  # the keeper ends by itself, after its child
-        self._cgroup.kill()
+        self.cgroup.kill()
 
     def _reap(self) -> None:
         """Collect the process that kept the host booted, if this process started it."""

@@ -17,6 +17,7 @@ HOST_PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo"),
     *("python3", "python3-yaml", "python3-apt"),
     *("nftables", "iproute2", "iputils-ping", "procps", "wireguard-tools", "wireguard-go", "curl", "ca-certificates"),
+    "faketime",  # clocks of 1970 in tests of bad days
 )
 # Timers that would work behind a test's back, and consoles that nobody sits at.
 MASKED_UNITS = (

@@ -51,7 +51,7 @@ class Lab:
         self.network = Network(record.prefix)
         self._record = record
         self._image = image
-        self._cgroup = Cgroup(record.cgroup_name)
+        self.cgroup = Cgroup(record.cgroup_name)
         self.mirror = Mirror(
             self.directory,
             address=CONTROLLER_ADDRESS,
@@ -108,7 +108,7 @@ class Lab:
 
     @property
     def _mirror_group(self) -> Cgroup:
-        return self._cgroup.child("mirror")
+        return self.cgroup.child("mirror")
 
     def _in_mirror_group(self, argv: list[str]) -> list[str]:
         return self._mirror_group.enter(self.controller_command(argv))
@@ -139,7 +139,7 @@ class Lab:
             directory=self.directory,
             image=self._image,
             network=self.network,
-            cgroup=self._cgroup,
+            cgroup=self.cgroup,
             authorized_key=self.ssh_key.with_suffix(".pub").read_text(),
         )
         return Host(place, name, number)

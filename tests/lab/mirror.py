@@ -23,7 +23,7 @@ from tests.lab.errors import LabError
 from tests.lab.mirror_tree import BINARIES, STABLE, VERSIONS, make_mirror_tree
 
 SERVER = Path(__file__).with_name("mirror_server.py")
-Fault = Literal["corrupt", "short", "missing", "unavailable"]
+Fault = Literal["corrupt", "short", "slow", "missing", "unavailable"]
 
 
 @dataclass(frozen=True)

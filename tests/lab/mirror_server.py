@@ -1,15 +1,17 @@
 """The process behind `Mirror`: serves a folder over HTTP, writes down each request, and misbehaves when told to.
 
 Usage: mirror_server.py ROOT LOG FAULTS ADDRESS PORT [--until-eof]; prints the port once it listens.
-FAULTS is a JSON file, read at each request: [{"match": part of the path, "kind": corrupt|short|missing|unavailable}].
+FAULTS is a JSON file, read at each request: [{"match": part of the path, "kind": corrupt|short|slow|missing|unavailable}].
 Standard library only, and no import of the lab: it runs in a namespace of its own.
 """
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -80,12 +82,25 @@ class MirrorRequest(BaseHTTPRequestHandler):
             if file is None:
                 self.answer(path, 404, b"no such file\n")
             else:
-                self.answer(path, 200, file.read_bytes(), fault=fault)
+                self.answer_file(path, file.read_bytes(), fault)
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def answer(self, path: str, status: int, body: bytes, *, location: str = "", fault: str | None = None) -> None:
+    def answer_file(self, path: str, body: bytes, fault: str | None) -> None:
+        """All of it, or what is asked for from some byte on (RFC 9110, 14.2): other ranges are not served."""
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        if asked and start >= len(body):
+            self.answer(path, 416, b"", ranged=f"bytes */{len(body)}")
+        elif asked:
+            self.answer(path, 206, body[start:], fault=fault, ranged=f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            self.answer(path, 200, body, fault=fault)
+
+    def answer(
+        self, path: str, status: int, body: bytes, *, location: str = "", fault: str | None = None, ranged: str = ""
+    ) -> None:
         length = len(body)
         if fault == "corrupt":
             body = body[:-1] + bytes([body[-1] ^ 1]) if body else body
@@ -106,8 +121,23 @@ class MirrorRequest(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(length))
         if location:
             self.send_header("Location", location)
+        if ranged:
+            self.send_header("Content-Range", ranged)
         self.end_headers()
-        self.wfile.write(sent)
+        if fault == "slow":
+            self.trickle(sent)
+        else:
+            self.wfile.write(sent)
+
+    def trickle(self, body: bytes) -> None:
+        """One byte a second, until the client has enough of it."""
+        for byte in body:
+            try:
+                self.wfile.write(bytes([byte]))
+            except OSError:
+                self.close_connection = True
+                return
+            time.sleep(1)
 
     def log_message(self, text: str, *values: object) -> None:
         """Say nothing on stderr: `write_down` keeps what matters."""

@@ -14,11 +14,10 @@ _PREFIXES = re.compile(
 _DIGEST = re.compile(r"\b(b1:[0-9a-f]{12})[0-9a-f]{52}\b")
 _TAKE = "; give a reason to take it over"
 _LOOK = "; fleet plan --refresh shows what would change now, --take-over REASON overrules what it holds"
+_OTHER_MACHINE = ": if its hardware was exchanged, fleet node replace says so"
 _NO_RESULT = ("MODULE FAILURE", "Module result deserialization failed")  # Ansible before and from 2.19
 _NONE = "(traceback unavailable)"
 _SSH_NOISE = re.compile(r"^(@+$|@ +WARNING|Warning: Permanently added|debug\d:|OpenSSH_|mux_client_|Connection to )")
-_JUMP_CLOSED = "closed by UNKNOWN port 65535"
-_KEY_CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 _KEY_UNKNOWN = re.compile(r"No (\S+) host key is known for (\S+) and you have requested strict checking")
 _TRUST = "fleet node trust shows it, and pins it when you vouch for it"
 _ASKS_PASSWORD = re.compile(r"Missing \S+ password")
@@ -27,22 +26,35 @@ _NO_INTERPRETER = re.compile(r"The module interpreter '([^']+)' was not found")
 _OLD_PYTHON = re.compile(r"requires a minimum of Python version (\S+)\. Current version: (\S+)")
 _NO_SUDO = re.compile(r"\bsudo: (?:command )?not found")
 _DENIED = re.compile(r"^(?:.*?(\S+@\S+): )?Permission denied \(([^)]*)\)", re.MULTILINE)
+_UNREACHABLE = (
+    (
+        re.compile("REMOTE HOST IDENTIFICATION HAS CHANGED"),
+        "its host key is not the pinned one: if its hardware was exchanged, fleet node replace pins the new key",
+    ),
+    (re.compile("Host key verification failed"), f"its host key is not pinned: {_TRUST}"),
+    (  # ssh keeps a jump host's own words to itself when connections stay open
+        re.compile("closed by UNKNOWN port 65535"),
+        "its jump host closed the connection: is that one's host key pinned, and may you log in there?",
+    ),
+    (
+        re.compile(r"Data could not be sent to remote host .*over ssh:\s*$", re.DOTALL),
+        "the connection was lost while the run was on",
+    ),
+)
+"""What ssh says in many words, and the first that is found counts."""
 
 
 def of_unreachable(result: Mapping[str, Any]) -> str:
     """Why no connection came about: ssh's own words, or what a refused host key asks for."""
     text = _text(result.get("msg")) or _text(result.get("exception"))
-    if _KEY_CHANGED in text:
-        return "its host key is not the pinned one: if its hardware was exchanged, fleet node replace pins the new key"
     if (match := _KEY_UNKNOWN.search(text)) is not None:
         return f"no host key is pinned for {match[2].rstrip('.')}: {_TRUST}"
-    if "Host key verification failed" in text:
-        return f"its host key is not pinned: {_TRUST}"
     if (match := _DENIED.search(text)) is not None:
         who = f" for {match[1]}" if match[1] else ""
         return f"ssh: permission denied{who} ({match[2]}): does the user exist there, and is your key allowed?"
-    if _JUMP_CLOSED in text:  # ssh keeps a jump host's own words to itself when connections stay open
-        return "its jump host closed the connection: is that one's host key pinned, and may you log in there?"
+    for pattern, words in _UNREACHABLE:
+        if pattern.search(text):
+            return words
     lines = [line for line in _lines(_strip(text)) if not _SSH_NOISE.match(line)]
     return _short(lines[-1] if lines else "no connection, and ssh gave no reason")
 
@@ -58,6 +70,8 @@ def of_failure(result: Mapping[str, Any], task: str, *, is_bundle: bool) -> str:
         return _short(needed)
     if is_bundle and result.get("step") == "expect":
         words = _DIGEST.sub(r"\1", words).replace(_TAKE, _LOOK)
+    if is_bundle and result.get("step") == "machine-id":
+        words += _OTHER_MACHINE
     return _short(words if is_bundle or not task else f"{task}: {words}")
 
 

@@ -22,7 +22,7 @@ def run(project: Any, *command: str) -> subprocess.CompletedProcess[str]:
         "ANSIBLE_COLLECTIONS_PATH": str(project.root / "collections"),
         "NO_COLOR": "1",
     }
-    return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_production_profile_passes(project: Any) -> None:

@@ -48,6 +48,10 @@ Host key verification failed."""
             "its host key is not pinned: fleet node trust shows it, and pins it when you vouch for it",
         ),
         (
+            'Data could not be sent to remote host "10.20.1.11". Make sure this host can be reached over ssh: ',
+            "the connection was lost while the run was on",
+        ),
+        (
             "Failed to connect to the host via ssh: fleet@10.20.1.11: Permission denied (publickey).",
             "ssh: permission denied for fleet@10.20.1.11 (publickey): does the user exist there, and is your key allowed?",
         ),
@@ -144,3 +148,10 @@ def test_a_reason_is_one_line_of_bounded_length() -> None:
 )
 def test_what_every_task_needs_is_not_blamed_on_the_first(message: str, reason: str, *, is_bundle: bool) -> None:
     assert of_failure({"msg": message}, "Install packages", is_bundle=is_bundle) == reason
+
+
+def test_another_machine_says_what_to_do() -> None:
+    told = {"msg": "machine-id: enrolled is a, this machine has b", "step": "machine-id"}
+    assert of_failure(told, "", is_bundle=True) == (
+        "machine-id: enrolled is a, this machine has b: if its hardware was exchanged, fleet node replace says so"
+    )

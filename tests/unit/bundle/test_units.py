@@ -274,6 +274,28 @@ def test_a_unit_that_hangs_is_waited_for_no_longer_than_told(fleet_bundle: Any, 
     assert fleet_bundle.Systemd(2).wait(["a.service"]) == {"a.service": "activating, x, exit unknown"}
 
 
+def test_a_unit_that_ends_and_is_started_again_is_not_taken_for_one_that_runs(
+    fleet_bundle: Any, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each look it happens to be active."""
+    looks: list[int] = []
+
+    def look(self: Any, names: list[str]) -> dict[str, Any]:
+        looks.append(1)
+        restarts = {"b.service": "0", "calms.service": str(min(len(looks), 3)), "loops.service": str(len(looks))}
+        return {name: state(restarts[name]) for name in names}
+
+    def state(restarts: str) -> dict[str, Any]:
+        return {"looping": False, "restarts": restarts, "settled": True, "why": ""}
+
+    monkeypatch.setattr(fleet_bundle.Systemd, "states", look)
+    monkeypatch.setattr(fleet_bundle, "LOOP_SECONDS", 6)
+    manager = fleet_bundle.Systemd(30)
+    assert manager.wait(["b.service", "calms.service"]) == {}
+    assert len(looks) == 4
+    assert manager.wait(["b.service", "loops.service"]) == {"loops.service": "it ends, and is started again and again"}
+
+
 def test_a_unit_that_fails_keeps_the_digest_back_and_is_restarted_next_time(
     desk: Any, fleet_bundle: Any, fake: Fake
 ) -> None:

@@ -1479,7 +1479,10 @@ class Systemd:
     """The node's own systemd, by systemctl. All that one run waits for together has `seconds`."""
 
     ENABLED = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient", "linked")
-    SHOWN = "Id,Type,LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,InactiveEnterTimestampMonotonic"
+    SHOWN = (
+        "Id,Type,LoadState,UnitFileState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,"
+        "InactiveEnterTimestampMonotonic"
+    )
 
     def __init__(self, seconds):
         self.seconds = seconds
@@ -1491,7 +1494,7 @@ class Systemd:
         return max(1, self.deadline - time.monotonic())
 
     def states(self, names):
-        """name -> {"enabled", "plain", "active", "starting", "settled", "why"}."""
+        """name -> {"enabled", "plain", "active", "starting", "looping", "restarts", "settled", "why"}."""
         if not names:
             return {}
         code, output = run_command(["systemctl", "show", "--no-pager", "-p", self.SHOWN, "--"] + names, 60)
@@ -1513,6 +1516,7 @@ class Systemd:
             "active": active in ("active", "reloading") or done,
             "starting": active == "activating",
             "looping": block.get("SubState") == "auto-restart",
+            "restarts": block.get("NRestarts", "0"),
             "settled": active in ("active", "failed", "inactive"),
             "why": "" if active == "active" or done else why,
         }
@@ -1530,15 +1534,20 @@ class Systemd:
             raise Failure("units", "daemon-reload", said[1].strip() or said[0])
 
     def wait(self, names):
-        """unit -> why it is not active. The first look is a second late: a unit may end right after its start."""
-        started = time.monotonic()
+        """unit -> why it is not active. The first look is a second late: a unit may end right after its start. One that
+        systemd has started anew between two looks is looked at again, whatever it is at the moment.
+        """
+        started, restarts = time.monotonic(), dict.fromkeys(names, "0")
         while True:
             time.sleep(1)
             states = self.states(names)
-            is_late = self.left() <= 1 or time.monotonic() - started > LOOP_SECONDS
-            waits = [one for one in states.values() if not one["settled"] and not (one["looping"] and is_late)]
-            if not waits or self.left() <= 1:
-                return {name: state["why"] for name, state in states.items() if state["why"]}
+            again = {name for name, one in states.items() if one["looping"] or one["restarts"] != restarts[name]}
+            restarts = {name: one["restarts"] for name, one in states.items()}
+            is_coming = any(not one["settled"] for name, one in states.items() if name not in again)
+            is_late = time.monotonic() - started > LOOP_SECONDS
+            if self.left() <= 1 or (not is_coming and (is_late or not again)):
+                bad = {name: one["why"] for name, one in states.items() if one["why"] or name in again}
+                return {name: why or "it ends, and is started again and again" for name, why in bad.items()}
 
     def journal(self, name):
         return run_command(["journalctl", "--no-pager", "-q", "-o", "cat", "-n", "20", "-u", name], 30)[1].strip()
