@@ -88,11 +88,17 @@ class Checkout:
         return self.run([str(BIN / "fleet"), *argv], code=code)
 
     def run(
-        self, argv: list[str], *, code: int = 0, cwd: Path | None = None, env: dict[str, str] | None = None
+        self,
+        argv: list[str],
+        *,
+        code: int = 0,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        seconds: int = SECONDS,
     ) -> Said:
         """Run a program in the controller's namespace."""
         done = self.lab.in_controller(
-            argv, check=False, timeout=SECONDS, cwd=cwd or self.folder, env=self.environment | (env or {})
+            argv, check=False, timeout=seconds, cwd=cwd or self.folder, env=self.environment | (env or {})
         )
         said = Said(done.returncode, done.stdout, done.stderr)
         assert said.code == code, f"{' '.join(argv)}: wanted exit {code}\n{said.text}"

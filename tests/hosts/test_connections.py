@@ -52,7 +52,7 @@ def test_another_port_has_a_pin_of_its_own(ground: Ground, host: Host) -> None:
     connect(ground, "port: 2222")
     said = ground.checkout.fleet("plan", "--refresh", "--node", NODE, code=4)
     assert UNPINNED in said.text
-    said = ground.checkout.fleet("node", "trust", NODE, "--fingerprint", "SHA256:" + "A" * 43, code=3)
+    said = ground.checkout.fleet("node", "trust", NODE, "--fingerprint", "SHA256:" + "A" * 43, code=2)
     assert fingerprint(host) in said.text, "what it saw is shown, and nothing is pinned"
     assert ground.checkout.git("status", "--porcelain") == ""
     ground.checkout.fleet("node", "trust", NODE, "--fingerprint", fingerprint(host))

@@ -1,0 +1,85 @@
+"""Many connections at once from a controller that may open few files: 60 here, 500 with FLEET_CONNECTIONS=500 (soak)."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.checkout import BIN, Checkout
+from tests.hosts.ground import Ground
+from tests.lab.host import Host
+
+COUNT = int(os.environ.get("FLEET_CONNECTIONS", "60"))
+OPEN_FILES = 1024 if COUNT == 500 else 128
+FLEET = """\
+apiVersion: fleet/v1alpha1
+kind: Fleet
+metadata: {name: crowd}
+spec:
+  connection: {user: fleet, privateKey: KEY}
+---
+apiVersion: fleet/v1alpha1
+kind: Site
+metadata: {name: shop}
+spec:
+  network: {cidr: 10.77.0.0/16, gateway: 10.77.0.1}
+  nodeSets:
+    - {name: till, count: COUNT, role: none, addresses: 10.77.40.1-10.77.41.255}
+"""
+
+
+def address_of(number: int) -> str:
+    return f"10.77.{40 + number // 256}.{number % 256}"
+
+
+class Watch(threading.Thread):
+    """How many connections the hosts have had open at one moment."""
+
+    def __init__(self, hosts: list[Host]) -> None:
+        super().__init__(daemon=True)
+        self.hosts = hosts
+        self.most = 0
+        self.is_over = threading.Event()
+
+    def run(self) -> None:
+        while not self.is_over.wait(0.5):
+            shown = [host.run(["ss", "-Htn", "state", "established", "sport = :22"]) for host in self.hosts]
+            self.most = max(self.most, sum(len(text.splitlines()) for text in shown))
+
+
+@pytest.fixture
+def crowd(ground: Ground, tmp_path: Path) -> Iterator[Checkout]:
+    """As many nodes, each with an address of its own; the six hosts share them out among themselves."""
+    hosts = list(ground.hosts.values())
+    checkout = Checkout(ground.lab, tmp_path / "crowd", ground.checkout.home)
+    checkout.folder.mkdir()
+    pins = []
+    for number in range(1, COUNT + 1):
+        host = hosts[number % len(hosts)]
+        host.run(["ip", "address", "add", f"{address_of(number)}/16", "dev", "eth0"])
+        pins.append(f"{address_of(number)} {host.known_host.split(' ', 1)[1]}\n")
+    checkout.write("known_hosts", "".join(pins))
+    checkout.write("fleet.yaml", FLEET.replace("KEY", str(ground.lab.ssh_key)).replace("COUNT", str(COUNT)))
+    checkout.write(".gitignore", ".fleet/\n")
+    checkout.git("init", "--quiet")
+    checkout.commit("A crowd")
+    yield checkout
+    for number in range(1, COUNT + 1):
+        hosts[number % len(hosts)].run(["ip", "address", "del", f"{address_of(number)}/16", "dev", "eth0"])
+
+
+def test_that_many_are_reached_at_once_with_few_open_files(ground: Ground, crowd: Checkout) -> None:
+    watch = Watch(list(ground.hosts.values()))
+    watch.start()
+    command = [str(BIN / "fleet"), "plan", "--refresh", "--json", "--forks", str(COUNT)]
+    began = time.monotonic()
+    said = crowd.run(["prlimit", f"--nofile={OPEN_FILES}", *command], code=3, seconds=2400)
+    print(f"{COUNT} connections: {time.monotonic() - began:.0f} s, {watch.most} open at one moment")
+    watch.is_over.set()
+    watch.join()
+    assert "unreachable" not in said.text
+    assert said.err == "" or "did not answer" not in said.err
+    assert watch.most >= 0.8 * COUNT
