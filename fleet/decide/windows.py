@@ -7,39 +7,45 @@ stopwatch, whatever the clock does meanwhile.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from itertools import islice
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 
 from fleet.model.window import SITE_ZONE, Schedule
 
-_LOOKED_AT = 1000
-"""Openings that are tried before a schedule counts as one that never opens: a freeze may cover many."""
-
 
 def closes_at(schedule: Schedule, site_zone: str, now: float) -> float | None:
-    """When the window that is open at `now` (seconds since 1970) closes; None where none is open."""
+    """When the window that is open at `now` (seconds since 1970) closes; None where none is open.
+
+    It also closes where a freeze begins.
+    """
     zone = _zone(schedule, site_zone)
-    start = datetime.fromtimestamp(now - schedule.seconds, zone) - timedelta(minutes=1)
-    closes = None
-    for opening in CronSim(schedule.at, start):
-        opened = opening.timestamp()
-        if opened > now:
+    opened = None
+    for opening in _openings(schedule, zone, now - schedule.seconds):
+        if opening.timestamp() > now:
             break
-        if now < opened + schedule.seconds:
-            closes = opened + schedule.seconds
-    return None if closes is None or _is_frozen(schedule, datetime.fromtimestamp(now, zone).date()) else closes
+        opened = opening.timestamp()
+    if opened is None or _is_frozen(schedule, _day(now, zone)):
+        return None
+    begins = [_midnight(date.fromisoformat(freeze.first), zone) for freeze in schedule.freezes]
+    return min([opened + schedule.seconds, *(moment for moment in begins if moment > now)])
 
 
 def opens_at(schedule: Schedule, site_zone: str, now: float) -> float | None:
-    """When the next window opens that no freeze keeps shut; None where that is never."""
+    """When the next window opens, or one goes on that a freeze had shut; None where that is never."""
     zone = _zone(schedule, site_zone)
-    for opening in islice(CronSim(schedule.at, datetime.fromtimestamp(now, zone)), _LOOKED_AT):
-        if not _is_frozen(schedule, opening.date()):
-            return opening.timestamp()
-    return None
+    while True:
+        if _is_frozen(schedule, _day(now, zone)):
+            thaw = _thaw(schedule, _day(now, zone), zone)
+            if thaw is None or closes_at(schedule, site_zone, thaw) is not None:
+                return thaw
+            now = thaw
+        opening = next(_openings(schedule, zone, now), None)
+        if opening is None or not _is_frozen(schedule, opening.date()):
+            return None if opening is None else opening.timestamp()
+        now = opening.timestamp()
 
 
 def may_begin(schedule: Schedule, site_zone: str, now: float) -> float | None:
@@ -53,5 +59,36 @@ def _zone(schedule: Schedule, site_zone: str) -> ZoneInfo:
     return ZoneInfo(site_zone if schedule.zone == SITE_ZONE else schedule.zone)
 
 
+def _openings(schedule: Schedule, zone: ZoneInfo, after: float) -> Iterator[datetime]:
+    """Openings behind a moment, in their order. Cron by the clock on the wall would also tell, in the second of two equal
+    hours, those that came in the first one. None come on 30 February.
+    """
+    try:
+        cron = CronSim(schedule.at, datetime.fromtimestamp(after, zone))
+    except CronSimError:
+        return
+    for opening in cron:
+        if opening.timestamp() > after:
+            yield opening
+
+
+def _day(now: float, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(now, zone).date()
+
+
+def _midnight(day: date, zone: ZoneInfo) -> float:
+    return datetime.combine(day, time(), zone).timestamp()
+
+
 def _is_frozen(schedule: Schedule, day: date) -> bool:
     return any(freeze.first <= day.isoformat() <= freeze.last for freeze in schedule.freezes)
+
+
+def _thaw(schedule: Schedule, day: date, zone: ZoneInfo) -> float | None:
+    """When the first day begins behind `day` that is not frozen; None where the calendar has no such day."""
+    while _is_frozen(schedule, day):
+        last = max(freeze.last for freeze in schedule.freezes if freeze.first <= day.isoformat())
+        if date.fromisoformat(last) == date.max:
+            return None
+        day = date.fromisoformat(last) + timedelta(days=1)
+    return _midnight(day, zone)
