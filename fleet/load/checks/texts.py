@@ -152,7 +152,26 @@ def cron_fault(text: str) -> str:
             fault = "" if span == "*" else _span_fault(span, low, high, words)
             if fault:
                 return f"expected {name}s from {low} to {high}, found `{part}`{fault}"
-    return ""
+    return _calendar_fault(*text.split()[2:4])
+
+
+def _calendar_fault(days: str, months: str) -> str:
+    """A day that none of the months has, even in a leap year."""
+    first = min(_cron_values(days, *_CRON[2][1:]))
+    longest = max(calendar.monthrange(2024, month)[1] for month in _cron_values(months, *_CRON[3][1:]))
+    return f"expected a day of the calendar, found day {first} of month `{months}`" if first > longest else ""
+
+
+def _cron_values(part: str, low: int, high: int, words: dict[str, int]) -> set[int]:
+    """What a field whose form was checked stands for. A step behind a single number goes on to the end."""
+    found: set[int] = set()
+    for item in part.split(","):
+        span, _, step = item.partition("/")
+        first, _, last = span.partition("-")
+        begin = low if first == "*" else words.get(first.lower()) or int(first)
+        end = high if first == "*" or (step and not last) else words.get(last.lower()) or int(last or begin)
+        found.update(range(begin, end + 1, int(step or 1)))
+    return found
 
 
 def _span_fault(span: str, low: int, high: int, words: dict[str, int]) -> str:

@@ -120,8 +120,12 @@ def test_no_labels(key: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0 2 * * 1-5", "*/15 * * * *", "0 2,14 1-7 jan-mar SUN", "59 23 31 12 7", "0-30/5 * * * mon,wed"]
-)
+    "text",
+    [
+        "0 2 * * 1-5", "*/15 * * * *", "0 2,14 1-7 jan-mar SUN", "59 23 31 12 7", "0-30/5 * * * mon,wed",
+        "0 2 29 2 *", "0 2 30 2,4 *", "0 2 30,1 feb *", "0 2 31 2/5 *", "0 2 */31 2 *", "0 2 28-30 feb mon",
+    ],
+)  # fmt: skip
 def test_cron(text: str) -> None:
     assert cron_fault(text) == ""
 
@@ -139,6 +143,10 @@ def test_cron(text: str) -> None:
         ("*/0 * * * *", "step"),
         ("1, * * * *", "minute"),
         ("-1 * * * *", "minute"),
+        ("0 2 30 2 *", "found day 30 of month `2`"),
+        ("0 2 31,30 feb *", "found day 30 of month `feb`"),
+        ("0 2 31 apr,6-11/5 *", "found day 31 of month `apr,6-11/5`"),
+        ("0 2 30/1 2 mon", "found day 30 of month `2`"),
     ],
 )
 def test_no_cron(text: str, named: str) -> None:
