@@ -12,6 +12,7 @@ import msgspec
 from fleet.load.flaw import Flaw
 from fleet.load.words import found, kind, near, one_of, short
 from fleet.model.problem import type_path
+from fleet.model.spec.scalars import HIDDEN
 from fleet.model.spec.site import NodeSetSpec, NodeSpec
 
 if TYPE_CHECKING:
@@ -136,7 +137,12 @@ def _mistyped(path: type_path, wanted: list[str], instance: Any, schemas: Sequen
     titles = [schema.get("title") if each != "object" else None for each, schema in zip(wanted, schemas, strict=False)]
     titles += [None] * (len(wanted) - len(titles))
     words = dict.fromkeys(title or kind(each) for title, each in zip(titles, wanted, strict=True))
-    return Flaw(path, f"expected {one_of(words)}, found {found(instance)}", hint)
+    return Flaw(path, f"expected {one_of(words)}, {_found(instance, *schemas)}", hint)
+
+
+def _found(instance: Any, *schemas: Any) -> str:
+    hidden = any(schema.get(HIDDEN) for schema in schemas)
+    return "found something else, which is not shown" if hidden else f"found {found(instance)}"
 
 
 def _quoted(text: str, schemas: Sequence[Any]) -> str:
@@ -159,7 +165,7 @@ def _enum(error: Error, path: type_path) -> Iterator[Flaw]:
 
 
 def _pattern(error: Error, path: type_path) -> Iterator[Flaw]:
-    yield Flaw(path, f"expected {error.schema['title']}, found {found(error.instance)}")
+    yield Flaw(path, f"expected {error.schema['title']}, {_found(error.instance, error.schema)}")
 
 
 def _bound(error: Error, path: type_path) -> Iterator[Flaw]:

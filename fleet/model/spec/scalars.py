@@ -94,7 +94,13 @@ MirrorUrl = Annotated[
         "https://mirror.acme.example/k3s",
     ),
 ]
-SecretName = Annotated[str, text("a secret's name", r"[A-Za-z_][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*", "registry_password")]
+HIDDEN = "x-hidden"
+_HIDDEN = Meta(extra_json_schema={HIDDEN: True})
+"""What stands where the name of a secret is expected may be the secret itself: no message repeats it."""
+
+SecretName = Annotated[
+    str, text("a secret's name", r"[A-Za-z_][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*", "registry_password"), _HIDDEN
+]
 AptSource = Annotated[
     str,
     text(
@@ -106,6 +112,7 @@ AptSource = Annotated[
 SecretText = Annotated[
     str,
     text("secret:NAME, never the value itself", r"secret:[A-Za-z_][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*", "secret:sudo"),
+    _HIDDEN,
 ]
 Taint = Annotated[
     str,
