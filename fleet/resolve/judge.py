@@ -15,6 +15,7 @@ from fleet.model.node import Node
 from fleet.model.problem import Mistake
 from fleet.resolve.layers import Written
 from fleet.resolve.origin import place_of
+from fleet.resolve.settings import SNAPSHOT
 
 OWNED_KEYS = {
     "token": "it writes the cluster's token from `secrets/` into a file of its own",
@@ -110,7 +111,17 @@ def _judge(node: Node, layers: Layers) -> Iterator[Mistake]:
 
 
 def _judge_os(node: Node, layers: Layers) -> Iterator[Mistake]:
-    """Files merge by path, so that only here it shows when no layer of a node says what is in one."""
+    """Files merge by path, so that only here it shows when no layer of a node says what is in one. So with a source of
+    updates and its day.
+    """
+    updates = node.settings.os.updates
+    for source in updates.sources if updates.are_wanted else ():
+        if SNAPSHOT in source:
+            yield Mistake(
+                place_of(layers(node), ("os", "updates", "sources")),
+                f"`{source}` wants a day, and no layer of {node.name} gives one",
+                "Say `snapshot: 2026-11-01`, or leave {snapshot} out.",
+            )
     for unit in node.settings.os.units:
         if unit.name == node.k3s_unit:
             yield Mistake(

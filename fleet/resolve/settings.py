@@ -23,6 +23,8 @@ from fleet.model.node import (
 DEFAULT_CHANNEL = "stable"
 DEFAULT_MODE = "0644"
 DEFAULT_OWNER = "root"
+SNAPSHOT = "{snapshot}"
+"""In a source of updates: the day. It stays where no layer says one, and the node is refused."""
 
 _NOTHING: dict[str, Any] = {}
 
@@ -98,7 +100,7 @@ def _updates(value: dict[str, Any]) -> Updates:
         mode=value.get("mode", "none"),
         snapshot=snapshot,
         reboot=value.get("reboot", "never"),
-        sources=tuple(source.replace("{snapshot}", snapshot) for source in value.get("sources", ())),
+        sources=tuple(source.replace(SNAPSHOT, snapshot or SNAPSHOT) for source in value.get("sources", ())),
     )
 
 
