@@ -8,6 +8,8 @@ import binascii
 import fnmatch
 import hashlib
 import hmac
+import re
+import socket
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -15,6 +17,8 @@ import msgspec
 
 DEFAULT_PORT: Final = 22
 _HASHED: Final = "|1|"
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
+"""As ssh cuts the file: a form feed ends no line."""
 
 
 class HostLine(msgspec.Struct, frozen=True):
@@ -31,8 +35,14 @@ class HostLine(msgspec.Struct, frozen=True):
 
 
 def target(host: str, port: int) -> str:
-    """How ssh names a host in the file: `[host]:port` unless the port is 22."""
-    return host if port == DEFAULT_PORT else f"[{host}]:{port}"
+    """How ssh names a host in the file: `[host]:port` unless the port is 22, in small letters, IPv6 in its short form."""
+    name = host.lower()
+    if ":" in name:
+        try:
+            name = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, name))
+        except OSError:
+            return name
+    return name if port == DEFAULT_PORT else f"[{name}]:{port}"
 
 
 def fingerprint(key: str) -> str:
@@ -46,11 +56,12 @@ def fingerprint(key: str) -> str:
 
 def lines(text: str) -> Iterator[HostLine]:
     """Every line that pins a key; comments, blank lines and broken ones are passed over, as ssh does."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_LINE.findall(text), 1):
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if len(words) >= 3 and not words[0].startswith("#"):
-            yield HostLine(number, tuple(words[0].split(",")), words[1], words[2], marker)
+        if len(words) >= 3 and not words[0].startswith("#") and _is_key(words[1], words[2]):
+            names = (words[0],) if words[0].startswith(_HASHED) else tuple(words[0].split(","))
+            yield HostLine(number, names, words[1], words[2], marker)
 
 
 def keys_of(text: str, host: str, port: int) -> list[HostLine]:
@@ -67,10 +78,10 @@ def added(text: str, host: str, port: int, algorithm: str, key: str) -> str:
 
 def removed(text: str, targets: Iterable[str]) -> str:
     """The text without these hosts (`target`): a line that names others as well keeps those. Patterns stay."""
-    gone = set(targets)
+    gone = {each.lower() for each in targets}
     touched = {line.number: line for line in lines(text) if not line.marker and _plainly(line, gone)}
     left = []
-    for number, whole in enumerate(text.splitlines(keepends=True), 1):
+    for number, whole in enumerate(_LINE.findall(text), 1):
         line = touched.get(number)
         if line is None:
             left.append(whole)
@@ -86,24 +97,32 @@ def _plainly(line: HostLine, targets: set[str]) -> bool:
 
 
 def _plainly_one(name: str, targets: set[str]) -> bool:
-    return name in targets or (name.startswith(_HASHED) and any(_is_hash_of(name, each) for each in targets))
+    return name.lower() in targets or (name.startswith(_HASHED) and any(_is_hash_of(name, each) for each in targets))
 
 
 def _names(line: HostLine, wanted: str) -> bool:
     """Whether the host field is one of this host. A name behind `!` takes a host out."""
     found = False
     for name in line.names:
-        if name.startswith("!") and fnmatch.fnmatchcase(wanted, name[1:]):
+        if name.startswith("!") and _fits(wanted, name[1:]):
             return False
-        found = found or (
-            _is_hash_of(name, wanted) if name.startswith(_HASHED) else fnmatch.fnmatchcase(wanted, _literal(name))
-        )
+        found = found or (_is_hash_of(name, wanted) if name.startswith(_HASHED) else _fits(wanted, name))
     return found
 
 
-def _literal(name: str) -> str:
+def _fits(wanted: str, pattern: str) -> bool:
     """Brackets of a port are no character class: in ssh's patterns only `*` and `?` mean something."""
-    return name.replace("[", "[[]")
+    return fnmatch.fnmatchcase(wanted, pattern.lower().replace("[", "[[]"))
+
+
+def _is_key(algorithm: str, key: str) -> bool:
+    """Whether it is a key of that algorithm: it says so itself at its beginning (RFC 4253, 6.6)."""
+    try:
+        blob = base64.b64decode(key, validate=True)
+    except binascii.Error:
+        return False
+    name = algorithm.encode(errors="replace")
+    return blob.startswith(len(name).to_bytes(4, "big") + name)
 
 
 def _is_hash_of(name: str, wanted: str) -> bool:
