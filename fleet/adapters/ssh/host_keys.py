@@ -61,7 +61,7 @@ def _first(text: str, way: Connection) -> list[str]:
 def _shown(node: Node, first: list[str], config: Path, into: Path) -> ShownKey:
     # On the command line, so that it holds for the host itself and not for the jump hosts on the way.
     options = [
-        "StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={into}", "HashKnownHosts=no", "ControlPath=none",
+        "StrictHostKeyChecking=accept-new", f'UserKnownHostsFile="{into}"', "HashKnownHosts=no", "ControlPath=none",
         "PreferredAuthentications=none", f"ConnectTimeout={CONNECT_SECONDS}", "ClearAllForwardings=yes", *first,
     ]  # fmt: skip
     said = (word for option in options for word in ("-o", option))
