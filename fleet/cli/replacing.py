@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def trust_new(
     face: Face, hosts: Hosts, name: str, fingerprint: str, *, is_sure: bool, commit: bool, as_json: bool
 ) -> int:
-    """0: pinned, or pinned already; 3: nobody said so; 4: it did not answer. Raises RefusedError for another key."""
+    """0: pinned, or pinned already; 3: nobody said so; 4: it did not answer, or its key is revoked. Raises RefusedError for another key."""
     from fleet.cli.lines.hosts import key_lines
     from fleet.model.plan import Scope
 
@@ -28,7 +28,7 @@ def trust_new(
     (row,) = rows
     if not as_json:
         face.out.lines(key_lines(rows, face.out.width))
-    if row.state == "unreachable":
+    if row.state in {"unreachable", "revoked"}:
         return EXIT_UNFINISHED
     if fingerprint and fingerprint != row.fingerprint:
         raise RefusedError(f"{name} shows a key with fingerprint {row.fingerprint}, not {fingerprint}")

@@ -17,6 +17,7 @@ import msgspec
 
 DEFAULT_PORT: Final = 22
 _HASHED: Final = "|1|"
+_REVOKED: Final = "@revoked"
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 """As ssh cuts the file: a form feed ends no line."""
 
@@ -68,6 +69,12 @@ def keys_of(text: str, host: str, port: int) -> list[HostLine]:
     """The lines that ssh would take for this host, in their order, without markers."""
     wanted = target(host, port)
     return [line for line in lines(text) if not line.marker and _names(line, wanted)]
+
+
+def is_revoked(text: str, host: str, port: int, key: str) -> bool:
+    """Whether a line with `@revoked` says that this key is none of this host any more: ssh then refuses it."""
+    wanted = target(host, port)
+    return any(line.marker == _REVOKED and line.key == key and _names(line, wanted) for line in lines(text))
 
 
 def added(text: str, host: str, port: int, algorithm: str, key: str) -> str:

@@ -17,7 +17,8 @@ class ShownKey(msgspec.Struct, frozen=True):
 
 
 class TrustRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One node's key beside known_hosts: `pinned` already, `new`, `changed` (another one is pinned), or `unreachable`.
+    """One node's key beside known_hosts: `pinned` already, `new`, `changed` (another one is pinned), `revoked` (a line
+    with @revoked takes it back), or `unreachable`.
 
     `fingerprint` is `SHA256:…`; `was` the fingerprint of the pinned one where that differs.
     """
@@ -25,7 +26,7 @@ class TrustRow(msgspec.Struct, frozen=True, omit_defaults=True):
     node: str
     host: str
     port: int
-    state: Literal["pinned", "new", "changed", "unreachable"]
+    state: Literal["pinned", "new", "changed", "revoked", "unreachable"]
     algorithm: str = ""
     key: str = ""
     fingerprint: str = ""

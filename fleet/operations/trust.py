@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from fleet.errors import RefusedError
 from fleet.formats import known_hosts as pins
 from fleet.load import KNOWN_HOSTS_FILE
@@ -28,12 +30,14 @@ def _row(node: Node, key: ShownKey, text: str) -> TrustRow:
         return TrustRow(node.name, host, port, "unreachable", reason=key.unreachable)
     pinned = pins.keys_of(text, host, port)
     row = TrustRow(node.name, host, port, "new", key.algorithm, key.key, pins.fingerprint(key.key))
+    if pins.is_revoked(text, host, port, key.key):
+        reason = "the key that it shows is taken back by a line with @revoked in known_hosts"
+        return msgspec.structs.replace(row, state="revoked", reason=reason)
     if any((line.algorithm, line.key) == (key.algorithm, key.key) for line in pinned):
-        return TrustRow(node.name, host, port, "pinned", row.algorithm, row.key, row.fingerprint)
+        return msgspec.structs.replace(row, state="pinned")
     if pinned:
         # Of another algorithm is another key all the same: ssh would have taken the pinned one, had the host had it.
-        was = pins.fingerprint(pinned[0].key)
-        return TrustRow(node.name, host, port, "changed", row.algorithm, row.key, row.fingerprint, was)
+        return msgspec.structs.replace(row, state="changed", was=pins.fingerprint(pinned[0].key))
     return row
 
 
@@ -41,6 +45,11 @@ def pin(intent: Intent, rows: Sequence[TrustRow], source: Source, *, replace: bo
     """Writes known_hosts with the keys of `rows` that are not pinned yet, and commits it alone. The commit's id, "" for
     none. `replace`: a key that changed takes the place of the pinned one. Raises RefusedError for such a one without it.
     """
+    if revoked := [row.node for row in rows if row.state == "revoked"]:
+        raise RefusedError(
+            f"{', '.join(revoked)} shows a host key that known_hosts revokes",
+            "Give the machine a new host key; or take the line with @revoked out, if it is wrong.",
+        )
     changed = [row for row in rows if row.state == "changed"]
     if changed and not replace:
         first = changed[0]

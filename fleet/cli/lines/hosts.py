@@ -19,7 +19,7 @@ def key_lines(rows: Sequence[TrustRow], width: int) -> Iterator[Line]:
         columns = [Column("NODE", is_name=True), Column("HOST"), Column("KEY"), Column("FINGERPRINT", is_name=True)]
         yield from table_lines([*columns, Column("STATE")], cells, width)
     for row in shown:
-        if row.state == "unreachable":
+        if row.reason:
             yield Line(clean(f"x {row.node}  {row.reason}"), "warning")
     pinned = len(rows) - len(shown)
     if pinned:

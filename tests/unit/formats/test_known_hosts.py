@@ -97,7 +97,9 @@ ASKED = [
 
 def keygen(file: Path, name: str) -> list[int]:
     """The lines in which ssh-keygen finds a good key of a host (-l reads it); it says CA or REVOKED of others."""
-    done = subprocess.run(["ssh-keygen", "-l", "-F", name, "-f", str(file)], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        ["ssh-keygen", "-l", "-F", name, "-f", str(file)], check=False, capture_output=True, text=True
+    )
     return [int(number) for number in re.findall(r"^# Host \S+ found: line (\d+) *$", done.stdout, re.MULTILINE)]
 
 

@@ -53,7 +53,8 @@ def command(
     Nothing is pinned before you say so: compare the fingerprints with those on the machines' consoles. Pinned keys are
     committed to known_hosts; a host with another key than the pinned one is refused.
 
-    Exit code 0: every key is pinned; 3: some are not, for nobody said so; 4: some hosts did not answer.
+    Exit code 0: every key is pinned; 3: some are not, for nobody said so; 4: some hosts did not answer, or show a key
+    that known_hosts revokes.
     """
     from fleet.cli.lines.hosts import key_lines
 
@@ -75,7 +76,7 @@ def command(
     elif vouched and is_sure:
         told = f"pinned {len(vouched)} in known_hosts" + (f", commit {commit[:7]}" if commit else "")
         face.err.line(told)
-    if any(row.state == "unreachable" for row in rows):
+    if any(row.state in {"unreachable", "revoked"} for row in rows):
         return EXIT_UNFINISHED
     return EXIT_DONE if is_sure and len(vouched) == len(fresh) else EXIT_DIFFERENT
 
