@@ -83,14 +83,14 @@ def command(
 
 def _vouched(rows: Sequence[TrustRow], fingerprints: Sequence[str]) -> list[TrustRow]:
     """Raises RefusedError for a fingerprint that no host shows."""
-    shown = {row.fingerprint: row for row in rows if row.fingerprint}
+    shown = {row.fingerprint for row in rows if row.fingerprint}
     for wanted in fingerprints:
         if not wanted.startswith("SHA256:"):
             raise UsageError(f"not a fingerprint: `{wanted}`", "It begins with SHA256:, as ssh-keygen -l prints it.")
         if wanted not in shown:
             seen = ", ".join(sorted(shown)[:3]) or "none"
             raise RefusedError(f"no host shows a key with fingerprint {wanted}", f"Shown: {seen}.")
-    return [shown[wanted] for wanted in dict.fromkeys(fingerprints) if shown[wanted].state == "new"]
+    return [row for row in rows if row.fingerprint in fingerprints and row.state == "new"]
 
 
 def _may(face: Face, rows: Sequence[TrustRow], *, as_json: bool) -> bool:
