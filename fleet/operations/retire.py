@@ -13,6 +13,7 @@ from fleet.model.batch import NodeAnswer, NodeTask
 from fleet.model.host import HostEvent, NodeReplaced, NodeRetired, NodeUntouched
 from fleet.model.learned import LearnedCluster
 from fleet.model.node import Node
+from fleet.model.record import Record
 from fleet.operations.intent import Intent
 from fleet.ports.applier import Hand
 from fleet.ports.records import Records
@@ -45,43 +46,54 @@ class RetireHands(msgspec.Struct, frozen=True, eq=False):
 
 
 def retire(names: Sequence[str], intent: Intent, hands: RetireHands, options: RetireOptions) -> Iterator[HostEvent]:
-    """Gives back orphans, each by the spec of the commit that it was last applied from. Raises UsageError for a node
-    that the spec still has, or that nobody knows.
+    """Gives back orphans, each by the spec of the commit that it was last applied from. Raises UsageError, before any of
+    them is touched, for a node that the spec still has, that nobody knows, or that cannot be reached by any commit.
     """
+    names = list(dict.fromkeys(names))
     _refuse_unknown(intent, names)
     by_commit: dict[str, list[str]] = {}
     for name in names:
         by_commit.setdefault(intent.records[name].commit, []).append(name)
+    before = {commit: _before(commit, those, hands.at, is_gone=options.is_gone) for commit, those in by_commit.items()}
     gone: dict[str, str] = {}
-    for commit, those in by_commit.items():
-        before = _before(commit, those, hands.at, is_gone=options.is_gone)
-        nodes = {} if before is None else {node.name: node for node in before.fleet.nodes if node.name in those}
-        hand = None if options.is_gone or before is None else hands.hand_for(before)
-        for answer in _answers(those, hand, {name: intent.held(name) for name in those}):
-            if isinstance(answer, NodeRetired):
-                node = nodes.get(answer.node)
-                pinned = _pinned_for(intent, node)
-                gone |= pinned
-                hands.records.forget([answer.node])
-                if before is not None and node is not None:
-                    _forget_cluster(before, node, hands.records)
-                yield msgspec.structs.replace(answer, unpinned=tuple(pinned), left=_left(node))
-            else:
-                yield answer
-    _unpin(intent, gone, hands.source, commit=options.commit)
+    try:
+        for commit, those in by_commit.items():
+            for event in _given_back(those, intent, before[commit], hands, is_gone=options.is_gone):
+                if isinstance(event, NodeRetired):
+                    gone |= dict.fromkeys(event.unpinned, event.node)
+                yield event
+    finally:  # whoever stops listening, or an error on the way: what is forgotten is pinned no more
+        _unpin(intent, gone, hands.source, commit=options.commit)
+
+
+def _given_back(
+    names: Sequence[str], intent: Intent, before: Intent | None, hands: RetireHands, *, is_gone: bool
+) -> Iterator[HostEvent]:
+    """Those of one commit. What leaves known_hosts with them is still in it."""
+    nodes = {} if before is None else {node.name: node for node in before.fleet.nodes if node.name in names}
+    hand = None if is_gone or before is None else hands.hand_for(before)
+    for answer in _answers(names, hand, {name: intent.held(name) for name in names}):
+        if isinstance(answer, NodeUntouched):
+            yield answer
+            continue
+        node = nodes.get(answer.node)
+        unpinned = _pinned_for(intent, node)
+        hands.records.forget([answer.node])
+        if before is not None and node is not None:
+            _forget_cluster(before, node, hands.records)
+        yield msgspec.structs.replace(answer, unpinned=unpinned, left=_left(node))
 
 
 def _refuse_unknown(intent: Intent, names: Sequence[str]) -> None:
     living = {node.name for node in intent.fleet.nodes}
-    for name in names:
-        if name in living:
-            raise UsageError(
-                f"{name} is a node of the fleet", "Take it out of the spec and commit that first, then retire it."
-            )
-        if name not in intent.records:
-            raise UsageError(
-                f"no node {name} was ever applied from here", "fleet plan names the nodes that left the spec."
-            )
+    here = [name for name in names if name in living]
+    unknown = [name for name in names if name not in living and name not in intent.records]
+    told = [f"{', '.join(here)} {'is a node' if len(here) == 1 else 'are nodes'} of the fleet"] if here else []
+    if unknown:
+        told.append(f"no node {' or '.join(unknown)} was ever applied from here")
+    if told:
+        hint = "Take it out of the spec and commit that first, then retire it."
+        raise UsageError("; ".join(told), hint if here else "fleet plan names the nodes that left the spec.")
 
 
 def _before(commit: str, names: Sequence[str], at: Callable[[str], Intent], *, is_gone: bool) -> Intent | None:
@@ -129,15 +141,15 @@ def _forget_cluster(before: Intent, node: Node, records: Records) -> None:
             records.learn_clusters({node.cluster: LearnedCluster()})
 
 
-def _pinned_for(intent: Intent, node: Node | None) -> dict[str, str]:
-    """The place in known_hosts that only this node had, with its name. A node of the spec may be reached there now."""
+def _pinned_for(intent: Intent, node: Node | None) -> tuple[str, ...]:
+    """The place in known_hosts that only this node had. A node of the spec may be reached there now."""
     if node is None or node.connection.type != "ssh":
-        return {}
+        return ()
     way = node.connection
     target = pins.target(way.address, way.port)
     others = {pins.target(each.connection.address, each.connection.port) for each in intent.fleet.nodes}
     text = intent.spec.known_hosts.decode("utf-8", errors="surrogateescape")
-    return {} if target in others or pins.removed(text, [target]) == text else {target: node.name}
+    return () if target in others or pins.removed(text, [target]) == text else (target,)
 
 
 def _unpin(intent: Intent, gone: dict[str, str], source: Source, *, commit: bool) -> None:
@@ -153,14 +165,18 @@ def _left(node: Node | None) -> tuple[str, ...]:
     return (f"Kubernetes still lists it: kubectl delete node {node.name}",)
 
 
-def replace(intent: Intent, name: str, records: Records) -> NodeReplaced:
-    """Frees the name of a node of the spec for new hardware. Raises UsageError for one that is not in the spec, or was
-    never applied.
-    """
+def enrolled(intent: Intent, name: str) -> Record:
+    """The record of a node of the spec. Raises UsageError for one that is not in the spec, or was never applied."""
     if name not in {node.name for node in intent.fleet.nodes}:
         raise UsageError(f"the fleet has no node called {name}", "fleet node list")
     record = intent.records.get(name)
     if record is None:
         raise UsageError(f"{name} was never enrolled: there is nothing to replace", f"fleet apply --node {name}")
+    return record
+
+
+def replace(intent: Intent, name: str, records: Records) -> NodeReplaced:
+    """Frees the name of a node of the spec for new hardware. Raises UsageError as `enrolled` does."""
+    record = enrolled(intent, name)
     records.forget([name])
     return NodeReplaced(name, record.machine_id, record.last_digest)
