@@ -76,6 +76,12 @@ class Hosts:
         hands = RetireHands(self._read, self._hand, self._wiring.records, self._wiring.source)
         yield from retire(names, self._read(""), hands, options)
 
+    def check_enrolled(self, name: str) -> None:
+        """Raises UsageError for a node that cannot be replaced: the spec does not have it, or it was never applied."""
+        from fleet.operations.retire import enrolled
+
+        enrolled(self._read(""), name)
+
     def replace(self, name: str) -> NodeReplaced:
         """Frees a node's name for new hardware: the old machine is expected no more."""
         from fleet.operations.retire import replace

@@ -36,6 +36,7 @@ HOSTS = {
     "pin": "(self, rows, *, replace=False, commit=True)",
     "seed": "(self, name, public_key='')",
     "adopt": "(self, names, options)",
+    "check_enrolled": "(self, name)",
     "retire": "(self, names, options)",
     "replace": "(self, name)",
     "doctor": "(self, scope=EVERYTHING, *, asks_nodes=True)",

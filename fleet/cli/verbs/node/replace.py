@@ -37,6 +37,7 @@ def command(
     """
     workspace = face.workspace(sandbox)
     hosts = workspace.hosts()
+    hosts.check_enrolled(name)  # before a key is pinned for it
     if not sandbox:
         trusted = trust_new(face, hosts, name, fingerprint, is_sure=yes, commit=not no_commit, as_json=as_json)
         if trusted != EXIT_DONE:
