@@ -48,6 +48,10 @@ class Hosts:
         from fleet.render.seed import user_data
 
         node = _named(self._read(""), [name])[0]
+        if node.connection.type == "sandbox":
+            raise UsageError(
+                f"{name} is a folder on this machine: there is nothing to start", f"fleet apply --node {name}"
+            )
         file = Path(public_key or f"{node.connection.private_key}.pub").expanduser()
         if not public_key and not node.connection.private_key:
             raise UsageError(f"the connection of {name} names no privateKey", "Say which key with --public-key FILE.")
