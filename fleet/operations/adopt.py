@@ -12,7 +12,7 @@ from fleet.model.batch import NodeAnswer, NodeTask
 from fleet.model.host import HostEvent, NodeAdopted, NodeUntouched, Waiting
 from fleet.model.node import Node
 from fleet.model.record import Record
-from fleet.operations.intent import Intent, check_locked
+from fleet.operations.intent import Intent, check_locked, each_rendered
 from fleet.operations.preparing import keep_contents, refuse_dirty, refuse_missing_secrets
 from fleet.ports.applier import Hand
 from fleet.ports.records import Records
@@ -55,11 +55,12 @@ def adopt(
 ) -> Iterator[HostEvent]:
     """Looks at each host, manages what is as the bundle says, and writes what `take` names. Nothing is restarted.
 
-    Raises RefusedError before anything is touched.
+    Raises RefusedError, or SpecError for a template's fault, before anything is touched.
     """
     check_locked(intent)
     _refuse_managed(intent, nodes)
     refuse_dirty(intent, nodes, allow_dirty=options.allow_dirty)
+    each_rendered(intent, nodes, intent.renderer.sketch)
     refuse_missing_secrets(intent, nodes)
     if not options.is_check:
         keep_contents(intent, nodes, records)

@@ -7,18 +7,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fleet.diff import content_id, secret_texts
-from fleet.errors import RefusedError
+from fleet.errors import RefusedError, SpecError
+from fleet.load import to_problems
 from fleet.model.bundle import Bundle, SecretRef
 from fleet.model.node import Node
-from fleet.model.project import Shipped
-from fleet.operations.intent import Intent
+from fleet.model.problem import Mistake
+from fleet.model.project import FolderReport, Shipped
+from fleet.operations.intent import Intent, each_rendered
 from fleet.ports.applier import ProjectWriter
 from fleet.ports.folder import Folder
 from fleet.ports.records import Records
 from fleet.ports.secrets import Secrets
+from fleet.render import RenderError
 from fleet.render.project import ProjectInputs, project
+from fleet.resolve import origins
 
 _BLOBS_AT_ONCE = 500
+_SUDO = "connection.becomePassword"
 _NAMED = b'"fingerprint":"'
 _UNLISTED = b'"fingerprint":""'
 """How a secret that secrets.lock does not list stands in a manifest; in a text of one the quotes would be escaped."""
@@ -38,8 +43,8 @@ def refuse_missing_secrets(intent: Intent, nodes: Sequence[Node]) -> None:
     missing: dict[str, str] = {}
     for node in nodes:
         sudo = node.connection.become_password
-        if sudo and sudo not in intent.spec.secrets_lock.secrets:
-            missing.setdefault(sudo, f"sudo on {node.name}")
+        if sudo and sudo not in intent.spec.secrets_lock.secrets and sudo not in missing:
+            missing[sudo] = f"sudo on {node.name}, {_place_of_sudo(intent, node)}"
         # A manifest is at hand and a bundle is not: only where one lacks something is the other worth making.
         if _UNLISTED in intent.renderer.sketch(node).manifest:
             missing |= {name: path for path, name in _unlisted(intent.renderer.bundle(node)) if name not in missing}
@@ -54,6 +59,13 @@ def refuse_missing_secrets(intent: Intent, nodes: Sequence[Node]) -> None:
     if not tokens.issuperset(names):
         hint = "Commit a vault file that holds what is lacking, listed in secrets.lock: apply never makes a secret."
     raise RefusedError(f"secrets/ lacks {named}{more}", hint)
+
+
+def _place_of_sudo(intent: Intent, node: Node) -> str:
+    """FILE:LINE:COLUMN of the becomePassword that a node has."""
+    (origin,) = (each for each in origins(intent.spec, intent.learned, node) if each.path == _SUDO)
+    (problem,) = to_problems([Mistake(origin.place, "")], intent.tree.files)
+    return f"{problem.file}:{problem.line}:{problem.column}"
 
 
 def check_password(intent: Intent, nodes: Iterable[Node], store: Secrets) -> None:
@@ -109,9 +121,20 @@ def project_writer(intent: Intent, folder: Folder, shipped: Shipped) -> ProjectW
 
     def write(path: Path, names: Sequence[str]) -> None:
         with one_at_a_time:
-            folder.write(path, project(inputs, [nodes[name] for name in names], intent.tree.revision.commit))
+            write_project(intent, inputs, [nodes[name] for name in names], folder, path)
 
     return write
+
+
+def write_project(
+    intent: Intent, inputs: ProjectInputs, nodes: Sequence[Node], folder: Folder, path: Path
+) -> FolderReport:
+    """Makes `path` hold the project of `nodes`. Raises SpecError for every template's fault."""
+    try:
+        return folder.write(path, project(inputs, nodes, intent.tree.revision.commit))
+    except RenderError:
+        each_rendered(intent, nodes, intent.renderer.sketch)
+        raise SpecError([], intent.spec.documents) from None
 
 
 def project_inputs(intent: Intent, shipped: Shipped) -> ProjectInputs:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.errors import SpecError
 from fleet.model.plan import Scope
 from fleet.model.project import FolderReport, Shipped
-from fleet.operations.intent import Intent, check_locked, each_rendered
-from fleet.operations.preparing import project_inputs
+from fleet.operations.intent import Intent, check_locked
+from fleet.operations.preparing import project_inputs, write_project
 from fleet.ports.folder import Folder
-from fleet.render import RenderError
-from fleet.render.project import project
 from fleet.resolve import in_scope
 
 
@@ -19,9 +16,4 @@ def render(intent: Intent, scope: Scope, folder: Folder, path: Path, shipped: Sh
     """Makes `path` hold the project. Raises SpecError for every template's fault, before or without a half project."""
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
-    inputs = project_inputs(intent, shipped)
-    try:
-        return folder.write(path, project(inputs, nodes, intent.tree.revision.commit))
-    except RenderError:
-        each_rendered(intent, nodes, intent.renderer.sketch)
-        raise SpecError([], intent.spec.documents) from None
+    return write_project(intent, project_inputs(intent, shipped), nodes, folder, path)

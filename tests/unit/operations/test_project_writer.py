@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
+from fleet.errors import SpecError
 from fleet.model.project import FolderReport, ProjectFile
 from fleet.model.record import Record
 from fleet.operations.preparing import keep_contents, project_writer
@@ -48,6 +51,15 @@ def test_batches_that_start_together_write_one_after_the_other() -> None:
         thread.join()
     assert sorted(folder.files) == ["a", "b"]
     assert folder.most_at_work == 1
+
+
+def test_a_templates_fault_is_a_mistake_of_the_spec_here_too() -> None:
+    """A look at nodes, or giving them back, renders what no plan has rendered before."""
+    said = "os: {files: [{path: /etc/x, content: '{{ vars.x }}'}, {path: /etc/y, content: '{{ vars.y }}'}]}"
+    write = project_writer(intent(FLEET, document("Site", "lyon", HOSTS + said)), SlowFolder(), shipped())
+    with pytest.raises(SpecError) as caught:
+        write(Path("/runs/1"), ["a", "b"])
+    assert [problem.message.partition(":")[0] for problem in caught.value.problems] == ["undefined", "undefined"]
 
 
 def test_a_batch_has_the_files_of_its_nodes_the_pinned_host_keys_and_the_enrolled_machine() -> None:
