@@ -201,17 +201,20 @@ def _arch(spec: Member, learned: Any) -> Arch | Any:
 
 
 def _connection(merged: Map) -> Connection:
-    """Defaults of spec.md: ssh, port 22, user fleet, become root. No address: the node's own."""
+    """Defaults of spec.md: ssh, port 22, user fleet, become root. No address: the node's own. Who does not become root is
+    asked for no password.
+    """
+    become = merged.get("become", True)
     return Connection(
         type=merged.get("type", "ssh"),
         address=merged.get("address") or "",
         port=merged.get("port", 22),
         user=merged.get("user", "fleet"),
-        become=merged.get("become", True),
+        become=become,
         jump_host=merged.get("jumpHost", ""),
         proxy_command=merged.get("proxyCommand", ""),
         private_key=merged.get("privateKey", ""),
-        become_password=merged.get("becomePassword", "").removeprefix("secret:"),
+        become_password=merged.get("becomePassword", "").removeprefix("secret:") if become else "",
     )
 
 
