@@ -27,7 +27,7 @@ class LocalMachine:
     def look(self) -> Surroundings:
         own = Path(sys.executable).parent
         found = [Path(folder, "fleet") for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
-        programs = list(dict.fromkeys(path for path in found if os.access(path, os.X_OK)))
+        programs = list(dict.fromkeys(path for path in found if path.is_file() and os.access(path, os.X_OK)))
         others = [str(path) for path in programs if path.parent.resolve() != own.resolve() and not _is_ours(path)]
         first = str(programs[0]) if programs else ""
         return Surroundings(
