@@ -163,7 +163,7 @@ class Workspace:
             refuse_difference(plan, fresh)
             plan, intent = fresh, self._planned[1]  # type: ignore[index]  # plan() has just set it
         if plan.pending:
-            plan, intent = self._second_pass(plan, intent, forks)
+            plan, intent = self._second_pass(plan, intent, forks, updates=updates)
         writer = self._writer(intent)
         engine = self._engine = self._wiring.engine(writer, forks, verbosity)
         hands = Hands(engine, self._wiring.records, self._wiring.secrets, self._wiring.controller)
@@ -270,7 +270,7 @@ class Workspace:
         observer = self._wiring.observer(self._writer(intent), forks, opens_vaults=is_locked)
         yield from ask(names, intent.fleet.name, observer, self._wiring.records)
 
-    def _second_pass(self, plan: Plan, intent: Intent, forks: int) -> tuple[Plan, Intent]:
+    def _second_pass(self, plan: Plan, intent: Intent, forks: int, *, updates: bool) -> tuple[Plan, Intent]:
         """Asks the nodes what only they can tell, and plans again with the answers."""
         from fleet.operations.observe import learn
 
@@ -278,5 +278,5 @@ class Workspace:
         names = [change.node for change in plan.nodes if change.node in pending]
         for _ in self._asked(intent, names, learn, forks):
             pass
-        again = self.plan(plan.scope)
+        again = self.plan(plan.scope, updates=updates)
         return again, self._planned[1]  # type: ignore[index]  # plan() has just set it
