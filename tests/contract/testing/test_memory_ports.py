@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from fleet.model.batch import BatchOrder, Observation
+from fleet.model.batch import BatchOrder, NodeAnswer, NodeTask, Observation
+from fleet.model.host_key import ShownKey
+from fleet.model.node import Node
 from fleet.model.record import Record
-from fleet.testing import FolderApplier, MemoryApplier, MemoryClock, MemoryJournal, MemoryObserver, MemoryRecords
+from fleet.testing import (
+    FolderApplier,
+    MemoryApplier,
+    MemoryClock,
+    MemoryHand,
+    MemoryHostKeys,
+    MemoryJournal,
+    MemoryObserver,
+    MemoryRecords,
+)
 from fleet.testing.contracts.applier import ApplierContract
+from fleet.testing.contracts.hand import HandContract
+from fleet.testing.contracts.host_keys import HostKeysContract
 from fleet.testing.contracts.journal import JournalContract
 from fleet.testing.contracts.observer import ObserverContract
 from fleet.testing.contracts.records import RecordsContract
+from tests.specs import document, resolved
 
 WANTED = {"lyon-1": "b1:aa", "nice-1": "b1:bb"}
 ORDER = BatchOrder("7f3c-0001", "7f3c", 3, ("lyon-1", "nice-1"), {"lyon-1": "", "nice-1": ""})
@@ -72,6 +86,39 @@ class TestMemoryObserver(ObserverContract):
     @pytest.fixture
     def observer(self, seen: tuple[Observation, ...]) -> MemoryObserver:
         return MemoryObserver({one.node: one for one in seen[:2]})
+
+
+class TestMemoryHand(HandContract):
+    @pytest.fixture
+    def task(self) -> NodeTask:
+        return NodeTask("probe")
+
+    @pytest.fixture
+    def told(self) -> tuple[NodeAnswer, ...]:
+        return (
+            NodeAnswer("lyon-1", "done", result={"probe": {"python": "3.11"}}),
+            NodeAnswer("nice-1", "failed", "the disk is gone"),
+            NodeAnswer("pau-1", "unreachable", "no route to host"),
+        )
+
+    @pytest.fixture
+    def hand(self, told: tuple[NodeAnswer, ...]) -> MemoryHand:
+        return MemoryHand({one.node: one for one in told})
+
+
+class TestMemoryHostKeys(HostKeysContract):
+    @pytest.fixture
+    def keys(self) -> Mapping[str, str]:
+        return {"a": "ssh-ed25519 AAAA", "b": "ssh-rsa BBBB"}
+
+    @pytest.fixture
+    def nodes(self) -> Sequence[Node]:
+        listed = ", ".join(f"{{name: {name}, role: none, address: 10.0.0.{at}}}" for at, name in enumerate("abc", 1))
+        return resolved(document("Fleet", "acme", ""), document("Site", "lyon", f"nodes: [{listed}]")).nodes
+
+    @pytest.fixture
+    def host_keys(self, keys: Mapping[str, str]) -> MemoryHostKeys:
+        return MemoryHostKeys({node: ShownKey(node, *key.split()) for node, key in keys.items()})
 
 
 def test_a_node_that_holds_something_unexpected_is_left_alone(tmp_path: Path) -> None:

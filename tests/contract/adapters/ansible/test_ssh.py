@@ -5,53 +5,25 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from fleet.adapters.ansible import AnsibleApplier, AnsibleObserver, Settings
 from fleet.adapters.ansible.environment import socket_folder
 from fleet.errors import UsageError
 from fleet.model.batch import BatchOrder
+from tests.ssh.host import Host, make_key, serving
 
 Order = Callable[..., BatchOrder]
 
 
-class Host(msgspec.Struct, frozen=True):
-    """An SSH server on 127.0.0.1: its port, its public host key, and a client's key that it lets in."""
-
-    port: int
-    host_key: str
-    client_key: Path
-
-    @property
-    def pinned(self) -> str:
-        return f"[127.0.0.1]:{self.port} {self.host_key}\n"
-
-
-def make_key(path: Path) -> str:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-    return " ".join(path.with_suffix(".pub").read_text().split()[:2])
-
-
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    host_key = make_key(tmp_path / "host-key")
-    (tmp_path / "authorized").write_text(make_key(tmp_path / "client-key") + "\n")
-    script = Path(__file__).with_name("ssh_server.py")
-    server = subprocess.Popen(
-        [sys.executable, script, tmp_path / "host-key", tmp_path / "authorized"], stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout is not None
-    yield Host(int(server.stdout.readline()), host_key, tmp_path / "client-key")
-    server.kill()
-    server.wait()
-    server.stdout.close()
+    with serving(tmp_path) as running:
+        yield running
 
 
 def reach(project: Any, name: str, port: int, key: Path | None = None, **more: object) -> None:

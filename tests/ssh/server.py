@@ -1,4 +1,4 @@
-"""A small SSH server for tests: `ssh_server.py HOST_KEY AUTHORIZED_KEYS`. Prints its port, runs what it is asked to.
+"""A small SSH server for tests: `server.py AUTHORIZED_KEYS HOST_KEY...`. Prints its port, runs what it is asked to.
 
 It stands in for sshd where none is installed; the client in these tests is the real ssh.
 """
@@ -34,12 +34,12 @@ class JumpHost(asyncssh.SSHServer):
         return True
 
 
-async def main(host_key: str, authorized: str) -> None:
+async def main(authorized: str, *host_keys: str) -> None:
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
         server_factory=JumpHost,
-        server_host_keys=[host_key],
+        server_host_keys=list(host_keys),
         authorized_client_keys=authorized,
         process_factory=run,
         encoding=None,
