@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from fleet.model.record import Record
+from fleet.model.record import ArchName, MachineId, Record
 
 Outcome = Literal["applied", "failed", "unreachable"]
 
@@ -82,8 +82,8 @@ class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     node: str
     record: Record | None = None
-    machine_id: str = ""
-    arch: str = ""
+    machine_id: MachineId = ""
+    arch: ArchName = ""
     unreachable: str = ""
     differs: tuple[str, ...] = ()
     """Paths whose content on disk is not what the record's manifest says."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+# A node writes its own record, and a node may be in other hands: what is sent on (into a project that Ansible reads, to
+# git, to another node) can be nothing but what it should be. It holds where a record is decoded.
+MachineId = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z-]{0,64}$")]
+ArchName = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z_]{0,32}$")]
+_Digest = Annotated[str, msgspec.Meta(pattern=r"^(b1:[0-9a-z-]{1,64})?$")]
+_CommitId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,64}$")]
 
 
 class PackageChange(msgspec.Struct, frozen=True):
@@ -41,15 +50,15 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
     node: str
     fleet: str
-    machine_id: str
-    digest: str
-    commit: str = ""
+    machine_id: MachineId
+    digest: _Digest
+    commit: _CommitId = ""
     controller: str = ""
     epoch: int = 0
-    arch: str = ""
+    arch: ArchName = ""
     at: float = 0.0
     manifest: str = ""
-    base: str = ""
+    base: _Digest = ""
     differs: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     updates: Updates | None = None

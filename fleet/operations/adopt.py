@@ -49,6 +49,15 @@ class _Result(msgspec.Struct, frozen=True):
     diff: tuple[_Diff, ...] = ()
     record: dict[str, Any] = {}
 
+    def record_of(self, node: str) -> Record | None:
+        """Raises msgspec.ValidationError for one that cannot be the node's."""
+        if not self.record.get("node"):
+            return None
+        record = msgspec.convert(self.record, Record, strict=False)
+        if record.node != node:
+            raise msgspec.ValidationError(f"its record is of {record.node}")
+        return record
+
 
 def adopt(
     intent: Intent, nodes: Sequence[Node], hand: Hand, records: Records, options: AdoptOptions
@@ -69,7 +78,11 @@ def adopt(
         if answer.outcome != "done":
             yield NodeUntouched(answer.node, answer.outcome, answer.reason)
             continue
-        adopted, record = _adopted(answer, options)
+        try:
+            adopted, record = _adopted(answer, options)
+        except msgspec.ValidationError as error:
+            yield NodeUntouched(answer.node, "failed", f"what it tells of itself cannot be read: {error}")
+            continue
         if record is not None and not options.is_check:
             records.save([record])
         yield adopted
@@ -99,7 +112,7 @@ def _adopted(answer: NodeAnswer, options: AdoptOptions) -> tuple[NodeAdopted, Re
         if change.path in result.waiting
     )
     paths = [change.path for change in result.changes if change.kind in {"file", "artifact", "folder", "seed"}]
-    record = msgspec.convert(result.record, Record, strict=False) if result.record.get("node") else None
+    record = result.record_of(answer.node)
     adopted = NodeAdopted(
         answer.node,
         waiting,

@@ -125,7 +125,10 @@ def _answers(names: Sequence[str], hand: Hand | None, expect: dict[str, str]) ->
 def _answered(answer: NodeAnswer) -> NodeRetired | NodeUntouched:
     if answer.outcome != "done":
         return NodeUntouched(answer.node, answer.outcome, answer.reason)
-    changes = msgspec.convert(answer.result, _Result, strict=False).changes
+    try:
+        changes = msgspec.convert(answer.result, _Result, strict=False).changes
+    except msgspec.ValidationError as error:
+        return NodeUntouched(answer.node, "failed", f"what it tells of itself cannot be read: {error}")
     return NodeRetired(
         answer.node,
         restored=tuple(change.path for change in changes if change.action == "restore"),

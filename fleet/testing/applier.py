@@ -69,5 +69,5 @@ class MemoryApplier:
         digest = self.wanted[node]
         changed = int(self.digests.get(node, "") != digest)
         self.digests[node] = digest
-        record = Record(node, "fleet", f"machine of {node}", digest, controller="memory", epoch=order.epoch)
+        record = Record(node, "fleet", f"machine-of-{node}", digest, controller="memory", epoch=order.epoch)
         return NodeResult(node, "applied", changed=changed, digest=digest, record=record)

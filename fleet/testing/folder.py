@@ -70,7 +70,7 @@ class FolderApplier:
         if held != wanted:
             self._log(Line("apply", order.batch_id, order.epoch, node))
             self._write(file, wanted.encode())
-        record = Record(node, "fleet", f"machine of {node}", wanted, controller="folder", epoch=order.epoch)
+        record = Record(node, "fleet", f"machine-of-{node}", wanted, controller="folder", epoch=order.epoch)
         return NodeResult(node, "applied", changed=int(held != wanted), digest=wanted, record=record)
 
     def _write(self, file: Path, content: bytes) -> None:

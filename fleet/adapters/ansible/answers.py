@@ -132,7 +132,7 @@ class BatchAnswers:
     def _kept_up(self, node: str, result: Mapping[str, Any]) -> NodeResult | None:
         """Updates come before the bundle, and are told with it; a reboot that is confirmed comes behind it."""
         self._updated[node] = self._updated.get(node, 0) + int(result.get("packages") or 0)
-        applied, record = self._applied.get(node), record_of(result.get("record"))
+        applied, record = self._applied.get(node), record_of(node, result.get("record"))
         return None if applied is None or record is None else replace(applied, record=record, rebooted=True)
 
 
@@ -143,7 +143,7 @@ def _applied(node: str, event: Event) -> NodeResult:
         "applied",
         changed=_count(result),
         digest=str(result["digest"]),
-        record=record_of(result.get("record")),
+        record=record_of(node, result.get("record")),
         restarted=_texts(result.get("restarted")),
         warnings=(*_texts(result.get("warnings")), *_off(event)),
     )
@@ -166,14 +166,14 @@ def _failed(node: str, event: Event) -> NodeResult:
         "failed",
         changed=_count(result) if event.is_bundle and result.get("changed") else 0,
         reason=reasons.of_failure(result, event.task, is_bundle=event.is_bundle),
-        record=_record_left(result) if event.is_bundle else None,
+        record=_record_left(node, result) if event.is_bundle else None,
         warnings=_texts(result.get("warnings")),
     )
 
 
-def _record_left(result: Mapping[str, Any]) -> Record | None:
+def _record_left(node: str, result: Mapping[str, Any]) -> Record | None:
     """What a node holds after a failure, None where it refused. One that was to get what it holds already keeps what differed from it."""
-    record = None if result.get("step") in _REFUSALS else record_of(result.get("record"))
+    record = None if result.get("step") in _REFUSALS else record_of(node, result.get("record"))
     if record is None or record.digest != result.get("digest"):
         return record
     return replace(record, differs=_differing(result))
@@ -195,9 +195,9 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list) else ()
 
 
-def record_of(value: object) -> Record | None:
-    """None where the node never had one. A record of another shape is none that we may believe."""
-    if not isinstance(value, dict) or not value.get("node"):
+def record_of(node: str, value: object) -> Record | None:
+    """None where the node never had one. A record of another shape, or of another node, is none that we may believe."""
+    if not isinstance(value, dict) or value.get("node") != node:
         return None
     try:
         return msgspec.convert(value, Record, strict=False)
@@ -210,19 +210,22 @@ def observation_of(event: Event) -> Observation | None:
     node, result = event.host, event.result
     match event.event:
         case "runner_on_ok" if event.is_bundle:
-            return Observation(
-                node,
-                record=record_of(result.get("record")),
-                machine_id=str(result.get("machine_id") or ""),
-                arch=str(result.get("arch") or ""),
-                differs=_differing(result),
-            )
+            return _seen(node, result)
         case "runner_on_failed" if not event.is_ignored:
             return Observation(node, unreachable=reasons.of_failure(result, event.task, is_bundle=event.is_bundle))
         case "runner_on_unreachable":
             return Observation(node, unreachable=reasons.of_unreachable(result))
         case _:
             return None
+
+
+def _seen(node: str, result: Mapping[str, Any]) -> Observation:
+    told = {"node": node, "machine_id": result.get("machine_id") or "", "arch": result.get("arch") or ""}
+    try:
+        seen = msgspec.convert(told, Observation)
+    except msgspec.ValidationError as error:
+        return Observation(node, unreachable=f"what it tells of itself cannot be read: {error}")
+    return replace(seen, record=record_of(node, result.get("record")), differs=_differing(result))
 
 
 def answer_of(event: Event) -> NodeAnswer | None:

@@ -121,7 +121,7 @@ class AnsibleApplier:
             "fleet_epoch": plain(order.epoch),
             "fleet_controller": unsafe(self._launcher.settings.controller),
             "fleet_take_over": unsafe(order.take_over),
-            "fleet_run_expect": plain(expect),
+            "fleet_run_expect": unsafe(expect),
             "fleet_expect": "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\"",
             **(_upkeep(order, time.time()) if order.upkeep else {}),
         }

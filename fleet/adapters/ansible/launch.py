@@ -92,9 +92,18 @@ class Launcher:
             )
 
 
-def unsafe(text: str) -> str:
-    """A text as YAML that Ansible does not take for a template."""
-    return f"!unsafe {msgspec.json.encode(text).decode()}"
+def unsafe(value: object) -> str:
+    """A value as YAML (JSON is YAML) of which Ansible takes no text for a template, however deep it lies.
+
+    What cannot be one goes without the tag: Ansible takes `!unsafe "*"` and `!unsafe "1"` for texts without quotes.
+    """
+    if isinstance(value, str):
+        return f"!unsafe {plain(value)}" if "{" in value or value.startswith("#") else plain(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{plain(key)}: {unsafe(each)}' for key, each in value.items())}}}"
+    if isinstance(value, Sequence):
+        return f"[{', '.join(unsafe(each) for each in value)}]"
+    return plain(value)
 
 
 def plain(value: object) -> str:

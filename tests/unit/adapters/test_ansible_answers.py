@@ -138,7 +138,29 @@ def test_a_run_is_complete_when_its_statistics_came() -> None:
     "value", [None, {}, {"node": ""}, [], "x", {"node": "a"}, {"node": "a", "fleet": [], "digest": 1}]
 )
 def test_a_record_of_another_shape_is_none(value: object) -> None:
-    assert record_of(value) is None
+    assert record_of("a", value) is None
+
+
+TEMPLATE = "{{ lookup('pipe', 'id') }}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("machine_id", TEMPLATE),
+        ("digest", TEMPLATE),
+        ("digest", f"b1:{TEMPLATE}"),
+        ("base", TEMPLATE),
+        ("arch", TEMPLATE),
+        ("commit", "--upload-pack=id"),
+        ("node", "b"),
+    ],
+)
+def test_a_record_that_could_do_harm_elsewhere_is_none(field: str, value: str) -> None:
+    """It is a node that says it: this goes into a project that Ansible reads, and to git; and no node speaks for another."""
+    assert record_of("a", RECORD) is not None
+    assert record_of("a", {**RECORD, field: value}) is None
+    assert last(event("runner_on_ok", digest="b1:new", record={**RECORD, field: value}))["a"].record is None
 
 
 def test_results_stand_in_the_order_of_the_nodes_and_the_last_line_counts() -> None:
@@ -185,3 +207,13 @@ def test_a_clock_that_is_off_is_told_whatever_time_the_task_took(clock: object, 
     raw = event("runner_on_ok", digest="b1:new", changed=False, changes=[], clock=clock)
     raw["event_data"] |= {"start": "2026-11-28T00:00:00.000000", "end": "2026-11-28T00:03:20.000000"}
     assert last(raw)["a"].warnings == warnings
+
+
+@pytest.mark.parametrize("told", [{"machine_id": TEMPLATE}, {"arch": TEMPLATE}, {"machine_id": 7}, {"arch": ["arm64"]}])
+def test_facts_that_are_none_are_not_believed(told: dict[str, Any]) -> None:
+    seen = observation_of(
+        event_of(event("runner_on_ok", record=RECORD, **{"machine_id": "m", "arch": "arm64", **told}))
+    )
+    assert seen is not None
+    assert seen.unreachable.startswith("what it tells of itself cannot be read: ")
+    assert (seen.record, seen.machine_id, seen.arch) == (None, "", "")

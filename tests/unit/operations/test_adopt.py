@@ -94,13 +94,31 @@ def test_the_hand_is_told_what_to_take_and_nothing_else(take: tuple[str, ...]) -
 @pytest.mark.parametrize("outcome", ["failed", "unreachable"])
 def test_a_host_that_did_not_take_part_is_told_and_not_recorded(outcome: str) -> None:
     records = MemoryRecords()
-    hand = MemoryHand(
-        {"a": NodeAnswer("a", outcome, "no route", result=TOLD), "b": NodeAnswer("b", "done", result=TOLD)}
-    )  # type: ignore[arg-type]
+    own = {**TOLD, "record": {"node": "b", "fleet": "acme", "machine_id": "m2", "digest": ""}}
+    answers = (NodeAnswer("a", outcome, "no route", result=TOLD), NodeAnswer("b", "done", result=own))  # type: ignore[arg-type]
+    hand = MemoryHand({answer.node: answer for answer in answers})
     first, second = adopted(intent(PLAIN, LYON), hand, records, nodes=("a", "b"))
     assert first == NodeUntouched("a", outcome, "no route")  # type: ignore[arg-type]
     assert isinstance(second, NodeAdopted)
     assert (second.node, records.saves) == ("b", 2)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {**TOLD, "record": {"node": "b", "fleet": "acme", "machine_id": "m1", "digest": ""}},
+        {**TOLD, "record": {"node": "a", "fleet": "acme", "machine_id": "{{ x }}", "digest": ""}},
+        {**TOLD, "record": {"node": "a"}},
+        {"changes": [{"path": "/etc/motd"}]},
+        {"waiting": "all"},
+    ],
+)
+def test_what_cannot_be_read_is_told_and_not_kept(told: object) -> None:
+    records = MemoryRecords()
+    first, second = adopted(intent(PLAIN, LYON), done(told=told), records, nodes=("a", "b"))
+    assert isinstance(first, NodeUntouched)
+    assert first.reason.startswith("what it tells of itself cannot be read: ")
+    assert (second, dict(records.all())) == (NodeAdopted("b"), {})
 
 
 def test_a_record_is_kept_as_soon_as_its_host_answered() -> None:

@@ -116,6 +116,14 @@ def test_a_host_that_did_not_give_itself_back_is_not_forgotten(outcome: str) -> 
     assert ground.repository.written == [("known_hosts", f"10.0.0.2 ssh-ed25519 {ED}\n", "Forget the host keys of c")]
 
 
+def test_an_answer_that_cannot_be_read_gives_nothing_back() -> None:
+    ground = Ground(held("b"), held("c"), answers={"b": NodeAnswer("b", "done", result={"changes": "all"})})
+    first, second = ground.retire("b", "c")
+    assert isinstance(first, NodeUntouched)
+    assert first.reason.startswith("what it tells of itself cannot be read: ")
+    assert (second, set(ground.records.all())) == (NodeRetired("c"), {"b"})
+
+
 def test_each_node_by_its_own_commit_and_each_commit_is_read_once() -> None:
     ground = Ground(
         held("b", commit=FIRST), held("c", "b1:cc", commit=SECOND), held("d", commit=FIRST),

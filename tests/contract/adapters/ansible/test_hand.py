@@ -79,6 +79,15 @@ def test_texts_are_no_templates(project: Any, hand: AnsibleHand) -> None:
     assert told(project, "lyon-a")["controller"] == "ops@{{ laptop }}"
 
 
+def test_texts_stay_texts(project: Any, hand: AnsibleHand) -> None:
+    """Of the tag !unsafe alone, Ansible makes a number, a date, or nothing that it could read."""
+    texts = ["*", "!", "&", "1", "1e3", "yes", "null", "2026-11-28", "", "=", "#jinja2: x", "{1}", "{{ x", "a: b"]
+    project.extra["retire.yml"] = RETIRE.replace("said |", "((said | map('type_debug') | unique) + said) | join(',') |")
+    list(hand.run(NodeTask("retire", {"said": texts}), ["lyon-a"]))
+    kind, *found = told(project, "lyon-a")["node"].split(",")
+    assert (kind, found) == ("str", texts)
+
+
 def test_where_it_failed_and_when_it_ran(project: Any, hand: AnsibleHand) -> None:
     project.put("lyon-b", "fail", {"msg": "no room", "step": "write", "at": "/etc/motd"})
     answers = {answer.node: answer for answer in hand.run(NodeTask("retire"), ["lyon-a", "lyon-b"])}
