@@ -60,7 +60,7 @@ def lines(text: str) -> Iterator[HostLine]:
     for number, line in enumerate(_LINE.findall(text), 1):
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if len(words) >= 3 and not words[0].startswith("#") and _is_key(words[1], words[2]):
+        if len(words) >= 3 and not words[0].startswith("#") and is_key(words[1], words[2]):
             names = (words[0],) if words[0].startswith(_HASHED) else tuple(words[0].split(","))
             yield HostLine(number, names, words[1], words[2], marker)
 
@@ -122,7 +122,7 @@ def _fits(wanted: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(wanted, pattern.lower().replace("[", "[[]"))
 
 
-def _is_key(algorithm: str, key: str) -> bool:
+def is_key(algorithm: str, key: str) -> bool:
     """Whether it is a key of that algorithm: it says so itself at its beginning (RFC 4253, 6.6)."""
     try:
         blob = base64.b64decode(key, validate=True)

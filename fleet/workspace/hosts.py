@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class Hosts:
 
     def seed(self, name: str, public_key: str = "") -> str:
         """cloud-init user data for a node. Without `public_key` (a file), the one beside the connection's private key."""
+        from fleet.formats.known_hosts import is_key
         from fleet.render.seed import user_data
 
         node = _named(self._read(""), [name])[0]
@@ -61,7 +63,8 @@ class Hosts:
             raise UsageError(
                 f"cannot read the public key {file}: {error}", "Say which key with --public-key FILE."
             ) from None
-        if "PRIVATE KEY" in text or len(text.split()) < 2 or len(text.strip().splitlines()) != 1:
+        # The kind and the key, behind options where there are some, as in authorized_keys.
+        if len(text.strip().splitlines()) != 1 or not any(starmap(is_key, pairwise(text.split()))):
             raise UsageError(f"{file} is no public key of ssh: expected one line, such as `ssh-ed25519 AAAA… name`")
         return user_data(node, text)
 
