@@ -1,4 +1,4 @@
-"""`fleet node seed`, `adopt` and `retire`, and the password for sudo, in a sandbox of folders."""
+"""`fleet node adopt` and `retire`, and the password for sudo, in a sandbox of folders."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from fleet.cli.documents import OUTPUTS
 from tests.cli.running import Ran, run, run_on_terminal
 
 WHO = ("-c", "user.name=ops", "-c", "user.email=ops@acme.example")
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2WQ0eXN2X5Q5c9u0eJt3mO3Q0e9j8oQm7wU0F1b2c3 ops@laptop"
 
 
 def git(folder: Path, *words: str) -> None:
@@ -48,92 +46,6 @@ def events(done: Ran) -> list[dict[str, Any]]:
     for each in found:
         jsonschema.validate(each, OUTPUTS["host-event"].json_schema())
     return found
-
-
-# seed
-
-
-@pytest.fixture
-def public_key(tmp_path: Path) -> Path:
-    path = tmp_path / "fleet.pub"
-    path.write_text(f"{KEY}\n")
-    return path
-
-
-def test_a_seed_names_the_host_and_lets_the_user_in(shop: Path, public_key: Path) -> None:
-    done = node(shop, "seed", "lyon-a", "--public-key", str(public_key))
-
-    assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("#cloud-config\n")
-    data = yaml.safe_load(done.out)
-    assert data["hostname"] == "lyon-a"
-    (user,) = data["users"]
-    assert (user["name"], user["ssh_authorized_keys"]) == ("fleet", [KEY])
-    assert user["sudo"] == "ALL=(ALL) NOPASSWD:ALL"
-
-
-def test_a_seed_into_a_file(shop: Path, public_key: Path, tmp_path: Path) -> None:
-    out = tmp_path / "user-data"
-
-    done = node(shop, "seed", "lyon-a", "--public-key", str(public_key), "--out", str(out))
-
-    assert (done.code, done.out) == (0, "")
-    assert out.read_text() == node(shop, "seed", "lyon-a", "--public-key", str(public_key)).out
-    assert f"wrote {out}\n" in done.err
-    assert "fleet node trust lyon-a" in done.err
-
-
-def test_the_key_beside_the_connections_private_key(shop: Path, public_key: Path) -> None:
-    fleet = shop / "fleet.yaml"
-    private = public_key.with_suffix("")
-    fleet.write_text(fleet.read_text().replace("profiles:", f"connection: {{privateKey: {private}}}\n  profiles:", 1))
-
-    done = node(shop, "seed", "lyon-a")
-
-    assert yaml.safe_load(done.out)["users"][0]["ssh_authorized_keys"] == [KEY]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (None, "cannot read the public key"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nxx\n", "is no public key of ssh"),
-        ("", "is no public key of ssh"),
-        (f"{KEY}\n{KEY}\n", "is no public key of ssh"),
-        ("hello world\n", "is no public key of ssh"),
-        ("ssh-ed25519 AAAA\n", "is no public key of ssh"),
-        ("\xff\xfe", "cannot read the public key"),
-    ],
-)
-def test_a_seed_wants_one_public_key(shop: Path, tmp_path: Path, text: str | None, said: str) -> None:
-    path = tmp_path / "key.pub"
-    if text is not None:
-        path.write_bytes(text.encode("latin-1"))
-
-    done = node(shop, "seed", "lyon-a", "--public-key", str(path))
-
-    assert (done.code, done.out) == (2, "")
-    assert said in done.err
-    assert "PRIVATE" not in done.err
-
-
-def test_a_seed_without_any_key(shop: Path) -> None:
-    done = node(shop, "seed", "lyon-a")
-
-    assert done.code == 2
-    assert "the connection of lyon-a names no privateKey" in done.err
-    assert "--public-key FILE" in done.err
-    assert node(shop, "seed", "lyon-z", "--public-key", "x").code == 2
-
-
-def test_a_sandbox_has_no_seed(shop: Path, public_key: Path) -> None:
-    lyon = shop / "sites" / "lyon.yaml"
-    lyon.write_text(lyon.read_text().replace("10.20.1.11}", "10.20.1.11, connection: {type: sandbox}}"))
-
-    done = node(shop, "seed", "lyon-a", "--public-key", str(public_key))
-
-    assert (done.code, done.out) == (2, "")
-    assert "lyon-a is a folder on this machine" in done.err
 
 
 # adopt and retire
@@ -266,3 +178,46 @@ def test_a_person_is_asked_before_a_host_is_given_back(repository: Path) -> None
     yes = run_on_terminal(*words, cwd=repository, answers={"Give back lyon-a?": "y"})
     assert yes.code == 0
     assert not (repository / "nodes" / "lyon-a" / "etc" / "shop.conf").exists()
+
+
+# the password for sudo
+
+
+def test_a_password_for_sudo_that_secrets_do_not_have(repository: Path) -> None:
+    fleet = repository / "fleet.yaml"
+    fleet.write_text(
+        fleet.read_text().replace("profiles:", "connection: {becomePassword: secret:sudo}\n  profiles:", 1)
+    )
+    commit(repository)
+
+    for words in (("apply",), ("node", "adopt", "lyon-a")):
+        done = run(*words, cwd=repository)
+        assert done.code == 2
+        assert "secrets/ lacks sudo (for sudo on lyon-a, fleet.yaml:5:32)" in done.err
+
+
+def test_a_file_for_the_password_that_is_not_there(repository: Path) -> None:
+    site = repository / "sites" / "paris.yaml"
+    site.write_text(site.read_text().replace("10.20.2.11", "127.0.0.1, connection: {port: 9}"))
+    commit(repository)
+
+    done = node(repository, "adopt", "paris-a", "--become-password-file", "no-such-file")
+
+    assert (done.code, done.out) == (2, "")
+    assert "no-such-file" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_password_is_asked_for_and_never_shown(repository: Path) -> None:
+    site = repository / "sites" / "paris.yaml"
+    site.write_text(site.read_text().replace("10.20.2.11", "127.0.0.1, connection: {port: 9}"))
+    commit(repository)
+
+    done = run_on_terminal(
+        "node", "adopt", "paris-a", "-K", cwd=repository, answers={"Password for sudo on the nodes:": "hunter2"}
+    )
+
+    assert done.code == 4
+    assert "hunter2" not in done.out
+    kept = [path for path in (repository / ".fleet").rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert kept == []
