@@ -53,7 +53,7 @@ def connection_vars(node: Node) -> dict[str, Any]:
     values: dict[str, Any] = {"ansible_host": way.address, "ansible_port": way.port, "ansible_user": way.user}
     if way.become:
         values["ansible_become"] = True
-    if way.become and way.become_password:
+    if way.become_password:
         values["ansible_become_password"] = f"{{{{ lookup('edgefleet.fleet.secret', '{way.become_password}') }}}}"
     if way.private_key:
         values["ansible_ssh_private_key_file"] = way.private_key
