@@ -101,6 +101,12 @@ def test_a_second_copy_of_this_program_is_no_other_one(fleet: Path, tmp_path: Pa
     assert diagnoses(fleet, "--no-nodes", "--sandbox", "nodes", code=0, env={"PATH": f"{script.parent}:/usr/bin:/bin"})
 
 
+def test_a_folder_of_that_name_is_no_program(fleet: Path, tmp_path: Path) -> None:
+    (tmp_path / "work" / "fleet").mkdir(parents=True)
+
+    diagnoses(fleet, "--no-nodes", "--sandbox", "nodes", code=0, env={"PATH": f"{tmp_path / 'work'}:/usr/bin:/bin"})
+
+
 def test_a_machine_without_ssh_and_git(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 

@@ -139,6 +139,12 @@ def test_until_when_a_reboot_may_begin() -> None:
     assert reboot_until(fleet, [p], BOTH_SHUT) == {}
 
 
+@pytest.mark.parametrize("said", ["{mode: security, reboot: never}", "{mode: none, reboot: window}"])
+def test_no_rollout_reboots_who_wants_none(said: str) -> None:
+    fleet = made(fleet=document("Fleet", "acme", f"rolloutPolicy: nights\nos: {{updates: {said}}}"))
+    assert reboot_until(fleet, fleet.fleet.nodes, PARIS_OPEN) == {}
+
+
 def test_without_a_schedule_nothing_is_rebooted() -> None:
     fleet = document("Fleet", "acme", "os: {updates: {mode: security}}")
     plainly = made(waits("a"), fleet=fleet)
