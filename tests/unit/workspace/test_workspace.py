@@ -186,6 +186,22 @@ def test_what_only_a_node_can_tell_is_asked_before_it_is_changed(tmp_path: Path)
     assert wiring.records.all()["s1"].arch == "arm64"
 
 
+def test_updates_that_are_wished_for_are_still_wished_for_once_a_node_was_asked(tmp_path: Path) -> None:
+    """h1 holds its bundle already: there is nothing else to do on it."""
+    nodes = UNKNOWN.replace(
+        "]\nos: {", ", {name: h1, role: none, address: 10.0.0.9}]\nos: {updates: {mode: security}, "
+    )
+    wiring = InMemory(tmp_path, nodes % "one")
+    wiring.looker.observations["s1"] = Observation("s1", machine_id="m" * 32, arch="arm64")
+    wanted = {change.node: change.wanted for change in Workspace(wiring).plan().nodes}
+    wiring.records.save([Record("h1", "acme", "n" * 32, wanted["h1"])])
+    workspace = Workspace(wiring)
+    first = workspace.plan(updates=True)
+    assert {change.node for change in first.nodes} == {"s1", "h1"}
+    list(workspace.apply(first, updates=True))
+    assert {node.name for node in wiring.engine_.rolled[0].nodes} == {"s1", "h1"}
+
+
 def test_a_stop_reaches_the_engine(tmp_path: Path) -> None:
     wiring = InMemory(tmp_path)
     workspace, _ = stopped(wiring)
