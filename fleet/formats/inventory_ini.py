@@ -7,7 +7,8 @@ import warnings
 from typing import Any, Final
 
 from fleet.formats import FormatError
-from fleet.formats.inventory_graph import UNGROUPED, Draft, Inventory
+from fleet.formats.inventory_draft import Draft, Place
+from fleet.formats.inventory_graph import UNGROUPED
 
 _SECTION: Final = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _GROUP_NAME: Final = re.compile(r"([^\s:\]]+)\s*(?:#.*)?")
@@ -16,32 +17,37 @@ _MAYBE_LITERAL: Final = re.compile(r"""[\s\d+\-.'"(\[{]|[bBrRuU]+['"]|True|False
 _KINDS: Final = ("hosts", "children", "vars")
 
 
-def read_ini(text: str) -> Inventory:
-    """Read an INI inventory. Raises FormatError for the first mistake."""
-    return _IniReader().read(text)
+def read_ini(text: str, draft: Draft) -> None:
+    """Read an INI inventory into a draft, which hears of every mistake."""
+    _IniReader(draft).read(text)
 
 
 class _IniReader:
-    def __init__(self) -> None:
-        self._draft = Draft()
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
         self._group = UNGROUPED
         self._kind = "hosts"
-        self._declared: set[str] = {UNGROUPED, "all"}
+        self._declared: set[str] = set(draft.groups)
         # Groups named before their own section: name -> line of the first mention, and what mentions it.
         self._awaited: dict[str, tuple[int, str]] = {}
         self._children: list[tuple[str, str, int]] = []
 
-    def read(self, text: str) -> Inventory:
+    def read(self, text: str) -> None:
         for line, raw in enumerate(text.splitlines(), 1):
             content = raw.strip()
             if content and content[0] not in "#;":
-                self._take(content, line, len(raw) - len(raw.lstrip()) + 1)
+                try:
+                    self._take(content, line, len(raw) - len(raw.lstrip()) + 1)
+                except FormatError as error:
+                    self._draft.tell(error)
         for name, (line, problem) in self._awaited.items():
             if name not in self._declared:
-                raise FormatError(problem, f"Add a section [{name}]", line, 1)
+                self._draft.tell(FormatError(problem, f"Add a section [{name}]", line, 1))
         for parent, child, line in self._children:
-            self._draft.add_child(parent, child, line, 1)
-        return self._draft.finish()
+            try:
+                self._draft.add_child(parent, child, line, 1)
+            except FormatError as error:
+                self._draft.tell(error)
 
     def _take(self, content: str, line: int, column: int) -> None:
         section = _SECTION.fullmatch(content)
@@ -55,7 +61,8 @@ class _IniReader:
             self._host(content, line, column)
         elif self._kind == "vars":
             name, value = _assignment(content, line, column)
-            self._draft.set_group_vars(self._group, {name.strip(): _value(value.strip())})
+            name = name.strip()
+            self._draft.set_group_vars(self._group, {name: _value(value.strip())}, {name: (line, column)})
         else:
             self._child(content, line, column)
 
@@ -63,7 +70,7 @@ class _IniReader:
         if kind not in _KINDS:
             raise FormatError(f"a section of kind `{kind}`", "The kinds are :children and :vars", line, column)
         self._group, self._kind = name, kind
-        self._draft.add_group(name)
+        self._draft.add_group(name, line, column)
         if kind == "vars":
             self._awaited.setdefault(name, (line, f"[{name}:vars] is about a group that has no section"))
         else:
@@ -74,14 +81,23 @@ class _IniReader:
             pattern, *words = shlex.split(content, comments=True)
         except ValueError as error:
             raise FormatError(f"{error} in this line", "Close the quote", line, column) from None
-        pairs = (_assignment(word, line, column) for word in words)
-        self._draft.add_hosts(pattern, self._group, {name: _value(value) for name, value in pairs}, line, column)
+        values: dict[str, Any] = {}
+        places: dict[str, Place] = {}
+        behind = len(pattern)
+        for word in words:
+            name, value = _assignment(word, line, column)
+            values[name] = _value(value)
+            # Quotes may hide the name; then the line is place enough.
+            found = content.find(f"{name}=", behind)
+            places[name] = (line, column + max(found, 0))
+            behind = max(found, behind)
+        self._draft.add_hosts(pattern, self._group, values, places, (line, column))
 
     def _child(self, content: str, line: int, column: int) -> None:
         found = _GROUP_NAME.fullmatch(content)
         if found is None:
             raise FormatError(f"`{content}` is not a group's name", "Write one name a line", line, column)
-        self._draft.add_group(found[1])
+        self._draft.add_group(found[1], line, column)
         self._children.append((self._group, found[1], line))
         self._awaited.setdefault(found[1], (line, f"[{self._group}:children] names `{found[1]}`, which has no section"))
 

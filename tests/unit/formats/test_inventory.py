@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from fleet.formats import FormatError
-from fleet.formats.inventory import Group, list_json, read_inventory
+from fleet.formats.inventory import (
+    Draft,
+    Group,
+    Mark,
+    PassedOverError,
+    Unsafe,
+    Vaulted,
+    list_json,
+    read_into,
+    read_inventory,
+    read_variables,
+)
 
 ANSIBLE_INVENTORY = Path(sys.executable).with_name("ansible-inventory")
 
@@ -225,9 +236,147 @@ def test_bombs_are_refused_fast():
         read_inventory("\n".join(lines).encode(), "hosts.yml")
 
 
+def collected(*files: tuple[str, str | bytes]) -> tuple[Draft, list[FormatError]]:
+    found: list[FormatError] = []
+    draft = Draft(found.append)
+    for name, text in files:
+        read_into(draft, text.encode() if isinstance(text, str) else text, name)
+    return draft, found
+
+
+def test_marks_lead_to_each_variable():
+    draft, found = collected(
+        ("a.ini", "[web]\nnode[1:2]:22  rack=7 q='a b'\n[web:vars]\nport = 80\n"),
+        ("b.yml", "web:\n  vars: {port: 81}\n  hosts:\n    node1: {rack: 8}\n"),
+    )
+    marks = draft.finish().marks
+    assert found == []
+    assert marks.hosts["node2"] == Mark("a.ini", 2, 1)
+    assert marks.groups["web"] == Mark("a.ini", 1, 1)
+    assert marks.group_vars["web"] == {"port": Mark("b.yml", 2, 10)}
+    assert marks.host_vars["node1"] == {
+        "ansible_port": Mark("a.ini", 2, 1), "rack": Mark("b.yml", 4, 13), "q": Mark("a.ini", 2, 22),
+    }  # fmt: skip
+
+
+def test_several_files_make_one_inventory(tmp_path):
+    files = {
+        "a.ini": "[web]\none x=1\n[db]\n[db:vars]\ny=1\n",
+        "b.yml": "db: {hosts: {two: {x: 2}}, vars: {y: 2}}\nall: {hosts: {three: }}\n",
+        "c": "[top:children]\ndb\nweb\n[web:vars]\nz=1\n",
+        "d": "web: {hosts: {four: }}\n",
+    }
+    draft, found = collected(*files.items())
+    inventory = draft.finish()
+    assert found == []
+    groups = {name: Group(group.hosts, group.children) for name, group in inventory.groups.items()}
+    (tmp_path / "i").mkdir()
+    for name, text in files.items():
+        (tmp_path / "i" / name).write_text(text)
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        [ANSIBLE_INVENTORY, "-i", "i", "--list"], cwd=tmp_path, env=env, capture_output=True, check=True
+    )
+    listed = json.loads(done.stdout)
+    del listed["_meta"]["profile"]
+    assert json.loads(list_json(inventory.effective_vars(), groups)) == listed
+
+
+def test_the_port_of_a_pattern_counts_where_the_host_is_new(tmp_path):
+    """A later mention, as in another group, does not move a host to another port."""
+    text = "[a]\none:22\ntwo\n[b]\none:33 x=1\ntwo:44\n"
+    assert ours("hosts", text) == ansible_list(tmp_path, "hosts", text)
+    assert read_inventory(text.encode(), "hosts").hosts == {"one": {"ansible_port": 22, "x": 1}, "two": {}}
+
+
+def test_every_mistake_is_told_and_the_rest_is_read():
+    draft, found = collected(
+        ("hosts.ini", "one x\n[web y]\ntwo x='\n[a:vars]\nx\n[b:children]\nc\nthree[3:1]\n[d]\nfour\n"),
+        ("more.yml", "e:\n  host: {}\n  hosts: {five: [1], six: }\nf: [1]\ng: {hosts: {seven: {x: 1, x: 2}}}\n"),
+    )
+    assert [(type(error) is PassedOverError, error.line, error.column, error.problem) for error in found] == [
+        (False, 1, 1, "`x` is not name=value"),
+        (False, 2, 1, "`[web y]` is not a section"),
+        (False, 3, 1, "No closing quotation in this line"),
+        (False, 5, 1, "`x` is not name=value"),
+        (False, 8, 1, "`three[3:1]` is not a group's name"),
+        (False, 4, 1, "[a:vars] is about a group that has no section"),
+        (False, 7, 1, "[b:children] names `c`, which has no section"),
+        (True, 5, 27, "the key `x` stands here twice"),
+        (True, 2, 3, "`host` is not a part of a group"),
+        (False, 3, 17, "the variables of `five` are not a mapping"),
+        (True, 4, 4, "the group `f` is not a mapping"),
+    ]
+    assert list(draft.finish().hosts) == ["four", "six", "seven"]
+    assert draft.finish().hosts["seven"] == {"x": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("a", b"\0\1", "this is no text: it holds a zero byte"),
+        ("a", "café".encode("latin-1"), "byte 0xe9 is not UTF-8"),
+        ("a.yml", b"all:\n\thosts:\n", "a tab in the indentation"),
+        ("a.yml", b"all: {vars: {x: !!binary aGk=}}\n", "a value may not be binary"),
+        ("a", b"[a]\n[a:vars]\nansible_group_priority=high\n", "ansible_group_priority must be a whole number"),
+    ],
+)
+def test_texts_that_are_none(name, text, problem):
+    assert [error.problem for error in collected((name, text))[1]] == [problem]
+
+
+@pytest.mark.parametrize("name", ["hosts", "hosts.ini", "web.inventory"])
+def test_without_an_ending_a_text_may_be_yaml(name):
+    draft, _ = collected((name, "web: {hosts: {one: }}\n"))
+    assert list(draft.finish().hosts) == (["one"] if name == "hosts" else [])
+
+
+def test_json_may_be_indented_by_tabs():
+    assert list(collected(("a.json", '{\n\t"web": {"hosts": {"one": {}}}\n}\n'))[0].finish().hosts) == ["one"]
+
+
+def stop(error: FormatError) -> None:
+    raise error
+
+
+def test_files_of_variables():
+    text = (
+        b'a: 1\nb: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3132\nc: !unsafe "{{ x }}"\nd: {__ansible_vault: v}\n8: x\n'
+    )
+    values, places = read_variables(text, stop)
+    assert values == {"a": 1, "b": "$ANSIBLE_VAULT;1.1;AES256\n3132\n", "c": "{{ x }}", "d": "v", "8": "x"}
+    assert [type(values[name]) for name in "bcd"] == [Vaulted, Unsafe, Vaulted]
+    assert places == {"a": (1, 1), "b": (2, 1), "c": (5, 1), "d": (6, 1), "8": (7, 1)}
+    assert read_variables(b"", stop) == read_variables(b"---\n", stop) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        (b"- a\n", 1, "a file of variables is a mapping"),
+        (b"a: 1\nb: {\n", 2, "did not find expected node content (while parsing a flow node)"),
+        (b"a: 1\na: 2\n", 2, "the key `a` stands here twice"),
+        (b"a: \xe9\n", 1, "byte 0xe9 is not UTF-8"),
+        (b"a: 1\n---\nb: 2\n", 2, "but found another document (expected a single document in the stream)"),
+    ],
+)
+def test_mistakes_in_files_of_variables(text, line, problem):
+    found: list[FormatError] = []
+    read_variables(text, found.append)
+    assert [(error.line, error.problem) for error in found] == [(line, problem)]
+
+
 def test_list_json_leaves_out_what_is_empty_and_keeps_the_order():
     groups = {"site_b": Group(("n2", "n1")), "site_a": Group(), "eu": Group((), ("site_b",), {"x": 1})}
     assert list_json({"n2": {"v": [1]}, "n1": {}}, groups) == (
         b'{"_meta":{"hostvars":{"n2":{"v":[1]}}},"all":{"children":["ungrouped","site_a","eu"]},'
         b'"site_b":{"hosts":["n2","n1"]},"eu":{"children":["site_b"],"vars":{"x":1}}}'
     )
+
+
+def test_list_json_writes_vaulted_and_unsafe_texts_as_texts():
+    assert list_json({"n": {"v": Vaulted("a"), "u": [Unsafe("b")]}}, {}).startswith(
+        b'{"_meta":{"hostvars":{"n":{"v":"a","u":["b"]}}}'
+    )
+    with pytest.raises(TypeError):
+        list_json({"n": {"v": object()}}, {})
