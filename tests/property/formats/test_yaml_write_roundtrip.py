@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from fleet.formats import yaml_hand
 from fleet.formats.yaml import dump, dump_mapping_item, parse
 
 WORDS = st.sampled_from(
@@ -73,3 +74,14 @@ def test_items_join_to_the_mapping(value):
 @given(st.dictionaries(NASTY, VALUES, max_size=4))
 def test_the_order_of_keys_does_not_matter_when_sorted(value):
     assert dump(dict(reversed(value.items())), sort_keys=True) == dump(value, sort_keys=True)
+
+
+@CALM
+@given(st.dictionaries(NASTY, VALUES, min_size=1, max_size=4), st.frozensets(NASTY, max_size=2))
+def test_what_is_written_as_by_hand_is_read_alike_by_all(value, open_keys):
+    text = yaml_hand.dump(value, open_keys)
+    reader = YAML(typ="safe", pure=True)
+    reader.version = (1, 2)
+    assert same(parse(text.encode()), [value])
+    assert same(yaml.load(text, yaml.CSafeLoader), value)
+    assert same(reader.load(io.StringIO(text)), value)
