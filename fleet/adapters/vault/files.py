@@ -1,5 +1,8 @@
 """VaultSecrets: vault files below secrets/, each a YAML mapping of names to quoted values, and secrets.lock beside them.
 
+A file is encrypted as a whole, or it is a plain mapping in which each value is a vault of its own (`!vault`). It stays
+what it is: of the second kind, a value that did not change keeps its ciphertext. Clear text is refused in both.
+
 The lock's fingerprints are HMAC-SHA256 under a key that is itself a secret: a plan sees that a value changed without
 a password, and nobody can guess a weak value from the lock.
 """
@@ -17,6 +20,7 @@ from fleet.adapters.disk import cannot, sync_folder, write_atomic
 from fleet.adapters.vault.password import Password
 from fleet.errors import UsageError
 from fleet.formats import FormatError, vault, yaml
+from fleet.formats.vaulted import ClearTextError, dump_vaulted, read_vaulted
 from fleet.model.secret import LockedSecret, SecretsLock
 
 FOLDER = "secrets"
@@ -38,6 +42,8 @@ class VaultSecrets:
         self._password = password
         self._held: dict[str, dict[str, str]] = {}
         """What is on disk as far as we read or wrote it: opening a vault costs milliseconds."""
+        self._sealed: dict[str, dict[str, str]] = {}
+        """The ciphertexts in files of the second kind."""
 
     def read(self, file: str) -> Mapping[str, str]:
         """Name -> value; empty when there is no such file yet."""
@@ -94,7 +100,7 @@ class VaultSecrets:
         if data is None:
             return {}
         if not vault.is_vault(data):
-            raise UsageError(f"{file} is not encrypted", f"ansible-vault encrypt {file}; and change what it held")
+            return self._open_each(file, data)
         try:
             documents = yaml.parse(vault.decrypt(data, {vault.DEFAULT_ID: self._password()}))
         except vault.VaultError as error:
@@ -103,15 +109,49 @@ class VaultSecrets:
             raise UsageError(f"{file} holds no YAML: {error}", f"ansible-vault edit {file}") from None
         return _values(file, documents)
 
+    def _open_each(self, file: str, data: bytes) -> dict[str, str]:
+        """A mapping of names to vaults."""
+        try:
+            sealed = read_vaulted(data)
+        except ClearTextError as error:
+            if b"!vault" in data:
+                raise UsageError(f"{file}:{error.line}:{error.column}: {error.problem}", error.hint) from None
+            hint = f"ansible-vault encrypt {file}; and change what it held"
+            raise UsageError(f"{file} is not encrypted", hint) from None
+        except FormatError as error:
+            hint = f"ansible-vault encrypt {file}; and change what it held"
+            raise UsageError(f"{file} is not encrypted, and no mapping of vaults either: {error}", hint) from None
+        values = {}
+        for name, text in sealed.items():
+            try:
+                values[name] = vault.decrypt(text, {vault.DEFAULT_ID: self._password()}).decode()
+            except vault.VaultError as error:
+                raise UsageError(f"{file}: `{name}`: {error.problem}", error.hint) from None
+            except UnicodeDecodeError:
+                raise UsageError(f"{file}: expected `{name}` to be a text, found bytes that are not UTF-8") from None
+        self._sealed[file] = sealed
+        return values
+
     def _save(self, file: str, values: dict[str, str]) -> None:
-        plain = yaml.dump(values, sort_keys=True).encode()
         path = self._path(file)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise cannot("make the folder", path.parent, error) from None
-        write_atomic(path, vault.encrypt(plain, self._password(), None).encode("ascii"), sync=False)
+        write_atomic(path, self._encrypted(file, values), sync=False)
         self._held[file] = values
+
+    def _encrypted(self, file: str, values: dict[str, str]) -> bytes:
+        if file not in self._sealed:
+            return vault.encrypt(yaml.dump(values, sort_keys=True).encode(), self._password(), None).encode("ascii")
+        sealed, held = self._sealed[file], self._held.get(file, {})
+        self._sealed[file] = {
+            name: sealed[name]
+            if name in sealed and held.get(name) == value
+            else vault.encrypt(value.encode(), self._password(), None)
+            for name, value in values.items()
+        }
+        return dump_vaulted(self._sealed[file]).encode("ascii")
 
     def _bytes(self, file: str) -> bytes | None:
         path = self._path(file)

@@ -106,3 +106,43 @@ def test_a_secret_that_is_absent_is_named(vaulted: Any) -> None:
     locked["secrets"]["gone"] = {"file": "../password", "version": 1, "fingerprint": ""}
     lock.write_text(json.dumps(locked))
     assert vaulted.play(*password(vaulted)).hosts[NODE]["msg"] == "secret `gone` is not in secrets/secrets.lock"
+
+
+def encrypt_string(project: Any, name: str, value: str) -> str:
+    vault = Path(sys.executable).parent / "ansible-vault"
+    done = subprocess.run(
+        [vault, "encrypt_string", *password(project), "--stdin-name", name],
+        input=value, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout + "\n"
+
+
+def test_values_may_be_vaults_of_their_own(vaulted: Any) -> None:
+    """A plain mapping with `!vault` values, as `ansible-vault encrypt_string` prints them."""
+    file = vaulted.root / "secrets" / "lyon-1.yaml"
+    file.write_text(encrypt_string(vaulted, "lyon-1-token", TOKEN) + encrypt_string(vaulted, "other", "x"))
+    shown = vaulted.play("-vvv", "--diff", *password(vaulted), machine=False)
+    assert shown.code == 0, shown.output
+    path = vaulted.sandbox(NODE) / "etc/rancher/k3s/server-token"
+    assert path.read_bytes() == b"token: " + FORMS[0] + b"\nauth: " + FORMS[3] + b"\n"
+    assert holders(vaulted.root.parent) == [f"nodes/{NODE}/etc/rancher/k3s/server-token"]
+    assert not [form for form in FORMS if form in shown.output.encode()]
+    assert vaulted.play(*password(vaulted)).stats[NODE]["changed"] == 0
+
+
+def test_values_that_are_vaults_need_the_password(vaulted: Any) -> None:
+    file = vaulted.root / "secrets" / "lyon-1.yaml"
+    file.write_text(encrypt_string(vaulted, "lyon-1-token", TOKEN))
+    message = vaulted.play().hosts[NODE]["msg"]
+    assert message.startswith("secrets/lyon-1.yaml: `lyon-1-token`: cannot be opened: ")
+    assert not vaulted.sandbox(NODE).exists()
+
+
+@pytest.mark.parametrize("clear", ["other: hunter2\n", "other: 5\n"])
+def test_clear_text_in_a_file_of_secrets_is_refused(vaulted: Any, clear: str) -> None:
+    file = vaulted.root / "secrets" / "lyon-1.yaml"
+    file.write_text(encrypt_string(vaulted, "lyon-1-token", TOKEN) + clear)
+    shown = vaulted.play(*password(vaulted))
+    assert shown.hosts[NODE]["msg"] == "secrets/lyon-1.yaml: `other` is not encrypted"
+    assert "hunter2" not in shown.output
+    assert not vaulted.sandbox(NODE).exists()

@@ -10,7 +10,13 @@ import os
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.text.converters import to_text
 
+try:
+    from ansible.parsing.vault import EncryptedString  # ansible-core 2.19 and later
+except ImportError:
+    from ansible.parsing.yaml.objects import AnsibleVaultEncryptedUnicode as EncryptedString
+
 LOCK = "secrets/secrets.lock"
+VAULT = b"$ANSIBLE_VAULT"
 
 
 class SecretError(Exception):
@@ -33,7 +39,7 @@ class Secrets:
             raise SecretError(f"secret `{name}` is not in {LOCK}")
         if where not in self._files:
             self._files[where] = self._open(where)
-        value = self._files[where].get(name)
+        value = self._clear(self._files[where].get(name), f"{where}: `{name}`")
         if not isinstance(value, str):
             found = "absent" if value is None else "not a string"
             raise SecretError(f"secret `{name}` is {found} in {where}")
@@ -51,10 +57,27 @@ class Secrets:
         return self._locked
 
     def _open(self, where):
+        """A file that is encrypted as a whole, or a mapping in which each value is. Clear text is refused."""
+        path = os.path.join(self._project, where)
         try:
-            values = self._loader.load_from_file(os.path.join(self._project, where))
+            values = self._loader.load_from_file(path)
         except AnsibleError as exc:
             raise SecretError("{}: cannot be opened: {}".format(where, getattr(exc, "message", None) or exc))
         if not isinstance(values, dict):
             raise SecretError(f"{where}: expected a mapping of names to values")
+        with open(path, "rb") as handle:
+            is_whole = handle.read(len(VAULT)) == VAULT
+        if not is_whole:
+            bare = sorted(name for name, value in values.items() if not isinstance(value, EncryptedString))
+            if bare:
+                raise SecretError(f"{where}: `{bare[0]}` is not encrypted")
         return values
+
+    @staticmethod
+    def _clear(value, what):
+        if not isinstance(value, EncryptedString):
+            return value
+        try:
+            return str(value)
+        except AnsibleError as exc:
+            raise SecretError("{}: cannot be opened: {}".format(what, getattr(exc, "message", None) or exc))
