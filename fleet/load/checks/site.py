@@ -23,6 +23,7 @@ from fleet.load.words import near
 from fleet.model.problem import type_path
 from fleet.model.spec.fleet import Profiles
 from fleet.model.spec.selector import Selector
+from fleet.model.spec.settings import ConnectionLayer
 from fleet.model.spec.site import ClusterSpec, ExternalDatastoreSpec, NetworkSpec, NodeSetSpec, NodeSpec, SiteSpec
 
 BUILT_IN = frozenset({"site", "role", "set", "cluster", "arch"})
@@ -100,9 +101,11 @@ class SiteChecks:
 
     def _node(self, path: type_path, node: NodeSpec, clusters: Collection[str]) -> Iterator[Flaw]:
         yield from self._member(path, node, clusters)
-        if (node.address is UNSET) == (node.addresses is UNSET):
-            found = "none" if node.address is UNSET else "both"
-            yield Flaw(path, f"expected one of address and addresses, found {found}")
+        if node.address is not UNSET and node.addresses is not UNSET:
+            yield Flaw(path, "expected one of address and addresses, found both")
+        elif node.address is UNSET and node.addresses is UNSET and not _is_dialled_elsewhere(node):
+            hint = "Or say in `connection: {address: …}` by which name it is reached."
+            yield Flaw(path, "expected one of address and addresses, found none", hint)
         if isinstance(node.address, str) and (fault := address_fault(node.address)):
             yield Flaw((*path, "address"), fault)
         addresses = [] if isinstance(node.addresses, UnsetType) else node.addresses
@@ -130,6 +133,11 @@ class SiteChecks:
                 yield Flaw((*path, "start"), address_fault(each.start))
             elif int.from_bytes(number, "big") + each.count > 1 << len(number) * 8:
                 yield Flaw((*path, "count"), f"{each.count} addresses from {each.start} on do not exist")
+
+
+def _is_dialled_elsewhere(node: NodeSpec) -> bool:
+    """Whether the node itself says where it is reached: then K3s finds its address by itself."""
+    return isinstance(node.connection, ConnectionLayer) and isinstance(node.connection.address, str)
 
 
 def _is_plain(node: NodeSpec) -> bool:

@@ -108,7 +108,7 @@ class IdentitySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class NodeSpec(Layer, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """A machine. One of address and addresses."""
+    """A machine. One of address and addresses, or neither where its `connection.address` is a name that DNS knows."""
 
     name: Annotated[Name, doc("Unique in the fleet; also the Kubernetes Node's name.", "lyon-1-a")]
     role: Annotated[Role, doc("K3s server, K3s agent, or none for a plain host.", "server")]

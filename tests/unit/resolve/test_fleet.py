@@ -379,3 +379,23 @@ def test_fields_that_say_nothing_to_do_are_no_promise() -> None:
         document("Site", "l", "nodes: [{name: a, role: none, address: 10.0.0.1}]"),
     )
     assert fleet.unenforced == ()
+
+
+def test_a_node_that_only_a_name_leads_to() -> None:
+    """DNS knows its address: it is dialled there, agents join there, and K3s finds its own address by itself."""
+    site = """
+        nodes:
+          - {name: a, role: server, connection: {address: a.lyon.acme.example}}
+          - {name: b, role: agent, connection: {address: b.lyon.acme.example, port: 2222}}
+        """
+    fleet = resolved(FLEET, document("Site", "lyon", site))
+
+    assert [(node.addresses, node.connection.address) for node in fleet.nodes] == [
+        ((), "a.lyon.acme.example"),
+        ((), "b.lyon.acme.example"),
+    ]
+    assert fleet.clusters["lyon"].url == "https://a.lyon.acme.example:6443"
+    elsewhere = "connection: {address: gw.acme.example}\nnodes:\n  - {name: a, role: none}"
+    with pytest.raises(SpecError) as caught:
+        loaded(FLEET, document("Site", "lyon", elsewhere))
+    assert "expected one of address and addresses, found none" in caught.value.problems[0].message
