@@ -42,6 +42,7 @@ class LayerBook:
     def __init__(self, spec: Spec) -> None:
         self._written: dict[int, tuple[Layer, Written]] = {}
         self._merged: dict[tuple[int, ...], Map] = {(): {}}
+        self._indexes: dict[int, tuple[Sequence[str | ProfileUse], _Index]] = {}
         self.profiles = {
             name: self.written(document.spec, document, "spec") for name, document in spec.profiles.items()
         }
@@ -58,13 +59,21 @@ class LayerBook:
         """The profiles that `refs` name and whose selector sees `labels`; unknown names were refused by load."""
         if isinstance(refs, UnsetType):
             return []
+        index = self._index(refs)
         found = []
-        for ref in refs:
+        for at in sorted(index.near(labels)):
+            ref = refs[at]
             if isinstance(ref, str):
                 found.append(self.profiles[ref])
             elif isinstance(ref.selector, UnsetType) or matches(ref.selector, labels):
                 found.append(self.profiles[ref.name])
         return found
+
+    def _index(self, refs: Sequence[str | ProfileUse]) -> _Index:
+        known = self._indexes.get(id(refs))
+        if known is None:
+            known = self._indexes[id(refs)] = (refs, _Index(refs))
+        return known[1]
 
     def merged(self, chain: Iterable[Written]) -> Map:
         """The chain merged. Prefixes are shared, so a node with one layer of its own costs one merge."""
@@ -83,6 +92,27 @@ class LayerBook:
     def merged_once(self, base: Map, written: Map) -> Map:
         """A node's own layer on top of a chain's merge, not remembered: every node has another."""
         return merge(base, written) if written else base
+
+
+class _Index:
+    """Which of many profiles a node can have at all: a thousand groups of an inventory are a thousand selectors."""
+
+    def __init__(self, refs: Sequence[str | ProfileUse]) -> None:
+        self._always: list[int] = []
+        self._by_label: dict[tuple[str, str], list[int]] = {}
+        for at, ref in enumerate(refs):
+            wanted = UNSET if isinstance(ref, str) or isinstance(ref.selector, UnsetType) else ref.selector.match_labels
+            if isinstance(wanted, UnsetType) or not wanted:
+                self._always.append(at)
+            else:
+                self._by_label.setdefault(next(iter(wanted.items())), []).append(at)
+
+    def near(self, labels: Mapping[str, str]) -> list[int]:
+        """The places of those whose selector may match, in no order."""
+        found = list(self._always)
+        for label in labels.items() if self._by_label else ():
+            found += self._by_label.get(label, ())
+        return found
 
 
 def plain(layer: Layer) -> Map:

@@ -399,3 +399,36 @@ def test_a_node_that_only_a_name_leads_to() -> None:
     with pytest.raises(SpecError) as caught:
         loaded(FLEET, document("Site", "lyon", elsewhere))
     assert "expected one of address and addresses, found none" in caught.value.problems[0].message
+
+
+def test_profiles_apply_in_the_order_of_the_list_whatever_their_selectors_ask_for() -> None:
+    uses = """
+        profiles:
+          - {name: p0, selector: {matchLabels: {b: "2"}}}
+          - p1
+          - {name: p2, selector: {matchLabels: {a: "1", b: "2"}}}
+          - {name: p3, selector: {matchExpressions: [{key: a, operator: Exists}]}}
+          - {name: p4, selector: {matchLabels: {}}}
+          - {name: p5, selector: {matchLabels: {a: "1"}, matchExpressions: [{key: c, operator: DoesNotExist}]}}
+          - {name: p6, selector: {matchLabels: {role: none}}}
+          - {name: p0, selector: {matchLabels: {a: "1"}}}
+          - {name: p7}
+        """
+    site = """
+        nodes:
+          - {name: x, role: none, address: 10.0.0.1, labels: {a: "1", b: "2"}}
+          - {name: y, role: none, address: 10.0.0.2, labels: {a: "1", c: "3"}}
+          - {name: z, role: none, address: 10.0.0.3, labels: {b: "2"}}
+        """
+    profiles = [document("Profile", f"p{at}", f"vars: {{last: p{at}, p{at}: 1}}") for at in range(8)]
+    fleet = resolved(document("Fleet", "acme", uses), *profiles, document("Site", "lyon", site))
+
+    seen = {name: node_of(fleet, name).settings.vars for name in "xyz"}
+    assert {name: [key for key in values if key != "last"] for name, values in seen.items()} == {
+        "x": ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"],
+        "y": ["p1", "p3", "p4", "p6", "p0", "p7"],
+        "z": ["p0", "p1", "p4", "p6", "p7"],
+    }
+    without_last = uses.replace("          - {name: p7}\n", "")
+    fleet = resolved(document("Fleet", "acme", without_last), *profiles, document("Site", "lyon", site))
+    assert [node_of(fleet, name).settings.vars["last"] for name in "xyz"] == ["p0", "p0", "p6"]
