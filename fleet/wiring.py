@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from fleet.adapters.ansible import AnsibleApplier, AnsibleObserver, Settings
     from fleet.adapters.sqlite import Database
     from fleet.model.project import Shipped
+    from fleet.ports.additions import Additions
     from fleet.ports.applier import Hand, ProjectWriter
     from fleet.ports.clock import Clock
     from fleet.ports.engine import Engine
     from fleet.ports.folder import Folder
     from fleet.ports.host_keys import HostKeys
+    from fleet.ports.inventories import Inventories
     from fleet.ports.journal import Journal
     from fleet.ports.mirror import Mirror
     from fleet.ports.records import Records
@@ -42,7 +44,7 @@ class Wiring:
         self.root = root.absolute()
         self.sandbox = os.path.normpath(Path(sandbox).absolute()) if sandbox else ""
         self.state = Path(self.sandbox or self.root) / STATE
-        self._password = password
+        self.given_password = password
         self._become = become
 
     @property
@@ -96,6 +98,18 @@ class Wiring:
         return DiskFolder()
 
     @cached_property
+    def additions(self) -> Additions:
+        from fleet.adapters.additions import DiskAdditions
+
+        return DiskAdditions()
+
+    @cached_property
+    def inventories(self) -> Inventories:
+        from fleet.adapters.inventories import DiskInventories
+
+        return DiskInventories()
+
+    @cached_property
     def shipped(self) -> Shipped:
         from fleet.adapters.share import shipped
 
@@ -122,11 +136,11 @@ class Wiring:
     def password(self) -> bytes:
         from fleet.errors import UsageError
 
-        if self._password is None:
+        if self.given_password is None:
             raise UsageError(
                 "secrets/ is locked and there is no vault password", "Name one with --vault-password-file."
             )
-        return self._password()
+        return self.given_password()
 
     def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0) -> Engine:
         from fleet.engine.local import LocalEngine

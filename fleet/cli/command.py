@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -77,7 +78,9 @@ def verb(name: str, examples: Sequence[str]) -> Callable[[Callable[..., Any]], V
 
 
 class VerbGroup(click.Group):
-    """`verbs` maps a name to its line in the help: the module fleet.cli.verbs.NAME is imported on use only."""
+    """`verbs` maps a name to its line in the help: the module fleet.cli.verbs.NAME is imported on use only. A name that
+    is a word of Python's has a module with `_` behind it, as PEP 8 has it.
+    """
 
     def __init__(
         self, *arguments: Any, verbs: Mapping[str, str], folder: str, examples: Sequence[str] = (), **attributes: Any
@@ -93,9 +96,10 @@ class VerbGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in self.verbs:
             return None
-        found = import_module(f"{self.folder}.{cmd_name}").command
+        module = f"{self.folder}.{cmd_name}_" if iskeyword(cmd_name) else f"{self.folder}.{cmd_name}"
+        found = import_module(module).command
         if not isinstance(found, click.Command):
-            raise TypeError(f"{self.folder}.{cmd_name}.command is not a command")
+            raise TypeError(f"{module}.command is not a command")
         return found
 
     def resolve_command(

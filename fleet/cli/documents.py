@@ -113,6 +113,9 @@ OUTPUTS = {
     "secret-event": Output(
         "fleet.secret-event/v1", "fleet.operations.secret:SecretEvent", "A line of `fleet secret generate --json`."
     ),
+    "import": Output(
+        "fleet.import/v1", "fleet.model.translation:ImportReport", "What `fleet import ansible --json` prints."
+    ),
     "render": Output("fleet.render/v1", "fleet.model.project:FolderReport", "What `fleet render --json` prints."),
 }
 

@@ -45,14 +45,16 @@ class Face:
         become_password_file: str = "",
         *,
         asks_become: bool = False,
+        may_ask: bool = True,
     ) -> Workspace:
-        from fleet.cli.passwords import become_source, password_source
+        """`may_ask`: without it there is a vault password only where one is given."""
+        from fleet.cli.passwords import become_source, given_password, password_source
         from fleet.workspace import Workspace
 
         self.sandbox = sandbox
         become = become_source(become_password_file, asks=asks_become)
         with self.diagnostics.stage("open", directory=self.directory):
-            password = password_source(vault_password_file)
+            password = password_source(vault_password_file) if may_ask else given_password(vault_password_file)
             # Kept until the process ends, see main.run.
             self.opened = Workspace.open(
                 self.directory, sandbox=sandbox, vault_password=password, become_password=become

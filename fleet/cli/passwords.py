@@ -26,6 +26,14 @@ def password_source(file: str) -> PasswordSource:
     return password
 
 
+def given_password(file: str) -> PasswordSource | None:
+    """The same, for who can do without: None where neither the option nor the environment gives one."""
+    from fleet.adapters.vault.password import ANSIBLE_VARIABLE, FILE_VARIABLE, VARIABLE
+
+    names = (FILE_VARIABLE, VARIABLE, ANSIBLE_VARIABLE)
+    return password_source(file) if file or any(os.environ.get(name) for name in names) else None
+
+
 def become_source(file: str, *, asks: bool) -> PasswordSource | None:
     """What sudo asks for on nodes whose spec names no secret; None where neither a file nor a question is wanted."""
     if file:

@@ -23,6 +23,7 @@ VERBS = {
     "rollout": "List rollouts, look at one, go on with one.",
     "node": "Look at nodes; let hosts come and go.",
     "secret": "Make the secrets that clusters need.",
+    "import": "Start a fleet from what another tool knows.",
     "inventory": "Be an Ansible inventory source.",
     "doctor": "Look at this machine, the mirrors and the nodes, and say what keeps them from working.",
     "completion": "Print the completion script of a shell.",

@@ -1,5 +1,6 @@
 """report: results as lines of text and as JSON with a stable shape. Pure; knows no terminal and no colour."""
 
+from fleet.report.imports import import_lines
 from fleet.report.line import Line, LineKind, clean
 from fleet.report.plan_json import PlanReport, plan_document
 from fleet.report.plan_text import plan_lines
@@ -12,6 +13,7 @@ __all__ = [
     "LineKind",
     "PlanReport",
     "clean",
+    "import_lines",
     "plan_document",
     "plan_lines",
     "problems_lines",

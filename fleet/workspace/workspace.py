@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fleet.model.project import FolderReport
     from fleet.model.rollout import RolloutSummary
     from fleet.model.status import NodeDetail, NodeRow, Status
+    from fleet.model.translation import ImportOptions, ImportReport
     from fleet.operations.intent import Intent
     from fleet.operations.lock import LockEvent
     from fleet.operations.secret import SecretEvent
@@ -245,6 +246,20 @@ class Workspace:
         clusters, lock, store = intent.fleet.clusters.values(), intent.spec.secrets_lock, self._wiring.secrets
         yield from list_own(intent.tree.files, clusters, lock, store)
         yield from generate(clusters, lock, store)
+
+    def import_ansible(
+        self, hosts: str | Path, out: str | Path, options: ImportOptions | None = None, *, dry_run: bool = False
+    ) -> ImportReport:
+        """Turns an Ansible inventory (a file, or a folder of files) into a spec in the folder `out`, all of it or
+        nothing, and tells what is not as it was. Raises SpecError with every mistake of an inventory that cannot be
+        read, UsageError for files that are there already.
+        """
+        from fleet.model.translation import ImportOptions
+        from fleet.operations.imports import Importing, import_ansible
+
+        wiring = self._wiring
+        task = Importing(wiring.inventories, wiring.additions, str(hosts), Path(out), str(out))
+        return import_ansible(task, options or ImportOptions(), wiring.given_password, dry_run=dry_run)
 
     def _read(self, revision: str = "") -> Intent:
         from fleet.operations.intent import read_intent

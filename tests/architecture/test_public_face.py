@@ -28,6 +28,7 @@ METHODS = {
     "inventory": "(self)",
     "lock": "(self, upgrade=())",
     "generate_secrets": "(self)",
+    "import_ansible": "(self, hosts, out, options=None, *, dry_run=False)",
 }
 
 

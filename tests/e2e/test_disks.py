@@ -88,6 +88,19 @@ def test_an_init_onto_a_full_disk_leaves_nothing(tmp_path: Path):
     assert "No space left on device" in left.err
 
 
+@pytest.mark.parametrize("size", ["8k", "72k"])  # less than the schema; all but the last files
+def test_an_import_onto_a_full_disk_leaves_nothing(size: str, tmp_path: Path):
+    hosts = "".join(f"[group{at}]\nhost{at}\n[group{at}:vars]\nx={'y' * 800}\n" for at in range(12))
+    (tmp_path / "hosts").write_text(hosts)
+
+    left = Disk(tmp_path / "disk", size).run(
+        "import", "ansible", "hosts", "--out", str(tmp_path / "disk/shop"), cwd=tmp_path
+    )
+
+    assert (left.code, left.out, left.files) == (5, "", set())
+    assert "No space left on device" in left.err
+
+
 def test_a_controller_whose_disk_is_full_pauses_and_touches_no_node(repository: Repository, tmp_path: Path):
     disk = Disk(tmp_path / "disk", "300k")
     vault = ["--vault-password-file", str(repository.password)]
@@ -122,11 +135,13 @@ def test_a_node_whose_disk_is_full_fails_alone_and_keeps_what_it_had(repository:
 
 
 def test_a_disk_that_may_not_be_written(repository: Repository, tmp_path: Path):
+    (tmp_path / "hosts").write_text("one\n")
     disk = Disk(tmp_path / "disk", "400k", mode="ro")
     vault = ["--vault-password-file", str(repository.password)]
     attempts = {
         "render": ["render", str(tmp_path / "disk/out")],
         "init": ["init", str(tmp_path / "disk/shop")],
+        "import": ["import", "ansible", str(tmp_path / "hosts"), "--out", str(tmp_path / "disk/shop")],
         "plan": ["plan", "--out", str(tmp_path / "disk/plan.json")],
         "apply": ["apply", "--yes", "--sandbox", str(tmp_path / "disk/nodes"), *vault],
     }

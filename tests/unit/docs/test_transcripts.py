@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.docs.pages import ROOT, transcript
+from tests.unit.docs.pages import ROOT, blocks, transcript
 
 BIN = Path(sys.executable).parent
 QUIET = ("init", "render")
@@ -89,6 +89,20 @@ def checked(page: Path, folder: Path) -> list[str]:
 )
 def test_commands_print_what_the_page_says(page: str, expected: list[str], tmp_path: Path):
     assert checked(ROOT / page, tmp_path)[: len(expected)] == expected
+
+
+def test_the_import_prints_what_its_page_says(tmp_path: Path):
+    page = ROOT / "docs" / "import.md"
+    reader = Reader(tmp_path)
+    (tmp_path / "inventory" / "group_vars").mkdir(parents=True)
+    for path, text in zip(("hosts.yml", "group_vars/tills.yml"), blocks(page, "yaml"), strict=True):
+        (tmp_path / "inventory" / path).write_text(text)
+
+    typed = transcript(page)
+
+    assert [command.split()[1] for command, _ in typed] == ["import", "-C"]
+    for command, printed in typed:
+        assert sorted(reader.type(command).splitlines()) == sorted(printed.strip().splitlines()), command
 
 
 def test_a_page_that_says_otherwise_would_be_seen(tmp_path: Path):
