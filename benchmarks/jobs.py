@@ -148,9 +148,51 @@ def inventory(ground: Ground) -> list[Row]:
     ]
 
 
+def imports(ground: Ground) -> list[Row]:
+    """An inventory of 10,000 hosts becomes a spec; the other side only lists it. Both give each host the same variables."""
+    source, shops, shared = (ground.folder / name for name in ("source", "shops", "shared"))
+    call([sys.executable, str(HERE / "large_inventory.py"), str(source), str(10_000 // ground.scale)], ground.folder)
+    theirs = ground.folder / "ansible.json"
+    verb = [FLEET, "import", "ansible", str(source)]
+    commands = {
+        "shops": Command([*verb, "--site-group", "shop_.*", "--out", str(shops)], ground.folder, before=gone(shops)),
+        "shared": Command([*verb, "--out", str(shared)], ground.folder, before=gone(shared)),
+        "ansible": Command([str(BIN / "ansible-inventory"), "-i", str(source), "--list"], ground.folder, output=theirs),
+    }
+    took = measure(commands, ground.runs)
+    listed = {
+        host: own_variables(found) for host, found in json.loads(theirs.read_bytes())["_meta"]["hostvars"].items()
+    }
+    for folder in (shops, shared):
+        if json.loads(call([sys.executable, str(HERE / "imported_vars.py"), str(folder)], ground.folder)) != listed:
+            raise SystemExit(f"{folder} and {theirs} differ")
+    files = [path.stat().st_size for path in shops.rglob("*.yaml")]
+    return [
+        at_most("import, 10,000 hosts, a site a shop", took["shops"].least, 10, files=len(files), size=sum(files)),
+        at_most("import, 10,000 hosts, one site", took["shared"].least, 10),
+        memory_of(took["shared"]),
+        Row(
+            "  ansible-inventory --list, equal",
+            f"{took['ansible'].least:.2f} s CPU",
+            files=1,
+            size=theirs.stat().st_size,
+        ),
+        times("  fleet against ansible-inventory", took["ansible"], took["shared"], 5),
+    ]
+
+
+def own_variables(found: dict[str, object]) -> dict[str, object]:
+    """Without those that became the node's address and connection."""
+    return {name: value for name, value in found.items() if not name.startswith("ansible_")}
+
+
+def gone(folder: Path) -> Callable[[], None]:
+    return lambda: shutil.rmtree(folder, ignore_errors=True)
+
+
 JOBS: dict[str, Job] = {
     "start": start, "retail": plan_retail, "exploded": plan_exploded, "growth": growth, "render": render,
-    "inventory": inventory,
+    "inventory": inventory, "imports": imports,
 }  # fmt: skip
 
 

@@ -35,11 +35,19 @@ def test_the_table_has_figures_targets_and_verdicts():
     assert "fleet against ansible-inventory" in rows
 
 
+def test_an_import_gives_each_host_what_ansible_gives_it():
+    ran = bench("imports")
+
+    assert ran.code == 0, ran.text
+    assert "import, 10,000 hosts, a site a shop" in ran.out
+    assert "times less CPU" in ran.out
+
+
 def test_an_unknown_job_is_named():
     ran = bench("plans")
 
     assert ran.code == 2
-    assert "no job plans; there are start, retail, exploded, growth, render, inventory" in ran.err
+    assert "no job plans; there are start, retail, exploded, growth, render, inventory, imports" in ran.err
 
 
 def test_the_large_fleet_is_large_and_every_node_has_files_of_its_own(tmp_path: Path):
