@@ -7,6 +7,7 @@ way is undone. Nothing is synced: what a power cut takes can be imported again.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 from fleet.adapters.disk import cannot
 from fleet.model.translation import NewFile
 
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _PRIVATE = frozenset({"secrets", ".fleet"})
 
 
@@ -49,8 +51,22 @@ def _stage(path: Path, file: NewFile) -> None:
 
 def _place(staged: Path, path: Path, undo: ExitStack) -> None:
     _make_folders(path.parent, undo)
-    os.link(staged, path)
+    try:
+        os.link(staged, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _copy(staged, path)
     undo.callback(path.unlink)
+
+
+def _copy(staged: Path, path: Path) -> None:
+    """Where a file has one name only, as on FAT. `x`: what appeared meanwhile is not overwritten either."""
+    with ExitStack() as undo, path.open("xb") as opened:
+        undo.callback(path.unlink)
+        opened.write(staged.read_bytes())
+        os.fchmod(opened.fileno(), staged.stat().st_mode & 0o777)
+        undo.pop_all()
 
 
 def _make_folders(folder: Path, undo: ExitStack) -> None:

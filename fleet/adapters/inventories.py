@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fleet.errors import UsageError
-from fleet.model.translation import InventorySource, SourceFile
+from fleet.model.translation import InventorySource, PassedOver, SourceFile
 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_FILES = 200_000
@@ -55,7 +55,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self._files = 0
-        self.passed_over: list[tuple[str, str]] = []
+        self.passed_over: list[PassedOver] = []
 
     def inventories(self, folder: Path, shown: str, depth: int = 0) -> Iterator[SourceFile]:
         for name in self._names(folder, shown, depth):
@@ -85,7 +85,7 @@ class _Walk:
                 continue  # `web.yml` is for `web`; a group called `web.yml` is nobody's
             yield from self._of_owner(folder / first, f"{shown}/{first}", owner)
             others = [each for each in held if each != first]
-            self.passed_over += [(f"{shown}/{each}", f"{shown}/{first}") for each in others]
+            self.passed_over += [PassedOver(f"{shown}/{each}", f"{shown}/{first}") for each in others]
 
     def _of_owner(self, path: Path, shown: str, owner: str, depth: int = 0) -> Iterator[SourceFile]:
         if not path.is_dir():

@@ -19,11 +19,18 @@ class SourceFile(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
+class PassedOver(msgspec.Struct, frozen=True):
+    """A file that Ansible does not read, for `by`, another one of that name, stands before it."""
+
+    file: str
+    by: str
+
+
 class InventorySource(msgspec.Struct, frozen=True):
     """An Ansible inventory and the variables beside it, each in the order in which Ansible reads them.
 
-    `path` is as users typed it, `place` the whole path, which gives a fleet without a name its name. `passed_over` are files that Ansible does not read because another one of that name stands before it, each with
-    that other one.
+    `path` is as users typed it, `place` the whole path, which gives a fleet without a name its name. `passed_over` are
+    files that Ansible does not read.
     """
 
     path: str
@@ -31,7 +38,7 @@ class InventorySource(msgspec.Struct, frozen=True):
     place: str = ""
     group_vars: tuple[SourceFile, ...] = ()
     host_vars: tuple[SourceFile, ...] = ()
-    passed_over: tuple[tuple[str, str], ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 class ImportOptions(msgspec.Struct, frozen=True):

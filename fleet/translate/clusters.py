@@ -9,10 +9,10 @@ import msgspec
 from fleet.translate import k3s_ansible, kubespray
 from fleet.translate.connection import Connections
 from fleet.translate.facts import Definition
+from fleet.translate.ground import Ground
 from fleet.translate.hoisting import Hoisted, Hoisting
 from fleet.translate.k3s_settings import Settings, Source
 from fleet.translate.layouts import Roles
-from fleet.translate.notes import Ground
 from fleet.translate.sites import Sites
 from fleet.translate.values import vaulted_behind
 from fleet.translate.vaults import FOLDER, Vaults

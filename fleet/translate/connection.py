@@ -17,7 +17,7 @@ from fleet.formats.inventory import Vaulted
 from fleet.formats.ssh_options import SshOptions, read_ssh_options
 from fleet.translate.facts import HOST, Definition, Effective
 from fleet.translate.filling import filled, has_jinja
-from fleet.translate.notes import Ground
+from fleet.translate.ground import Ground
 
 Fields = dict[str, Any]
 

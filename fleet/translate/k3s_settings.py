@@ -14,8 +14,9 @@ from fleet.k3s.version import is_channel_name, minor_of, parse_version, version_
 from fleet.translate.connection import Connections
 from fleet.translate.facts import Definition
 from fleet.translate.filling import emptied, filled, has_jinja
+from fleet.translate.ground import Ground
 from fleet.translate.names import is_address
-from fleet.translate.notes import Ground, Notes
+from fleet.translate.notes import Notes
 
 Path = tuple[str, ...]
 """A value's place in a layer's `k3s`: `("version",)`, `("config", "disable")`, `("labels", "tier")`."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
 from fleet.formats.inventory import Mark
 from fleet.model.translation import ImportNote
-from fleet.translate.facts import Effective, Facts
 
 
 class Notes:
@@ -36,11 +33,3 @@ class Notes:
 
     def sorted(self) -> tuple[ImportNote, ...]:
         return tuple(sorted(self._notes))
-
-
-class Ground(msgspec.Struct, frozen=True, eq=False):
-    """What every step of a translation stands on."""
-
-    facts: Facts
-    effective: Effective
-    notes: Notes

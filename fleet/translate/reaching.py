@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import msgspec
 
 from fleet.translate.connection import Connections, Way, way_of
+from fleet.translate.ground import Ground
 from fleet.translate.names import is_address
-from fleet.translate.notes import Ground
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 

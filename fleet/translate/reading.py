@@ -124,9 +124,9 @@ class Reading:
                 self._notes.note(mark, name, f"never in force: {by.file}:{by.line} stands above it")
 
     def _say_passed_over(self) -> None:
-        for file, other in self._source.passed_over:
-            message = f"not read by Ansible, for {other} stands before it: not carried over"
-            self._notes.warn(Mark(file, 1, 1), "variables", message, "Put its content there, or remove it")
+        for each in self._source.passed_over:
+            message = f"not read by Ansible, for {each.by} stands before it: not carried over"
+            self._notes.warn(Mark(each.file, 1, 1), "variables", message, "Put its content there, or remove it")
 
     def _listener(self, file: str) -> Callable[[FormatError], None]:
         """What Ansible only warns of is told; anything else is a problem."""

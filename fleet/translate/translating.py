@@ -11,11 +11,12 @@ from fleet.translate.clusters import Clusters, K3s
 from fleet.translate.connection import Connections
 from fleet.translate.documents import Documents, Parts
 from fleet.translate.facts import Definition, Effective, Facts
+from fleet.translate.ground import Ground
 from fleet.translate.labels import GroupLabels
 from fleet.translate.layering import Field, Fields, Given, Layering
 from fleet.translate.layouts import roles_of
 from fleet.translate.names import node_names
-from fleet.translate.notes import Ground, Notes
+from fleet.translate.notes import Notes
 from fleet.translate.reaching import reaches
 from fleet.translate.reading import Reading
 from fleet.translate.sites import fleet_name, sites_of

@@ -13,7 +13,7 @@ from typing import Any
 from fleet.formats.inventory import Vaulted
 from fleet.translate.facts import Definition, Effective
 from fleet.translate.filling import has_jinja
-from fleet.translate.notes import Ground
+from fleet.translate.ground import Ground
 from fleet.translate.vaults import REFERENCE, Vaults
 
 _LOOKS_SECRET = re.compile(

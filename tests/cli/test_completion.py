@@ -55,6 +55,12 @@ def test_bash_completes_verbs_of_groups(shop: Path, path: str):
     ]
 
 
+def test_bash_completes_a_verb_that_is_a_word_of_pythons(shop: Path, path: str):
+    assert complete("fleet im", cwd=shop, path=path) == ["import"]
+    assert complete("fleet import ''", cwd=shop, path=path) == ["ansible"]
+    assert complete("fleet import ansible --s", cwd=shop, path=path) == ["--site-group", "--server-group"]
+
+
 def test_bash_completes_options(shop: Path, path: str):
     assert complete("fleet plan --s", cwd=shop, path=path) == ["--site", "--selector", "--sandbox"]
 

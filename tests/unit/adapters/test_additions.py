@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -123,6 +124,22 @@ def test_an_interrupt_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytes
 
     assert len(links) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(_source: str, _target: str) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(additions.os, "link", link)
+    DiskAdditions().add(tmp_path / "one", FILES)
+    (tmp_path / "two" / ".fleet").mkdir(parents=True)
+    (tmp_path / "two" / ".fleet" / "schema.json").write_text("mine")
+    with pytest.raises(FleetError, match="File exists"):
+        DiskAdditions().add(tmp_path / "two", FILES)
+
+    assert held(tmp_path / "one") == {file.path: file.data for file in FILES}
+    assert mode(tmp_path / "one" / "secrets/group_vars/all.yaml") == 0o600
+    assert held(tmp_path / "two") == {".fleet/schema.json": b"mine"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

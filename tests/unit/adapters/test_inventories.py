@@ -85,7 +85,7 @@ def test_the_first_of_several_files_of_one_name(tmp_path: Path) -> None:
         ("c", "group_vars/c/x.yml"),
         ("d", "group_vars/d.yml"),
     ]
-    assert sorted(source.passed_over) == [
+    assert sorted((each.file, each.by) for each in source.passed_over) == [
         ("group_vars/a.yml", "group_vars/a"),
         ("group_vars/b.json", "group_vars/b.yaml"),
         ("group_vars/c.yml", "group_vars/c"),
