@@ -12,8 +12,7 @@ from fleet.translate.facts import Definition
 from fleet.translate.notes import Notes
 
 _SECRETS = frozenset({
-    "ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_become_password", "ansible_become_pass",
-    "ansible_sudo_pass", "ansible_su_pass", "ansible_private_key", "ansible_ssh_private_key",
+    "ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_su_pass", "ansible_private_key", "ansible_ssh_private_key",
     "ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase", "ansible_winrm_password",
 })  # fmt: skip
 _NEUTRAL = {
@@ -55,8 +54,7 @@ def say(definition: Definition, notes: Notes) -> None:
     name, mark = definition.name, definition.mark
     if name in _SECRETS:
         notes.warn(
-            mark, name, "a connection secret is not carried over",
-            "fleet connects by key, and becomes root by sudo without a password",
+            mark, name, "a connection secret is not carried over", "fleet connects by key, and becomes root by sudo",
         )  # fmt: skip
     elif name in _NEUTRAL:
         if _plain(definition.value) in _NEUTRAL[name]:

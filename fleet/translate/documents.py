@@ -24,7 +24,7 @@ Map = dict[str, Any]
 _WITHOUT = (
     "Layers merge where Ansible replaces: this removes what weaker ones said, before a stronger one says it anew."
 )
-_CONNECTION = ("address", "port", "user", "become", "jumpHost", "proxyCommand", "privateKey")
+_CONNECTION = ("address", "port", "user", "become", "becomePassword", "jumpHost", "proxyCommand", "privateKey")
 _RANKS: dict[Role, int] = {"server": 0, "agent": 1, "none": 2}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.model.translation import ImportedHost, ImportOptions, InventorySource, Translation
-from fleet.translate import behaviour, connection
+from fleet.translate import behaviour, connection, sudo
 from fleet.translate.clusters import Clusters, K3s
 from fleet.translate.connection import Connections
 from fleet.translate.documents import Documents, Parts
@@ -20,6 +20,7 @@ from fleet.translate.notes import Notes
 from fleet.translate.reaching import reaches
 from fleet.translate.reading import Reading
 from fleet.translate.sites import fleet_name, sites_of
+from fleet.translate.sudo import SudoPasswords
 from fleet.translate.values import Values
 from fleet.translate.vaults import Vaults
 
@@ -41,7 +42,7 @@ def translate(source: InventorySource, options: ImportOptions) -> Translation:
     connections = Connections(ground)
     k3s = Clusters(ground, connections, roles, sites).k3s(vaults)
     labels = GroupLabels(facts, roles, sites, notes)
-    given = _given(facts, connections, k3s, Values(ground, vaults), notes)
+    given = _given(ground, connections, k3s, Values(ground, vaults))
     layers = Layering(facts, given, sites.groups.values(), _shadow_teller(facts, notes)).layers()
     reached = reaches(ground, connections, k3s.addresses, nodes)
     _say_users(ground)
@@ -59,13 +60,17 @@ def translate(source: InventorySource, options: ImportOptions) -> Translation:
     )
 
 
-def _given(facts: Facts, connections: Connections, k3s: K3s, values: Values, notes: Notes) -> Given:
+def _given(ground: Ground, connections: Connections, k3s: K3s, values: Values) -> Given:
     """What each group and each host gives, in fields of the spec; what no field takes is told."""
+    facts, passwords = ground.facts, SudoPasswords(ground, values)
 
     def fields(named: Mapping[str, Definition]) -> Fields:
         found: Fields = {}
         for definition in named.values():
-            found.update(_fields(definition, connections, k3s, values, notes))
+            if definition.name in sudo.NAMES:
+                found.update({("connection", field): value for field, value in passwords.of(definition).items()})
+            else:
+                found.update(_fields(definition, connections, k3s, values, ground.notes))
         return found
 
     hosts = {host: fields(named) for host, named in facts.own.items()}

@@ -40,6 +40,12 @@ class Values:
             self._known[id(definition)] = self._carried(definition)
         return self._known[id(definition)]
 
+    def secret(self, definition: Definition) -> str | None:
+        """`secret:NAME` where a value is one vaulted text, or nothing but a reference to one."""
+        behind = definition if isinstance(definition.value, Vaulted) else self._behind(definition)
+        found = None if behind is None else self.of(behind)
+        return found if isinstance(found, str) else None
+
     def _carried(self, definition: Definition) -> Any:
         value = definition.value
         if value is None:

@@ -49,7 +49,7 @@ def test_a_spec_and_a_report(here: Path):
         "inv/hosts.yml: 3 hosts in 2 groups with 7 variables became fleet inv: 3 nodes at 1 site, 0 secrets, 5 files in shop\n"
         "1 warning: to look at; 1 note: nothing is lost\n"
         "inv/hosts.yml:5:53 warning  ansible_password: a connection secret is not carried over. fleet connects by key, and "
-        "becomes root by sudo without a password\n"
+        "becomes root by sudo\n"
         "inv/hosts.yml:5:21 note     PARIS: became the node `paris`: names of nodes are DNS labels; the old name is in "
         "inventory_hostname\n"
         "fleet -C shop validate\n"

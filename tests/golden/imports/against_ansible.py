@@ -33,7 +33,7 @@ PASSWORD = "open sesame"  # of every vault of the corpus
 BECAME_CONNECTION = {
     "ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user",
     "ansible_become", "ansible_private_key_file", "ansible_ssh_private_key_file", "ansible_ssh_common_args",
-    "ansible_ssh_extra_args", "ansible_ssh_args",
+    "ansible_ssh_extra_args", "ansible_ssh_args", "ansible_become_password",
 }  # fmt: skip
 """Variables that became fields of `connection`, or addresses: docs/import.md lists them. Nothing else goes untold but
 Kubespray's `ip` and `ip6`, which became addresses, too."""
@@ -133,6 +133,7 @@ def differences(of: Case, report: ImportReport, out: Path, inventory: Mapping[st
     for host, node in hosts.items():
         yield from _variables(host, node, theirs.get(host, {}), told, secrets)
         yield from _connection(host, node, theirs.get(host, {}), told)
+        yield from _sudo(host, node, theirs.get(host, {}), told, secrets)
 
 
 class Secrets:
@@ -182,6 +183,15 @@ def _variables(host: str, node: Node, theirs: Mapping[str, Any], told: set[str],
             and not (name in theirs and name in ours and secrets.is_same(theirs[name], ours[name]))
         ):
             yield f"{host}: {name}: {theirs.get(name, 'nothing')!r} and {ours.get(name, 'nothing')!r}"
+
+
+def _sudo(host: str, node: Node, theirs: Mapping[str, Any], told: set[str], secrets: Secrets) -> Iterator[str]:
+    wanted, found = theirs.get("ansible_become_password"), node.connection.become_password
+    if isinstance(wanted, str) and "{{" in wanted:
+        wanted = theirs[wanted.strip("{} ")]
+    is_same = secrets.is_same(wanted, f"secret:{found}") if found else wanted is None
+    if not is_same and (found or "ansible_become_password" not in told):
+        yield f"{host}: ansible_become_password: {found or 'nothing'}"
 
 
 def _address(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from fleet.formats import vault
 from tests.unit.translate.inventories import documents, made, nodes, spec, told
 
 
@@ -78,6 +81,7 @@ def test_fields_of_the_connection(variables, connection):
         ("ansible_ssh_pipelining: true", ["not needed: it only says how Ansible itself works"]),
         ("ansible_winrm_transport: ntlm", ["not carried over: fleet reaches nodes by ssh and sudo only"]),
         ("ansible_become_password: hunter2", ["a connection secret is not carried over"]),
+        ("ansible_ssh_pass: hunter2", ["a connection secret is not carried over"]),
     ],
 )  # fmt: skip
 def test_what_is_told(variables, lines):
@@ -168,3 +172,36 @@ def test_who_says_no_user_is_told_once():
         "1:39 note ansible_user: some hosts say no ansible_user: fleet connects as `fleet` there"
     ]
     assert documents(found)["fleet.yaml"]["spec"] == {}
+
+
+SEALED = "!vault " + json.dumps(vault.encrypt(b"x", b"password", vault.DEFAULT_ID, bytes(32)))
+
+
+def test_a_vaulted_password_of_sudo_becomes_a_secret():
+    """At a group, behind a reference; and a clear one at a host keeps the group's from it."""
+    found = made(
+        f"all: {{children: {{web: {{vars: {{v: {SEALED}, ansible_become_pass: '{{{{ v }}}}'}}, hosts: {{"
+        "one: {ansible_host: 10.0.0.1}, two: {ansible_host: 10.0.0.2, ansible_become_pass: hunter2}}}, lan: {hosts: "
+        "{three: {ansible_host: 10.0.0.3}}}}}\n"
+    )
+    web = spec(found, "profiles/web.yaml")
+    assert web["connection"] == {"becomePassword": web["vars"]["v"]} == {"becomePassword": "secret:v.web"}
+    assert "connection" not in nodes(found)["one"]
+    assert nodes(found)["two"]["connection"] == {"becomePassword": None}
+    assert told(found, "ansible_become_pass")[-1].endswith("a connection secret is not carried over")
+
+
+def test_passwords_of_sudo_under_two_names_are_told():
+    found = made(f"all: {{vars: {{ansible_become_pass: {SEALED}}}, hosts: {{one: {{ansible_sudo_pass: {SEALED}}}}}}}\n")
+    assert "connection" not in spec(found)
+    assert "becomePassword" not in nodes(found)["one"].get("connection", {})
+    assert len(told(found, "ansible_become_pass")) == len(told(found, "ansible_sudo_pass")) == 1
+
+
+def test_of_one_setting_the_file_of_an_outer_group_is_in_force_before_what_an_inner_one_says_inline():
+    """Also where Jinja has a part in it, so that it is worked out for each host."""
+    found = made(
+        "outer: {children: {inner: {vars: {net: 10.1}, hosts: {one: {ansible_host: '{{ net }}.0.1'}}}}}\n",
+        group_vars={"outer": "net: '10.2'\n"},
+    )
+    assert nodes(found)["one"]["address"] == "10.2.0.1"
