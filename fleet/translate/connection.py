@@ -140,7 +140,7 @@ class Connections:
             key = other.lower()
             if key in {"stricthostkeychecking", "userknownhostsfile", "globalknownhostsfile", "checkhostip"}:
                 message = f"{other} is not carried over: fleet pins host keys in `known_hosts` of the fleet's folder"
-                self._notes.warn(mark, name, message, "ssh-keyscan HOST >> known_hosts, and compare the fingerprints")
+                self._notes.warn(mark, name, message, "fleet node trust NAME shows them, and pins them")
             elif key.startswith(
                 ("control", "-q", "-c", "connect", "serveralive", "-a", "-x", "-4", "-6", "compression")
             ):

@@ -205,3 +205,14 @@ def test_of_one_setting_the_file_of_an_outer_group_is_in_force_before_what_an_in
         group_vars={"outer": "net: '10.2'\n"},
     )
     assert nodes(found)["one"]["address"] == "10.2.0.1"
+
+
+def test_of_a_jump_host_and_a_proxy_command_in_several_variables_the_command_is_kept():
+    found = made(
+        "all: {vars: {ansible_ssh_common_args: '-o ProxyCommand=\"nc %h %p\"'}, hosts: {one: {ansible_host: 10.0.0.1,"
+        " ansible_ssh_extra_args: -J gw}, two: {ansible_host: 10.0.0.2}}}\n"
+    )
+    assert nodes(found)["one"]["connection"] == {"proxyCommand": "nc %h %p"}
+    assert [each.partition(": ")[2] for each in told(found, "ansible_ssh_extra_args")] == [
+        "the jump host is not carried over: there is a ProxyCommand, too"
+    ]
