@@ -32,11 +32,10 @@ def dns_label(text: str, fallback: str) -> str:
 
 def label_key(group: str) -> str:
     """A group's name as the key of a label (Kubernetes: letters, digits, `-`, `_` and `.`, at most 63)."""
-    if group in BUILT_IN:
-        return f"group-{group}"
-    if _KEY.fullmatch(group):
-        return group
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", group).strip("-_.")[:_LONGEST].strip("-_.") or "group"
+    key = group
+    if not _KEY.fullmatch(group):
+        key = re.sub(r"[^A-Za-z0-9_.-]", "_", group).strip("-_.")[:_LONGEST].strip("-_.") or "group"
+    return f"group-{key}" if key in BUILT_IN else key
 
 
 def secret_name(*parts: str) -> str:

@@ -51,6 +51,7 @@ def test_every_group_has_a_label_of_its_own(groups):
         ("k3s_cluster", "k3s_cluster"),
         ("web-1", "web-1"),
         ("role", "group-role"),
+        (":role", "group-role"),
         ("a b", "a_b"),
         ("_x_", "x"),
         ("é", "group"),
