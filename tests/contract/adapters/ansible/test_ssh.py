@@ -62,7 +62,7 @@ def test_an_unknown_host_key_is_refused_with_the_mend(project: Any, run_dir: Pat
 
     assert reason(project, run_dir, order("a")) == (
         "unreachable",
-        f"no host key is pinned for [127.0.0.1]:{host.port}: add its line to known_hosts, and commit",
+        f"no host key is pinned for [127.0.0.1]:{host.port}: fleet node trust shows it, and pins it when you vouch for it",
     )
     assert project.runs("a") == 0
 
@@ -75,7 +75,7 @@ def test_another_host_key_than_the_pinned_one_is_refused(
 
     assert reason(project, run_dir, order("a")) == (
         "unreachable",
-        "its host key is not the pinned one: if the machine was replaced, mend its line in known_hosts, and commit",
+        "its host key is not the pinned one: if its hardware was exchanged, fleet node replace pins the new key",
     )
     assert project.runs("a") == 0
 
