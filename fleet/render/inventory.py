@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
+from fleet.formats.ssh_jump import jump_options
 from fleet.formats.yaml_write import dump_scalar
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import Connection, Node, Updates
@@ -143,7 +144,7 @@ def _after(fleet: ResolvedFleet, node: Node) -> list[str]:
 def _ssh_arguments(way: Connection) -> str:
     if way.proxy_command:
         return f"-o ProxyCommand={quote(way.proxy_command)}"
-    return f"-J {quote(way.jump_host)}" if way.jump_host else ""
+    return " ".join(quote(word) for word in jump_options(way.jump_host, way.private_key, "known_hosts"))
 
 
 def _updates(updates: Updates) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from fleet.adapters.ssh.config import client_config
 from fleet.errors import UnavailableError
 from fleet.formats.known_hosts import keys_of, lines
+from fleet.formats.ssh_jump import jump_options
 from fleet.model.host_key import ShownKey
 from fleet.model.node import Connection, Node
 
@@ -65,7 +66,7 @@ def _shown(node: Node, first: list[str], config: Path, into: Path) -> ShownKey:
         "PreferredAuthentications=none", f"ConnectTimeout={CONNECT_SECONDS}", "ClearAllForwardings=yes", *first,
     ]  # fmt: skip
     said = (word for option in options for word in ("-o", option))
-    command = ["ssh", "-F", str(config), "-n", "-T", *said, *_way(node.connection)]
+    command = ["ssh", "-F", str(config), "-n", "-T", *said, *_way(node.connection, config.with_name("known_hosts"))]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
@@ -80,12 +81,11 @@ def _shown(node: Node, first: list[str], config: Path, into: Path) -> ShownKey:
     return ShownKey(node.name, unreachable=_reason(done.stderr))
 
 
-def _way(way: Connection) -> list[str]:
+def _way(way: Connection, known_hosts: Path) -> list[str]:
     words = ["-p", str(way.port), "-l", way.user]
     if way.proxy_command:
         words += ["-o", f"ProxyCommand={way.proxy_command}"]
-    elif way.jump_host:
-        words += ["-J", way.jump_host]
+    words += [] if way.proxy_command else jump_options(way.jump_host, way.private_key, str(known_hosts))
     return [*words, "--", way.address, "true"]
 
 

@@ -122,6 +122,16 @@ def test_a_jump_host_is_believed_only_with_its_pinned_key(hosts: tuple[Host, Hos
         assert refused.key == ""
 
 
+def test_a_jump_host_is_shown_the_key_that_the_spec_names(hosts: tuple[Host, Host]) -> None:
+    """No agent holds it, and `ssh -J` would not show it."""
+    bastion, behind = hosts
+    way = f"port: {behind.port}, jumpHost: '{getpass.getuser()}@127.0.0.1:{bastion.port}'"
+    assert only(nodes_at(way), bastion.pinned).unreachable
+    nodes = nodes_at(f"{way}, privateKey: {str(bastion.client_key)!r}")
+    assert key_of(only(nodes, bastion.pinned)) == behind.host_key
+    assert only(nodes, "").unreachable
+
+
 def test_a_proxy_command_is_the_way(hosts: tuple[Host, Host]) -> None:
     """It leads to the second host, whatever the address says."""
     relay = (

@@ -57,6 +57,7 @@ def test_sudo_that_asks_is_given_the_secret_that_the_spec_names(asking: Day) -> 
     path = asking.checkout.folder / "secrets/sudo.yaml"
     path.write_text(f"sudo: {PASSWORD}\n")
     asking.checkout.run([str(BIN / "ansible-vault"), "encrypt", str(path)])
+    asking.checkout.fleet("secret", "generate")
     asking.checkout.edit(
         "fleet.yaml", "connection: {user: fleet,", "connection: {user: fleet, becomePassword: secret:sudo,"
     )

@@ -178,3 +178,17 @@ def test_between_two_file_systems_it_is_copied(desk: Any, link: str, monkeypatch
     assert desk.path(PATH).read_bytes() == BINARY
     assert desk.path(PATH).stat().st_mode & 0o7777 == 0o755
     assert not half(desk).parent.exists()
+
+
+def test_room_is_looked_for_where_the_file_will_be_as_well(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/usr/local/bin may be a file system of its own, and full."""
+
+    def room(_tree: object, path: str) -> tuple[int, int]:
+        return (1, 1 << 40) if path.startswith("/var/lib/fleet") else (2, 3)
+
+    source = desk.place / "k3s"
+    source.write_bytes(b"four")
+    desk.artifact(PATH, b"four", [source.as_uri()])
+    monkeypatch.setattr(desk.module.Tree, "room", room)
+    assert desk.refused() == f"room: {PATH}: 4 bytes are needed, 3 are free: make room on it"
+    assert not desk.path(PATH).exists()

@@ -204,6 +204,7 @@ ADVICE = {
     errno.ENOSPC: "make room on it; nothing is half written",
     errno.EDQUOT: "make room on it; nothing is half written",
 }
+NO_ROOM = "%d bytes are needed, %d are free: make room on it"
 READ_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS, linux/fs.h
 FLAGS = ((0x10, "immutable", "i"), (0x20, "append-only", "a"))
 SELINUX = "/sys/fs/selinux/enforce"
@@ -1012,7 +1013,7 @@ def check_room(tree, items):
             device, free = tree.room(item.path)
             need[device] = need.get(device, 0) + len(item.data)
             if need[device] > free:
-                raise Failure("room", item.path, "%d bytes are needed, %d are free" % (need[device], free))
+                raise Failure("room", item.path, NO_ROOM % (need[device], free))
 
 
 def run_validate(tree, item, warnings, secrets):
@@ -1159,7 +1160,10 @@ class Download:
                 state.update(chunk)
             free = self.tree.room(self.path)[1]
             if (length or 0) - start > free:
-                raise Failure("room", self.item.path, "%d bytes are needed, %d are free" % (length - start, free))
+                raise Failure("room", self.item.path, NO_ROOM % (length - start, free))
+            there, free_there = self.tree.room(self.item.path)
+            if there != self.tree.room(self.path)[0] and (length or 0) > free_there:
+                raise Failure("room", self.item.path, NO_ROOM % (length, free_there))
             count = self._copy(stream, state, free) + start
         if length is not None and count < length:
             raise ValueError("%d of %d bytes arrived" % (count, length))
