@@ -47,11 +47,12 @@ def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
         rollout_id=state.order.id,
         epoch=state.epoch,
         nodes=batch.nodes,
-        expect={name: nodes[index[name]].base for name in batch.nodes},
+        expect={name: nodes[index[name]].expected for name in batch.nodes},
         take_over=order.take_over,
         upkeep=order.upkeep,
         updates_now=order.updates_now,
         reboot_until={name: order.reboot_until[name] for name in batch.nodes if name in order.reboot_until},
+        wanted={name: nodes[index[name]].wanted for name in batch.nodes},
     )
 
 

@@ -110,6 +110,8 @@ class Drive:
             return [Incoming(BatchLost(batch_id, error.message)), Incoming(Pause(error.message))]
         # Before the step: a record that is kept twice is harmless, one that is missing makes the next plan wrong.
         self._records.save([found.record for found in result.results if found.record])
+        lost = [found.node for found in result.results if found.outcome == "unreachable"]
+        self._records.note_unanswered({name: done.order.wanted[name] for name in lost if name in done.order.wanted})
         return [Incoming(BatchFinished(batch_id, result.results))]
 
 

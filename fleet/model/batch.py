@@ -14,8 +14,8 @@ Outcome = Literal["applied", "failed", "unreachable"]
 class BatchOrder(msgspec.Struct, frozen=True):
     """`batch_id` is unique in the fleet (`ROLLOUT-0001`); `epoch` is the controller lease's; `nodes` are names.
 
-    `expect` maps a node to the digest that it must hold before ("" for a node without a record). `upkeep`: OS updates
-    are taken, also where none are due with `updates_now`. `reboot_until` maps a node to the time (seconds since 1970)
+    `expect` maps a node to the digest that it must hold before ("" for a node without a record), or to several, joined by
+    commas; `wanted` to the one that it is brought to. `upkeep`: OS updates are taken, also where none are due with `updates_now`. `reboot_until` maps a node to the time (seconds since 1970)
     after which a reboot that is due may not begin any more; a node that is not there is not rebooted.
     """
 
@@ -28,6 +28,7 @@ class BatchOrder(msgspec.Struct, frozen=True):
     upkeep: bool = False
     updates_now: bool = False
     reboot_until: dict[str, float] = {}
+    wanted: dict[str, str] = {}
 
 
 class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):

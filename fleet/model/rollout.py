@@ -20,7 +20,8 @@ ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled"})
 
 
 class RolloutNode(msgspec.Struct, frozen=True):
-    """One node to bring from digest `base` ("" for a node without a record) to `wanted`.
+    """One node to bring from digest `base` ("" for a node without a record) to `wanted`. `sent`: digests that were sent to
+    it, and it never answered.
 
     `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order of updating.
     """
@@ -32,6 +33,12 @@ class RolloutNode(msgspec.Struct, frozen=True):
     rank: int
     base: str
     wanted: str
+    sent: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """As in `BatchOrder.expect`."""
+        return ",".join((self.base, *self.sent))
 
     @property
     def joins(self) -> bool:

@@ -109,4 +109,5 @@ def _rollout_nodes(intent: Intent, plan: Plan) -> Iterator[RolloutNode]:
             rank=ranks.get(change.node, 0),
             base=change.base,
             wanted=change.wanted,
+            sent=intent.unanswered.get(change.node, ()),
         )

@@ -33,7 +33,9 @@ MAX_FAULTS = 100
 
 
 class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
-    """One tree, as it was meant. `records` are what nodes last told, without manifests; `texts` are our templates."""
+    """One tree, as it was meant. `records` are what nodes last told, without manifests; `texts` are our templates.
+    `unanswered`: what was sent to nodes since, and no answer came.
+    """
 
     tree: Tree
     spec: Spec
@@ -42,6 +44,7 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
     records: Mapping[str, Record]
     texts: Mapping[str, str]
     sandbox: str = ""
+    unanswered: Mapping[str, tuple[str, ...]] = {}
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -55,6 +58,10 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
         """The digest of the last whole bundle that a node told of, empty for one that never had one."""
         record = self.records.get(node)
         return "" if record is None else record.last_digest
+
+    def expected(self, node: str) -> str:
+        """As in `BatchOrder.expect`: what the node last told, or what has been sent to it since."""
+        return ",".join((self.held(node), *self.unanswered.get(node, ())))
 
     def is_waiting(self, node: str) -> bool:
         """Whether the node is being adopted, and paths on it wait to be taken."""
@@ -89,7 +96,7 @@ def read_intent(tree: Tree, records: Records, texts: Mapping[str, str], home: st
     except MistakesError as error:
         raise SpecError(to_problems(error.mistakes, tree.files), spec.documents) from None
     fleet = _sandboxed(fleet, sandbox, everything=True) if sandbox else _sandboxed(fleet, home, everything=False)
-    return Intent(tree, spec, fleet, learned, known, texts, sandbox)
+    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered())
 
 
 def warnings(intent: Intent) -> tuple[Problem, ...]:

@@ -50,4 +50,8 @@ def learn(nodes: Sequence[str], fleet: str, observer: Observer, records: Records
             machine_id = before.machine_id or observation.machine_id
             learned.append(replace(before, machine_id=machine_id, arch=observation.arch or before.arch))
         yield observation
+    sent = records.unanswered()
     records.save(learned)
+    for record in learned:  # what it holds was not asked
+        for digest in sent.get(record.node, ()):
+            records.note_unanswered({record.node: digest})

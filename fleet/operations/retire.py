@@ -72,7 +72,7 @@ def _given_back(
     """Those of one commit. What leaves known_hosts with them is still in it."""
     nodes = {} if before is None else {node.name: node for node in before.fleet.nodes if node.name in names}
     hand = None if is_gone or before is None else hands.hand_for(before)
-    for answer in _answers(names, hand, {name: intent.held(name) for name in names}):
+    for answer in _answers(names, hand, {name: intent.expected(name) for name in names}):
         if isinstance(answer, NodeUntouched):
             yield answer
             continue

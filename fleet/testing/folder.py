@@ -65,7 +65,7 @@ class FolderApplier:
         time.sleep(self._seconds)
         file, wanted = self._folder / "nodes" / node, self._wanted[node]
         held = file.read_text(encoding="ascii") if file.exists() else ""
-        if held not in {wanted, order.expect[node]}:
+        if held not in {wanted, *order.expect[node].split(",")}:
             return NodeResult(node, "failed", reason=f"it holds {held}, expected {order.expect[node] or 'nothing'}")
         if held != wanted:
             self._log(Line("apply", order.batch_id, order.epoch, node))

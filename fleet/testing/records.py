@@ -15,6 +15,7 @@ class MemoryRecords:
         self._now = now
         self._contacts: dict[str, float] = {}
         self._records: dict[str, Record] = {}
+        self._unanswered: dict[str, tuple[str, ...]] = {}
         self._objects: dict[str, bytes] = {}
         self._clusters: dict[str, LearnedCluster] = {}
         self.saves = 0
@@ -31,6 +32,7 @@ class MemoryRecords:
         for record in records:
             self._records[record.node] = replace(record, manifest="")
             self._contacts[record.node] = self._now()
+            self._unanswered.pop(record.node, None)
             if record.manifest and record.digest:
                 self._objects.setdefault(record.digest, record.manifest.encode())
 
@@ -38,9 +40,18 @@ class MemoryRecords:
         for node in nodes:
             self._records.pop(node, None)
             self._contacts.pop(node, None)
+            self._unanswered.pop(node, None)
 
     def contacts(self) -> Mapping[str, float]:
         return dict(self._contacts)
+
+    def note_unanswered(self, sent: Mapping[str, str]) -> None:
+        for node, digest in sent.items():
+            known = self._unanswered.get(node, ())
+            self._unanswered[node] = tuple(sorted({*known, digest}))
+
+    def unanswered(self) -> Mapping[str, tuple[str, ...]]:
+        return dict(self._unanswered)
 
     def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]:
         return {sha: self._objects[sha] for sha in shas if sha in self._objects}

@@ -10,7 +10,7 @@ import msgspec
 from fleet.adapters.ansible.answers import gathered, unanswered
 from fleet.adapters.ansible.child import EXIT_TAKEN
 from fleet.adapters.ansible.environment import forget_sockets
-from fleet.adapters.ansible.launch import Launcher, Password, Settings, plain, unsafe
+from fleet.adapters.ansible.launch import Launcher, Password, Settings, expected, plain, unsafe
 from fleet.adapters.ansible.process import end_marked, is_alive
 from fleet.adapters.ansible.workdir import Job, Workdir
 from fleet.adapters.disk import make_private_folder
@@ -116,12 +116,11 @@ class AnsibleApplier:
 
     def _variables(self, order: BatchOrder) -> dict[str, str]:
         """What the nodes' records and checks need of this run (roles/bundle). A digest that may not be there: none."""
-        expect = {node: digest or "none" for node, digest in order.expect.items()}
         return {
             "fleet_epoch": plain(order.epoch),
             "fleet_controller": unsafe(self._launcher.settings.controller),
             "fleet_take_over": unsafe(order.take_over),
-            "fleet_run_expect": unsafe(expect),
+            "fleet_run_expect": expected(order.expect),
             "fleet_expect": "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\"",
             **(_upkeep(order, time.time()) if order.upkeep else {}),
         }

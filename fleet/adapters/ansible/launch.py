@@ -92,6 +92,11 @@ class Launcher:
             )
 
 
+def expected(expect: Mapping[str, str]) -> str:
+    """`BatchOrder.expect` as the variable that fleet_bundle goes by: a digest that may not be there is `none`."""
+    return unsafe({node: ",".join(one or "none" for one in digests.split(",")) for node, digests in expect.items()})
+
+
 def unsafe(value: object) -> str:
     """A value as YAML (JSON is YAML) of which Ansible takes no text for a template, however deep it lies.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.adapters.ansible.asking import ask
-from fleet.adapters.ansible.launch import Launcher, Password, Settings, unsafe
+from fleet.adapters.ansible.launch import Launcher, Password, Settings, expected, unsafe
 from fleet.adapters.ansible.workdir import Job
 from fleet.model.batch import NodeAnswer, NodeTask, Observation
 from fleet.ports.applier import ProjectWriter
@@ -47,7 +47,7 @@ class AnsibleHand:
             return
         variables = {name: unsafe(value) for name, value in task.variables.items()}
         variables["fleet_controller"] = unsafe(self._launcher.settings.controller)
-        variables["fleet_run_expect"] = unsafe({node: digest or "none" for node, digest in task.expect.items()})
+        variables["fleet_run_expect"] = expected(task.expect)
         variables["fleet_expect"] = "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\""
         playbook, forks = f"{task.playbook}.yml", _forks(self._launcher, nodes)
         job = Job(kind="ask", playbook=playbook, nodes=tuple(nodes), forks=forks)

@@ -52,6 +52,7 @@ class SqliteRecords:
             )
             at = self._now()
             connection.executemany("INSERT OR REPLACE INTO contacts VALUES (?, ?)", [(r.node, at) for r in those])
+            connection.executemany("DELETE FROM unanswered WHERE node = ?", [(r.node,) for r in those])
             # A manifest without its digest is that of a bundle which came in half: the next one brings it again.
             _keep(connection, {r.digest: r.manifest.encode() for r in those if r.manifest and r.digest})
 
@@ -60,10 +61,22 @@ class SqliteRecords:
             names = [(node,) for node in nodes]
             connection.executemany("DELETE FROM records WHERE node = ?", names)
             connection.executemany("DELETE FROM contacts WHERE node = ?", names)
+            connection.executemany("DELETE FROM unanswered WHERE node = ?", names)
 
     def contacts(self) -> Mapping[str, float]:
         with self._database.reading() as connection:
             return dict(connection.execute("SELECT node, at FROM contacts").fetchall())
+
+    def note_unanswered(self, sent: Mapping[str, str]) -> None:
+        with self._database.writing() as connection:
+            connection.executemany("INSERT OR IGNORE INTO unanswered VALUES (?, ?)", sent.items())
+
+    def unanswered(self) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        with self._database.reading() as connection:
+            for node, digest in connection.execute("SELECT node, digest FROM unanswered ORDER BY node, digest"):
+                found[node] = (*found.get(node, ()), digest)
+        return found
 
     def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]:
         return self._objects(shas)

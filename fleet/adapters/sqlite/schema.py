@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -59,6 +59,10 @@ CREATE TABLE records (
 CREATE TABLE contacts (         -- when a node last answered, by this machine's clock
     node TEXT PRIMARY KEY, at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE unanswered (       -- digests that were sent to nodes which never answered
+    node TEXT NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (node, digest)
+) WITHOUT ROWID;
 CREATE TABLE objects (          -- manifests by digest (b1:...), contents by sha256; zlib
     key TEXT PRIMARY KEY, body BLOB NOT NULL
 );
@@ -72,6 +76,9 @@ STEPS = {
 ALTER TABLE records ADD COLUMN waiting TEXT NOT NULL DEFAULT '';
 ALTER TABLE records ADD COLUMN updates TEXT NOT NULL DEFAULT '';
 CREATE TABLE contacts (node TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+""",
+    2: """
+CREATE TABLE unanswered (node TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (node, digest)) WITHOUT ROWID;
 """,
 }
 """What makes the next version of each older one, in the transaction that opens the file."""

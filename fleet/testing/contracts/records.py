@@ -45,6 +45,18 @@ class RecordsContract:
         records.forget(["lyon-1"])
         assert set(records.contacts()) == {"nice-1"}
 
+    def test_what_was_sent_is_unanswered_until_the_node_tells_or_is_forgotten(self, records: Records) -> None:
+        records.save([LYON, NICE])
+        records.note_unanswered({"lyon-1": "b1:cc", "nice-1": "b1:dd"})
+        records.note_unanswered({"lyon-1": "b1:bb", "new-1": "b1:ee"})
+        records.note_unanswered({"lyon-1": "b1:cc"})
+        assert dict(records.unanswered()) == {
+            "lyon-1": ("b1:bb", "b1:cc"), "nice-1": ("b1:dd",), "new-1": ("b1:ee",),
+        }  # fmt: skip
+        records.save([LYON])
+        records.forget(["new-1"])
+        assert dict(records.unanswered()) == {"nice-1": ("b1:dd",)}
+
     def test_half_a_bundle_is_kept_with_what_was_before_it_and_its_manifest_is_not(self, records: Records) -> None:
         half = Record("lyon-1", "acme", "m1", digest="", manifest='{"half":1}', base="b1:aa")
         records.save([half])

@@ -183,10 +183,11 @@ def test_many_processes_may_open_and_write_at_once(database: Database) -> None:
 GOLDEN = Path(__file__).parents[2] / "golden/state"
 
 
-def test_a_file_of_an_older_version_is_brought_along(database: Database) -> None:
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_a_file_of_an_older_version_is_brought_along(database: Database, version: int) -> None:
     database.path.parent.mkdir()
     with closing(sqlite3.connect(database.path)) as old:
-        old.executescript((GOLDEN / "v1.sql").read_text())
+        old.executescript((GOLDEN / f"v{version}.sql").read_text())
     records = SqliteRecords(database)
     held = Record(
         "lyon-1-a", "acme", "m1", "b1:aa", "4be1f02", "ops@desk", 7, "amd64", 1750000000.5, differs=("/etc/motd",)
@@ -199,7 +200,7 @@ def test_a_file_of_an_older_version_is_brought_along(database: Database) -> None
     database.close()
     assert dict(SqliteRecords(database).all()) == {"lyon-1-a": waiting}
     with database.reading() as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(schema.VERSION,)]
         made = _tables(connection)
     with closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(schema.TABLES)
@@ -214,9 +215,9 @@ def _tables(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]
 def test_a_newer_schema_is_refused(database: Database) -> None:
     SqliteRecords(database).save([])
     with database.writing() as connection:
-        connection.execute("UPDATE schema_version SET version = 3")
+        connection.execute("UPDATE schema_version SET version = 4")
     database.close()
-    with pytest.raises(UsageError, match="has version 3 of the schema, this fleet knows version 2") as caught:
+    with pytest.raises(UsageError, match="has version 4 of the schema, this fleet knows version 3") as caught:
         SqliteRecords(database).all()
     assert "newer fleet" in caught.value.hint
 

@@ -116,6 +116,15 @@ def test_a_failure_halts_without_an_exception(journal: Journal) -> None:
     assert dict(records.all()) == {}
 
 
+def test_what_was_sent_to_a_node_that_never_answered_is_remembered(journal: Journal) -> None:
+    order = rollout(plain("a", "b", "c"))
+    lost = NodeResult("a", "unreachable", reason="the connection was lost")
+    applier = MemoryApplier(wanted(order), {"a": lost, "b": NodeResult("b", "failed", reason="no space")})
+    records = MemoryRecords()
+    list(engine(journal, applier, records).roll(order))
+    assert dict(records.unanswered()) == {"a": ("b1:a",)}
+
+
 class Looking(MemoryApplier):
     """Asks, the moment that a batch is started, through a connection of its own, whether its start is on the disk."""
 

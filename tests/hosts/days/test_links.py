@@ -36,8 +36,8 @@ def test_a_host_that_loses_its_power_in_the_middle_is_told_and_comes_to_what_git
     day.host.start()
     day.host.wait_running()
     assert day.is_whole()
+    mend(day)  # git has gone on: what came through meanwhile is known to be our own
     day.heals()
-    mend(day)
 
 
 def test_a_host_that_reboots_in_the_middle_is_told_and_comes_to_what_git_says(day: Day) -> None:
@@ -48,8 +48,8 @@ def test_a_host_that_reboots_in_the_middle_is_told_and_comes_to_what_git_says(da
     (one,) = [*said.events("NodeUnreachable"), *said.events("NodeFailed")]
     assert one["node"] == NODE
     assert day.is_whole()
+    mend(day)  # git has gone on: what came through meanwhile is known to be our own
     day.heals()
-    mend(day)
 
 
 def test_a_host_that_loses_its_link_in_the_middle_is_told_and_comes_to_what_git_says(day: Day) -> None:
@@ -62,5 +62,5 @@ def test_a_host_that_loses_its_link_in_the_middle_is_told_and_comes_to_what_git_
     assert any(words in one["reason"] for words in ("timed out", "No route", "the connection was lost"))
     day.host.link_up()
     assert day.is_whole()
+    mend(day)  # git has gone on: what came through meanwhile is known to be our own
     day.heals()
-    mend(day)

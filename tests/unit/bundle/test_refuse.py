@@ -43,6 +43,14 @@ def test_expect_the_held_digest_passes(held: Any) -> None:
     assert held.path("/etc/a").read_bytes() == b"two"
 
 
+def test_one_of_several_that_it_may_hold_passes(held: Any) -> None:
+    """What was sent to it before, and no answer came."""
+    assert held.refused(expect=f"none,{WRONG}").startswith(
+        f"expect: the node was to hold none or {WRONG} and holds b1:"
+    )
+    held.ok(expect=f"{WRONG},{held.record()['digest']}")
+
+
 def test_expect_nothing_on_a_node_that_holds_something(held: Any) -> None:
     assert held.refused(expect="none").startswith("expect: the node was to hold none and holds b1:")
 

@@ -64,7 +64,18 @@ def test_a_cluster_and_a_plain_host_from_begin_to_end() -> None:
             WaveStarted("w0", 0, 5),
             BatchStarted("7f3c-0001", ("lyon-s0", "gate")),
         ),
-        effects=(RunBatch(BatchOrder("7f3c-0001", "7f3c", 4, ("lyon-s0", "gate"), {"lyon-s0": "b1:old", "gate": ""})),),
+        effects=(
+            RunBatch(
+                BatchOrder(
+                    "7f3c-0001",
+                    "7f3c",
+                    4,
+                    ("lyon-s0", "gate"),
+                    {"lyon-s0": "b1:old", "gate": ""},
+                    wanted={"lyon-s0": "b1:lyon-s0", "gate": "b1:gate"},
+                )
+            ),
+        ),
     )
 
     result = NodeResult("lyon-s0", "applied", 3, "b1:lyon-s0", restarted=("k3s.service",), warnings=("slow disk",))
@@ -345,3 +356,10 @@ def test_10_000_nodes_take_less_than_a_second_and_a_half() -> None:
     assert state.status == "finished"
     assert state.counts() == RolloutCounts(applied=10_000)
     assert time.process_time() - begun < 1.5
+
+
+def test_a_node_that_never_answered_may_hold_what_was_sent_to_it() -> None:
+    (gate,) = plain("gate", base="b1:old")
+    order = rollout([replace(gate, sent=("b1:lost", "b1:lost too"))])
+    _, decision = told(order, Begin(epoch=4))
+    assert [effect.order.expect for effect in decision.effects] == [{"gate": "b1:old,b1:lost,b1:lost too"}]

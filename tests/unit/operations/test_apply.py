@@ -314,3 +314,14 @@ def test_agents_found_no_cluster() -> None:
     records = MemoryRecords()
     list(apply(made, planned(made), hands(ScriptedEngine("lyon-1-a"), records), PLAINLY))
     assert records.clusters() == {}
+
+
+def test_a_node_that_never_answered_may_hold_what_was_sent_to_it() -> None:
+    """Its link was lost in the middle: what came through is no other controller's."""
+    made = intent(PLAIN, document("Site", "lyon", HOSTS))
+    made = msgspec.structs.replace(made, unanswered={"a": ("b1:sent",)})
+    engine = ScriptedEngine()
+    list(apply(made, planned(made), hands(engine), PLAINLY))
+    (order,) = engine.orders
+    assert {node.name: node.expected for node in order.nodes} == {"a": ",b1:sent", "b": ""}
+    assert made.expected("a") == ",b1:sent"

@@ -29,7 +29,7 @@ def test_a_batch_brings_its_nodes_in_and_tells_what_they_hold(project: Any, run_
     applier = AnsibleApplier(Settings(run_dir, controller="ann@{{ laptop }}"), project.write)
 
     result = applier.run_batch(
-        order("1e3", "lyon-1", "no", epoch=7, expect={"lyon-1": "b1:old", "no": ""}, take_over='moved: {{ x }} "y"')
+        order("1e3", "lyon-1", "no", epoch=7, expect={"lyon-1": "b1:old", "no": ",b1:sent"}, take_over='moved: {{ x }} "y"')
     )
 
     assert result.batch_id == "r1-0001"
@@ -41,7 +41,7 @@ def test_a_batch_brings_its_nodes_in_and_tells_what_they_hold(project: Any, run_
     assert (first.record.epoch, first.record.controller) == (7, "ann@{{ laptop }}")
     manifests = {one.node: one.record.manifest for one in result.results if one.record is not None}
     assert '"expect": "b1:old", "take_over": "moved: {{ x }} \\"y\\""' in manifests["lyon-1"]
-    assert '"expect": "none"' in manifests["no"]
+    assert '"expect": "none,b1:sent"' in manifests["no"]
     assert '"expect": ""' in manifests["1e3"]
     assert project.runs("lyon-2") == 0
 

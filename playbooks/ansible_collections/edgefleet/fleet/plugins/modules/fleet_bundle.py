@@ -84,6 +84,7 @@ options:
   expect:
     description:
       - Digest that the node must hold, or V(none) where it must hold none yet. Empty does not ask.
+      - Several, joined by commas, where it may hold any of them.
       - A node that holds the wanted digest already is never refused.
     type: str
     default: ""
@@ -754,10 +755,11 @@ def guard(record, bundle, opts, machine):
     held = record.get("digest", "")
     # A run that did not end left no digest: then the node may be known by that, or by what it held before.
     accepted = {held or "none", record.get("base") or "none" if record.get("partial") else held or "none"}
-    if opts["expect"] and opts["expect"] not in accepted and bundle["digest"] not in (held, record.get("wanted")):
+    wanted = opts["expect"].split(",") if opts["expect"] else []
+    if wanted and accepted.isdisjoint(wanted) and bundle["digest"] not in (held, record.get("wanted")):
         by = " (commit {} by {})".format(record.get("commit") or "unknown", record.get("controller") or "unknown")
         found = (held or "no whole bundle") + by if record else "none"
-        raise Failure("expect", "", "the node was to hold {} and holds {}{}".format(opts["expect"], found, hint))
+        raise Failure("expect", "", "the node was to hold {} and holds {}{}".format(" or ".join(wanted), found, hint))
 
 
 def machine_id(tree, write=False):
