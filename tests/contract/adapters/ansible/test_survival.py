@@ -317,9 +317,9 @@ def test_a_look_clears_what_a_killed_look_left(project: Any, run_dir: Path) -> N
     project.add("a")
     gone = subprocess.Popen(["true"])
     gone.wait()
-    left = run_dir / f"observe-{gone.pid}-abcd1234"
+    left = run_dir / f"ask-{gone.pid}-abcd1234"
     left.mkdir(parents=True)
-    mine = run_dir / f"observe-{os.getpid()}-abcd1234"
+    mine = run_dir / f"ask-{os.getpid()}-abcd1234"
     mine.mkdir()
 
     assert len(list(AnsibleObserver(Settings(run_dir), project.write).observe(["a"]))) == 1
