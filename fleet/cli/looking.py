@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from fleet.workspace import Workspace
 
 
-def look(face: Face, workspace: Workspace, scope: Scope) -> None:
+def look(face: Face, workspace: Workspace, scope: Scope, forks: int = 20) -> None:
     """Makes the controller's records anew from the nodes of the scope. What a node does not tell stays as it was."""
     silent: dict[str, list[str]] = {}
     answered = 0
-    for observation in _shown(face, workspace.refresh(scope)):
+    for observation in _shown(face, workspace.refresh(scope, forks=forks)):
         if observation.unreachable:
             silent.setdefault(observation.unreachable, []).append(observation.node)
         else:

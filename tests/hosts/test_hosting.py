@@ -41,7 +41,8 @@ def test_a_host_in_use_is_adopted_without_a_restart_and_given_back_as_it_was(gro
     assert f"being adopted and left as they are: {NODE}" in said.text, "what waits for a word is not overwritten"
     assert office.read(MOTD) == "an office, for years\n"
 
-    checkout.fleet("node", "adopt", NODE, "--take", MOTD)
+    checkout.fleet("node", "adopt", NODE, "--take", MOTD, code=3)
+    checkout.fleet("node", "adopt", NODE, "--take-all")
     assert office.read(MOTD) == f"welcome to {NODE} at south\n"
     assert office.unit_show("acme.service", "ActiveState") == {"ActiveState": "inactive"}, "adopting starts nothing"
     checkout.fleet("apply", "--yes", "--node", NODE)

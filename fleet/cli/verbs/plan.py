@@ -9,7 +9,7 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
-from fleet.cli.options import become_option, json_option, sandbox_option, updates_option, vault_option
+from fleet.cli.options import become_option, forks_option, json_option, sandbox_option, updates_option, vault_option
 from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 
 
@@ -28,6 +28,7 @@ from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 @click.option(
     "--refresh", is_flag=True, help="Ask the nodes first what they hold, instead of trusting what they last told."
 )
+@forks_option
 @click.option("--detail", is_flag=True, help="Name every node, with all of its changes.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Save the plan to FILE, for `fleet apply FILE`.", metavar="FILE"
@@ -39,7 +40,7 @@ from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 @click.pass_obj
 def command(
     face: Face, *, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...], limit: int | None,
-    sandbox: str, refresh: bool, detail: bool, out: Path | None, updates: bool, vault_password_file: str, asks_become: bool,
+    sandbox: str, refresh: bool, forks: int, detail: bool, out: Path | None, updates: bool, vault_password_file: str, asks_become: bool,
     become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Show what would change on which nodes, and why.
@@ -54,7 +55,7 @@ def command(
     if refresh:
         from fleet.cli.looking import look
 
-        look(face, workspace, scope)
+        look(face, workspace, scope, forks)
     with face.diagnostics.stage("plan"):
         plan = workspace.plan(scope, updates=updates)
     if out is not None:

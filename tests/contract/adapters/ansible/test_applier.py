@@ -29,7 +29,14 @@ def test_a_batch_brings_its_nodes_in_and_tells_what_they_hold(project: Any, run_
     applier = AnsibleApplier(Settings(run_dir, controller="ann@{{ laptop }}"), project.write)
 
     result = applier.run_batch(
-        order("1e3", "lyon-1", "no", epoch=7, expect={"lyon-1": "b1:old", "no": ",b1:sent"}, take_over='moved: {{ x }} "y"')
+        order(
+            "1e3",
+            "lyon-1",
+            "no",
+            epoch=7,
+            expect={"lyon-1": "b1:old", "no": ",b1:sent"},
+            take_over='moved: {{ x }} "y"',
+        )
     )
 
     assert result.batch_id == "r1-0001"
