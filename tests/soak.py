@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parents[1]
 CAP_MINUTES = 45
@@ -102,6 +105,42 @@ def wrong_crash(progress: Progress) -> list[str]:
     ]
 
 
+def hosts(_cases: int, seed: int) -> Found:
+    """One file of tests of bad days, all of its tests; or 500 connections at once."""
+    file = HOSTS[seed % len(HOSTS)]
+    environment = {**os.environ, "FLEET_EVERY_DAY": "1", "FLEET_CONNECTIONS": "500"}
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            file,
+            "--quiet",
+            "-o",
+            "junit_family=xunit1",
+            f"--junit-xml={report}",
+        ]
+        said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        suite = ET.parse(report).getroot()[0]
+    wrong = said.returncode != 0
+    failures = [{"seed": seed, "error": f"{file}:\n{said.stdout}{said.stderr}"}] if wrong else []
+    return Found({"tests": int(suite.get("tests", "0")), "files": 1}, {}, failures)
+
+
+def wrong_hosts(progress: Progress) -> list[str]:
+    """A lane that counts less has left something out."""
+    least = {"files": len(HOSTS), "tests": HOSTS_TESTS}
+    return [
+        f"{progress.counts[name]} {name}: expected {few}" for name, few in least.items() if progress.counts[name] < few
+    ]
+
+
+HOSTS = (
+    *sorted(f"tests/hosts/days/{path.name}" for path in (ROOT / "tests/hosts/days").glob("test_*.py")),
+    "tests/hosts/test_many.py",
+)
+HOSTS_TESTS = 33
 CRASH_ROUNDS = 35
 CRASH_LEAST = {
     "kills": 800,
@@ -115,6 +154,7 @@ CRASH_LEAST = {
 }
 LANES = {
     "mutations": Lane(10_000, 500, mutate, wrong_mutations, ("fleet", "tests/property/load")),
+    "hosts": Lane(len(HOSTS), 1, hosts, wrong_hosts, ("fleet", "playbooks", "tests/hosts", "tests/lab")),
     "crash": Lane(
         CRASH_ROUNDS, 1, crash, wrong_crash, ("fleet", "playbooks", "tests/crash", "tests/hosts/test_crash.py")
     ),

@@ -75,7 +75,7 @@ def test_a_second_run_in_the_same_checkout_waits_for_the_lease_and_goes_on(day: 
     try:
         said = day.checkout.fleet("apply", "--yes", "--node", NODE, code=2)
         assert "is rolling out from this folder" in said.err
-        time.sleep(STILL)
+        time.sleep(LEASE_SECONDS + 5)
         starts = day.ground.starts_of("acme.service")[NODE]
         said = day.checkout.fleet("rollout", "resume", rollout, "--json")
         assert [one["node"] for one in said.events("NodeApplied")] == [NODE]
