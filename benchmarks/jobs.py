@@ -181,6 +181,20 @@ def imports(ground: Ground) -> list[Row]:
     ]
 
 
+def few_changed(ground: Ground) -> list[Row]:
+    """2,000 nodes of which 20 change. The first apply of all of them takes minutes."""
+    import few
+
+    return few.compare(ground.folder, ground.runs, ground.scale)
+
+
+def on_hosts(ground: Ground) -> list[Row]:
+    """Against a play, on real hosts. Needs root, and what the lab needs."""
+    import hosts
+
+    return hosts.compare(ground.folder, ground.runs, max(2, hosts.HOSTS // ground.scale))
+
+
 def own_variables(found: dict[str, object]) -> dict[str, object]:
     """Without those that became the node's address and connection."""
     return {name: value for name, value in found.items() if not name.startswith("ansible_")}
@@ -192,8 +206,10 @@ def gone(folder: Path) -> Callable[[], None]:
 
 JOBS: dict[str, Job] = {
     "start": start, "retail": plan_retail, "exploded": plan_exploded, "growth": growth, "render": render,
-    "inventory": inventory, "imports": imports,
+    "inventory": inventory, "imports": imports, "few": few_changed, "hosts": on_hosts,
 }  # fmt: skip
+LONG = ("few", "hosts")
+"""Only those who name them wait for them."""
 
 
 def make_retail(folder: Path) -> Path:

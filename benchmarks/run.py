@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs import JOBS, Ground
+from jobs import JOBS, LONG, Ground
 from table import Row, table
 
 FLEET = Path(__file__).resolve().parents[1] / "fleet"
@@ -26,13 +26,15 @@ FOLDER = Path(__file__).resolve().parents[1] / ".work" / "bench"
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Prints the benchmark table.")
-    parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"of {', '.join(JOBS)}; all without it")
+    parser.add_argument(
+        "jobs", nargs="*", metavar="JOB", help=f"of {', '.join(JOBS)}; without it all but {', '.join(LONG)}"
+    )
     parser.add_argument("--runs", type=int, default=5, help="how often each command runs (5)")
     parser.add_argument("--scale", type=int, default=1, help="divides node counts, to try the benchmarks themselves")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.jobs if name not in JOBS]:
         parser.error(f"no job {unknown[0]}; there are {', '.join(JOBS)}")
-    names = options.jobs or list(JOBS)
+    names = options.jobs or [name for name in JOBS if name not in LONG]
     # As pip does for a wheel: an installed fleet is compiled, whatever PYTHONDONTWRITEBYTECODE says here.
     compileall.compile_dir(FLEET, quiet=1)
     print(machine())

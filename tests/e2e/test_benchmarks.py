@@ -21,7 +21,7 @@ def python(program: str, *arguments: str) -> str:
 
 
 def test_the_table_has_figures_targets_and_verdicts():
-    ran = bench("start", "exploded", "growth", "inventory")
+    ran = bench("start", "exploded", "growth", "inventory", "few")
 
     assert ran.code == 0, ran.text
     lines = ran.out.splitlines()
@@ -47,7 +47,7 @@ def test_an_unknown_job_is_named():
     ran = bench("plans")
 
     assert ran.code == 2
-    assert "no job plans; there are start, retail, exploded, growth, render, inventory, imports" in ran.err
+    assert "no job plans; there are start, retail, exploded, growth, render, inventory, imports, few, hosts" in ran.err
 
 
 def test_the_large_fleet_is_large_and_every_node_has_files_of_its_own(tmp_path: Path):
