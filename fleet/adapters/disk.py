@@ -48,10 +48,18 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path, mode: int) -> None:
+    """A folder, with those above it that are missing; they last. Raises OSError."""
+    missing = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    for one in missing:
+        sync_folder(one.parent)
+
+
 def make_private_folder(folder: Path) -> None:
-    """A folder (and its parents) that only its owner may look into."""
+    """A folder that only its owner may look into, with those above it that are missing."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder, 0o700)
         folder.chmod(0o700)
     except OSError as error:
         raise cannot("make the folder", folder, error) from None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fleet.adapters.disk import make_folder
 from fleet.adapters.sqlite import schema
 from fleet.errors import FleetError, UnavailableError, UsageError
 
@@ -88,7 +89,7 @@ def _make_private(path: Path) -> None:
     A file that is there is never opened here: closing it would drop the locks of this process's other connections.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent, 0o700)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from fleet.adapters.folder import DiskFolder
 from fleet.model.project import ProjectFile
 from tests.calls import Call, prelude, read, unsynced
@@ -42,6 +44,21 @@ def test_one_of_many_files_leaves_its_folder_to_be_synced_once(tmp_path: Path) -
     assert [call[:2] for call in written(tmp_path, ", sync=False")] == [
         ("create", "NEW"), ("fchmod", "NEW"), ("fsync", "NEW"), ("rename", "NEW"),
     ]  # fmt: skip
+
+
+FOLDERS = "from pathlib import Path\nfrom fleet.adapters.disk import *\nmake_private_folder(Path({!r}))\n"
+DATABASE = (
+    "from pathlib import Path\nfrom fleet.adapters.sqlite import Database\nwith Database(Path({!r})).writing(): pass\n"
+)
+
+
+@pytest.mark.parametrize("code", [FOLDERS, DATABASE], ids=["a batch's", "the journal's"])
+def test_a_new_folder_lasts_and_those_above_it_that_are_new(tmp_path: Path, code: str) -> None:
+    """What is synced in a folder that has no name on the disk is as good as lost."""
+    seen = [(call.name, call.path) for call in calls(tmp_path, code.format(str(tmp_path / "a/b/c")))]
+    for folder in ("a", "a/b", "a/b/c"):
+        made = seen.index(("mkdir", str(tmp_path / folder)))
+        assert ("fsync", str((tmp_path / folder).parent)) in seen[made:], folder
 
 
 def test_vault_files_last_before_the_lock_names_what_is_in_them(tmp_path: Path) -> None:

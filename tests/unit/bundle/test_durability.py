@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,14 @@ def test_a_first_run_syncs_the_folders_above_its_own(desk: Any) -> None:
     desk.file("/etc/a", b"b")
     again = calls(desk, "again")
     assert not {"/", "/var", "/var/lib"} & {call.path for call in again if call.name == "fsync"}
+
+
+def test_the_folder_of_a_new_sandbox_lasts(desk: Any) -> None:
+    desk.file("/etc/a", b"a")
+    shutil.rmtree(desk.root)
+    log = desk.place / "calls"
+    assert desk.alone(prelude=prelude(log)).returncode == 0
+    assert [(call.name, call.path) for call in read(log)][:2] == [("mkdir", str(desk.root)), ("fsync", str(desk.place))]
 
 
 def test_a_mode_that_changes_alone_is_synced(filled: Any) -> None:

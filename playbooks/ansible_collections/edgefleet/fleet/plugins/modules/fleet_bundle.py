@@ -288,8 +288,11 @@ class Tree:
         self.real = root == "/"
         self.pins = None
         self.labels = {}
-        if make:
+        if make and not os.path.isdir(root):
             os.makedirs(root, 0o755, exist_ok=True)
+            above = os.open(os.path.dirname(root), os.O_RDONLY | os.O_DIRECTORY)
+            os.fsync(above)
+            os.close(above)
         try:
             self.base = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
