@@ -28,6 +28,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "root": (lambda: os.geteuid() == 0, "run it as root"),
     "linux": (lambda: sys.platform == "linux", "only Linux has systemd hosts"),
     "namespaces": (lambda: Path("/proc/self/ns/net").exists(), "the kernel has no network namespaces"),
+    "strace": (lambda: shutil.which("strace") is not None, "apt-get install strace"),
     "mmdebstrap": (lambda: shutil.which("mmdebstrap") is not None, "apt-get install mmdebstrap"),
     "systemd-nspawn": (lambda: shutil.which("systemd-nspawn") is not None, "apt-get install systemd-container"),
 }

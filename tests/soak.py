@@ -85,7 +85,40 @@ def wrong_mutations(progress: Progress) -> list[str]:
     return found
 
 
-LANES = {"mutations": Lane(10_000, 500, mutate, wrong_mutations, ("fleet", "tests/property/load"))}
+def crash(_cases: int, seed: int) -> Found:
+    """tests/crash/rounds.py says what a round is; a step is one."""
+    command = [sys.executable, "-m", "tests.crash.rounds", str(seed)]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    result = json.loads(said.stdout)
+    return Found(result["counts"], {}, result["failures"])
+
+
+def wrong_crash(progress: Progress) -> list[str]:
+    """What is there at least: a lane that counts less has missed something."""
+    return [
+        f"{progress.counts.get(name, 0)} {name}: expected {least}"
+        for name, least in CRASH_LEAST.items()
+        if progress.counts.get(name, 0) < least
+    ]
+
+
+CRASH_ROUNDS = 35
+CRASH_LEAST = {
+    "kills": 800,
+    "gone_back": 600,
+    "healing_runs_killed": 1000,
+    "power_cut_states": 1200,
+    "power_cuts_healed": 1200,
+    "killed_then_cut": 60,
+    "kills_on_hosts": 630,
+    "journal_states": 100,
+}
+LANES = {
+    "mutations": Lane(10_000, 500, mutate, wrong_mutations, ("fleet", "tests/property/load")),
+    "crash": Lane(
+        CRASH_ROUNDS, 1, crash, wrong_crash, ("fleet", "playbooks", "tests/crash", "tests/hosts/test_crash.py")
+    ),
+}
 
 
 def main(arguments: list[str]) -> int:
