@@ -111,16 +111,8 @@ def hosts(_cases: int, seed: int) -> Found:
     environment = {**os.environ, "FLEET_EVERY_DAY": "1", "FLEET_CONNECTIONS": "500"}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            file,
-            "--quiet",
-            "-o",
-            "junit_family=xunit1",
-            f"--junit-xml={report}",
-        ]
+        options = ["--quiet", "-o", "junit_family=xunit1", f"--junit-xml={report}"]
+        command = [sys.executable, "-m", "pytest", file, *options]
         said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         suite = ET.parse(report).getroot()[0]
     wrong = said.returncode != 0
