@@ -29,7 +29,9 @@ RUNNER = Program("ansible-runner", "ansible-runner", (2, 4, 1))
 GIT = Program("git", "git", (2, 30), hint="apt-get install git")
 SSH = Program("ssh", "OpenSSH", (8, 0), hint="apt-get install openssh-client")
 LEAST_FREE = 512 * 1024 * 1024
-FILES_PER_FORK = 3
+FILES_PER_FORK = 4
+MOST_IN_A_PROCESS = 50
+"""Nodes of a batch. A look at more at once is shared out among processes by itself."""
 
 
 class Controller(msgspec.Struct, frozen=True):
@@ -82,8 +84,9 @@ def _path(machine: Surroundings) -> Diagnosis:
 
 
 def _files(seen: Controller) -> Diagnosis:
-    if seen.machine.open_files and seen.machine.open_files < seen.forks * FILES_PER_FORK + 64:
-        hint = f"ulimit -n {seen.forks * FILES_PER_FORK + 256}, or fewer --forks."
+    wanted = min(seen.forks, MOST_IN_A_PROCESS) * FILES_PER_FORK + 64
+    if seen.machine.open_files and seen.machine.open_files < wanted:
+        hint = f"ulimit -n {wanted + 192}, or fewer --forks."
         return Diagnosis(
             "open-files", "warning", f"{seen.machine.open_files} open files for {seen.forks} forks are few", hint
         )

@@ -6,9 +6,11 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from math import ceil
 from pathlib import Path
-from subprocess import Popen
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
 
 from fleet.adapters.ansible.answers import unanswered
 from fleet.adapters.ansible.environment import forget_sockets
@@ -16,6 +18,7 @@ from fleet.adapters.ansible.launch import Launcher
 from fleet.adapters.ansible.process import end_marked, identity_of
 from fleet.adapters.ansible.workdir import Job, Workdir
 from fleet.adapters.disk import make_private_folder
+from fleet.adapters.limits import hosts_per_process
 
 _NAP = 0.1
 _PREFIX = "ask"
@@ -34,29 +37,62 @@ T = TypeVar("T", bound=Told)
 def ask(
     launcher: Launcher, job: Job, variables: Mapping[str, str], kind: type[T], silent: Callable[[str, str], T]
 ) -> Iterator[T]:
-    """Each node once, in the order in which answers come; of who gave none, `silent(node, reason)` comes last. Leaving
-    it ends the run. `kind` is the type of the answers.
+    """Each node once, in the order in which answers come; of who gave none, `silent(node, reason)` comes when its run has
+    ended. Leaving it ends the run. `kind` is the type of the answers.
     """
     run_dir = launcher.settings.run_dir.absolute()
     make_private_folder(run_dir)
     _clear_left_over(run_dir)
-    workdir = Workdir(run_dir / f"{_PREFIX}-{os.getpid()}-{secrets.token_hex(4)}")
-    make_private_folder(workdir.path)
-    missing = dict.fromkeys(job.nodes)
-    process = launcher.start(workdir, job, variables)
+    runs: list[_Run[T]] = []
     try:
-        for answer in _answers(workdir, process, kind):
-            if answer.node in missing:
-                del missing[answer.node]
-                yield answer
-        reason = unanswered(workdir.tail())
-        for node in missing:
-            yield silent(node, reason)
+        runs.extend(_Run(launcher, share, variables, kind) for share in shares(job, hosts_per_process()))
+        live = list(runs)
+        while live:
+            for run in list(live):
+                is_over = run.process.poll() is not None
+                yield from run.new_answers()
+                if is_over:
+                    live.remove(run)
+                    reason = unanswered(run.workdir.tail())
+                    yield from (silent(node, reason) for node in run.missing)
+            if live:
+                time.sleep(_NAP)
     finally:
-        end_marked(str(workdir.path))
-        process.wait()
-        forget_sockets(workdir.path)
-        workdir.remove()
+        for run in runs:
+            run.end()
+
+
+def shares(job: Job, most: int) -> list[Job]:
+    """The job in as many parts as it takes for each to work on `most` hosts at once: so many files may be open."""
+    parts = max(1, min(ceil(job.forks / most), len(job.nodes)))
+    forks = ceil(job.forks / parts)
+    return [msgspec.structs.replace(job, nodes=job.nodes[part::parts], forks=forks) for part in range(parts)]
+
+
+class _Run(Generic[T]):
+    """One process of Ansible in a folder of its own, and those of its nodes that have not answered yet."""
+
+    def __init__(self, launcher: Launcher, job: Job, variables: Mapping[str, str], kind: type[T]) -> None:
+        folder = launcher.settings.run_dir.absolute() / f"{_PREFIX}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.workdir = Workdir(folder)
+        make_private_folder(folder)
+        self.missing = dict.fromkeys(job.nodes)
+        self.process = launcher.start(self.workdir, job, variables)
+        self._kind = kind
+        self._offset = 0
+
+    def new_answers(self) -> Iterator[T]:
+        found, self._offset = self.workdir.answers(self._kind, self._offset)
+        for answer in found:
+            if answer.node in self.missing:
+                del self.missing[answer.node]
+                yield answer
+
+    def end(self) -> None:
+        end_marked(str(self.workdir.path))
+        self.process.wait()
+        forget_sockets(self.workdir.path)
+        self.workdir.remove()
 
 
 def _clear_left_over(run_dir: Path) -> None:
@@ -66,14 +102,3 @@ def _clear_left_over(run_dir: Path) -> None:
         if owner.isdigit() and identity_of(int(owner)) is None:
             end_marked(str(path))
             Workdir(path).remove()
-
-
-def _answers(workdir: Workdir, process: Popen[bytes], kind: type[T]) -> Iterator[T]:
-    offset = 0
-    while True:
-        is_over = process.poll() is not None
-        found, offset = workdir.answers(kind, offset)
-        yield from found
-        if is_over:
-            return
-        time.sleep(_NAP)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from fleet.adapters.limits import hosts_per_process
 from fleet.adapters.ssh.config import client_config
 from fleet.errors import UnavailableError
 from fleet.formats.known_hosts import keys_of, lines
@@ -34,7 +35,10 @@ class SshHostKeys:
         """Raises UnavailableError where there is no ssh."""
         if not nodes:
             return
-        with tempfile.TemporaryDirectory(prefix="fleet-keys-") as folder, ThreadPoolExecutor(self._forks) as pool:
+        with (
+            tempfile.TemporaryDirectory(prefix="fleet-keys-") as folder,
+            ThreadPoolExecutor(min(self._forks, hosts_per_process())) as pool,
+        ):
             config = Path(folder, "config")
             pinned = Path(folder, "known_hosts")
             pinned.write_bytes(known_hosts)

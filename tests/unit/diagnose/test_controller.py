@@ -70,9 +70,14 @@ def test_another_fleet_on_the_path(is_first: bool, outcome: str) -> None:  # noq
     assert "edgefleet" in found.hint
 
 
-@pytest.mark.parametrize(("forks", "is_few"), [(20, False), (320, False), (321, True), (1000, True)])
-def test_open_files_for_the_forks(forks: int, is_few: bool) -> None:  # noqa: FBT001
-    assert [each.check for each in doubts(forks=forks)] == (["open-files"] if is_few else [])
+@pytest.mark.parametrize(
+    ("forks", "files", "is_few"),
+    [(20, 144, False), (20, 143, True), (50, 264, False), (1000, 264, False), (1000, 263, True)],
+)
+def test_open_files_for_the_nodes_of_a_batch(forks: int, files: int, is_few: bool) -> None:  # noqa: FBT001
+    """More than 50 at once are shared out among processes, each with as many files."""
+    found = [each.check for each in doubts(replace(WELL, open_files=files), forks=forks)]
+    assert found == (["open-files"] if is_few else [])
 
 
 @pytest.mark.parametrize(
