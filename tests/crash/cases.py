@@ -17,6 +17,7 @@ import tempfile
 import urllib.request  # noqa: F401 - the module does so late; here it is there before each child
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -150,6 +151,7 @@ def held(world: World | None, found: Tree, seeded: Tree, past: Sequence[World] =
         found=folders,
         generations=tuple(worlds.digest(one) for one in past[-judge.KEPT :]),
         kept=worlds.kept_of(past[-1], world) if past else {},
+        all_kept={worlds.digest(one): worlds.kept_of(one, other) for one, other in pairwise([*past, world])},
         is_given_back=world.is_given_back,
         secrets=judge.fingerprints(world.secrets),
     )
@@ -210,7 +212,7 @@ def kill_twice(module: ModuleType, step: Step, crashed: Tree, nth: int, folder: 
     put(crashed, node.root)
     ended = node.run(step.after, nth)
     if ended.killed:
-        node.mind("killed twice", judge.moment(node.tree(), step.old, step.new))
+        node.mind("killed twice", judge.moment(node.tree(), step.old, step.new, is_again=True))
     node.heal(step.after, step.new, lambda: units_lost(step, step.start, node.tree()))
     shutil.rmtree(node.root)
     return Case(ended.killed, node.wrong, {})
