@@ -21,7 +21,8 @@ class Seen:
         self.observations = observations
         self.scopes: list[Scope] = []
 
-    def refresh(self, scope: Scope) -> Iterator[Observation]:
+    def refresh(self, scope: Scope, *, forks: int) -> Iterator[Observation]:
+        assert forks == 20
         self.scopes.append(scope)
         yield from self.observations
 

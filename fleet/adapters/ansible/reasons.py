@@ -37,8 +37,11 @@ _UNREACHABLE = (
         "its jump host closed the connection: is that one's host key pinned, and may you log in there?",
     ),
     (
-        re.compile(r"Data could not be sent to remote host .*over ssh:\s*$", re.DOTALL),
-        "the connection was lost while the run was on",
+        re.compile(
+            r"Data could not be sent to remote host .*over ssh:\s*(\[Errno 32\] Broken pipe)?\s*$",
+            re.DOTALL | re.IGNORECASE,
+        ),
+        "the connection was lost, and ssh gave no reason",
     ),
 )
 """What ssh says in many words, and the first that is found counts."""

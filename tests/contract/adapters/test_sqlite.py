@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -364,9 +364,23 @@ def test_10_000_records_are_read_quickly(database: Database) -> None:
         for i in range(10_000)
     )
     records = SqliteRecords(Database(database.path.parent))
-    begun = time.process_time()
-    assert len(records.all()) == 10_000
-    assert time.process_time() - begun < 0.12  # 0.03 s here; the target is 0.06 s, and other work shares the machine
+
+    def bare() -> int:
+        with closing(sqlite3.connect(database.path)) as connection:
+            return len([tuple(map(str, row)) for row in connection.execute("SELECT * FROM records")])
+
+    ours = least_of(lambda: len(records.all()))
+    assert ours < 4 * least_of(bare), "a Record costs little more than its row"
+
+
+def least_of(read: Callable[[], int]) -> float:
+    """Seconds of CPU, of five times: whatever else the machine does can only add to it."""
+    took = []
+    for _ in range(5):
+        begun = time.process_time()
+        assert read() == 10_000
+        took.append(time.process_time() - begun)
+    return min(took)
 
 
 def test_naming_the_ports_does_not_import_sqlite() -> None:

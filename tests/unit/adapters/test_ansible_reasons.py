@@ -48,8 +48,12 @@ Host key verification failed."""
             "its host key is not pinned: fleet node trust shows it, and pins it when you vouch for it",
         ),
         (
+            "Data could not be sent to remote host '10.20.1.11'. Make sure this host can be reached over SSH: [Errno 32] Broken pipe",
+            "the connection was lost, and ssh gave no reason",
+        ),
+        (
             'Data could not be sent to remote host "10.20.1.11". Make sure this host can be reached over ssh: ',
-            "the connection was lost while the run was on",
+            "the connection was lost, and ssh gave no reason",
         ),
         (
             "Failed to connect to the host via ssh: fleet@10.20.1.11: Permission denied (publickey).",
