@@ -370,7 +370,7 @@ def test_10_000_records_are_read_quickly(database: Database) -> None:
             return len([tuple(map(str, row)) for row in connection.execute("SELECT * FROM records")])
 
     ours = least_of(lambda: len(records.all()))
-    assert ours < 4 * least_of(bare), "a Record costs little more than its row"
+    assert ours < 2 * least_of(bare), "a Record costs little more than its row"
 
 
 def least_of(read: Callable[[], int]) -> float:
