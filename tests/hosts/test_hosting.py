@@ -43,7 +43,7 @@ def test_a_host_in_use_is_adopted_without_a_restart_and_given_back_as_it_was(gro
 
     checkout.fleet("node", "adopt", NODE, "--take", MOTD, code=3)
     checkout.fleet("node", "adopt", NODE, "--take-all")
-    assert office.read(MOTD) == f"welcome to {NODE} at south\n"
+    assert office.read(MOTD) == f"{ground.greeting('south-a')} to {NODE} at south\n"
     assert office.unit_show("acme.service", "ActiveState") == {"ActiveState": "inactive"}, "adopting starts nothing"
     checkout.fleet("apply", "--yes", "--node", NODE)
     assert office.unit_show("acme.service", "ActiveState") == {"ActiveState": "active"}

@@ -1,4 +1,4 @@
-"""Many connections at once from a controller that may open few files: 60 here, 500 with FLEET_CONNECTIONS=500 (soak)."""
+"""Many connections at once from a controller that may open few files: 30 here, 500 with FLEET_CONNECTIONS=500 (soak)."""
 
 import os
 import threading
@@ -12,8 +12,8 @@ from tests.hosts.checkout import BIN, Checkout
 from tests.hosts.ground import Ground
 from tests.lab.host import Host
 
-COUNT = int(os.environ.get("FLEET_CONNECTIONS", "60"))
-OPEN_FILES = 1024 if COUNT == 500 else 128
+COUNT = int(os.environ.get("FLEET_CONNECTIONS", "30"))
+OPEN_FILES = 1024 if COUNT == 500 else 96
 FLEET = """\
 apiVersion: fleet/v1alpha1
 kind: Fleet
