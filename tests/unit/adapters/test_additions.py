@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from fleet.adapters import additions
 from fleet.adapters.additions import DiskAdditions
 from fleet.errors import FleetError, UnavailableError, UsageError
 from fleet.model.translation import NewFile
+from tests.unit.adapters.small_disk import small_files
 
 FILES = (
     NewFile("fleet.yaml", b"a\n"),
@@ -89,20 +88,8 @@ def test_a_file_where_a_folder_is_to_be(tmp_path: Path) -> None:
     assert held(tmp_path) == {"sites": b"in the way\n"}
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """A disk that fills up: no file may grow over 1,000 bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-@pytest.mark.usefixtures("small_files")
 def test_what_does_not_fit_leaves_nothing_not_even_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="cannot write"):
+    with small_files(), pytest.raises(UnavailableError, match="cannot write"):
         DiskAdditions().add(tmp_path / "shop", [*FILES, NewFile("big", b"x" * 2000)])
 
     assert list(tmp_path.iterdir()) == []

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fleet.adapters.disk import cannot, make_private_folder, write_atomic
 from fleet.errors import FleetError, UnavailableError, UsageError
+from tests.unit.adapters.small_disk import small_files
 
 
 def test_a_file_is_replaced_whole_with_its_mode_whatever_the_umask(tmp_path: Path) -> None:
@@ -31,21 +29,10 @@ def test_a_file_is_replaced_whole_with_its_mode_whatever_the_umask(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """A disk that fills up: no file may grow over 1,000 bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path, small_files: None) -> None:
+def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "fleet.lock"
     path.write_text("old")
-    with pytest.raises(FleetError, match=r"cannot write .*/fleet\.lock: File too large"):
+    with small_files(), pytest.raises(FleetError, match=r"cannot write .*/fleet\.lock: File too large"):
         write_atomic(path, b"x" * 2000)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
