@@ -1,6 +1,7 @@
 """Many connections at once from a controller that may open few files: 30 here, 500 with FLEET_CONNECTIONS=500 (soak)."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.lab.host import Host
 
 COUNT = int(os.environ.get("FLEET_CONNECTIONS", "30"))
 OPEN_FILES = 1024 if COUNT == 500 else 96
+CROWDS = re.compile(r"\b10\.77\.4[01]\.\d+:22\b")
 FLEET = """\
 apiVersion: fleet/v1alpha1
 kind: Fleet
@@ -36,7 +38,9 @@ def address_of(number: int) -> str:
 
 
 class Watch(threading.Thread):
-    """How many connections the hosts have had open at one moment."""
+    """How many connections the crowd has had open at one moment. Those of earlier tests stay open for a minute, too: only
+    what came to an address of the crowd's counts.
+    """
 
     def __init__(self, hosts: list[Host]) -> None:
         super().__init__(daemon=True)
@@ -47,7 +51,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self.is_over.wait(0.5):
             shown = [host.run(["ss", "-Htn", "state", "established", "sport = :22"]) for host in self.hosts]
-            self.most = max(self.most, sum(len(text.splitlines()) for text in shown))
+            self.most = max(self.most, sum(len(CROWDS.findall(text)) for text in shown))
 
 
 @pytest.fixture
@@ -76,10 +80,11 @@ def test_that_many_are_reached_at_once_with_few_open_files(ground: Ground, crowd
     watch.start()
     command = [str(BIN / "fleet"), "plan", "--refresh", "--json", "--forks", str(COUNT)]
     began = time.monotonic()
-    said = crowd.run(["prlimit", f"--nofile={OPEN_FILES}", *command], code=3, seconds=2400)
+    try:
+        said = crowd.run(["prlimit", f"--nofile={OPEN_FILES}", *command], code=3, seconds=2400)
+    finally:
+        watch.is_over.set()
+        watch.join()
     print(f"{COUNT} connections: {time.monotonic() - began:.0f} s, {watch.most} open at one moment")
-    watch.is_over.set()
-    watch.join()
-    assert "unreachable" not in said.text
-    assert said.err == "" or "did not answer" not in said.err
-    assert watch.most >= 0.8 * COUNT
+    assert "did not answer" not in said.err
+    assert 0.8 * COUNT <= watch.most <= COUNT
