@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Call:
-    """`mode` of what is created or changed, `size` of what is synced or renamed, `to` its new name."""
+    """`mode` of what is created or changed, `size` of what is synced or renamed, `to` its new name, or what a link is to."""
 
     name: str
     path: str
@@ -68,12 +68,16 @@ def watch(log: str) -> None:
         size = os.stat(old, dir_fd=src_dir_fd, follow_symlinks=False).st_size
         return Call("rename", full(old, src_dir_fd), full(new, dst_dir_fd), size=size)
 
+    def linked(old: Any, new: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None, **_: bool) -> Call:
+        return Call("link", full(new, dst_dir_fd), full(old, src_dir_fd))
+
     def made(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> Call:
         return Call("mkdir", full(path, dir_fd), mode=mode)
 
     wrap("open", created)
     wrap("rename", moved)
     wrap("replace", moved)
+    wrap("link", linked)
     wrap("mkdir", made)
     wrap("fsync", lambda handle: Call("fsync", of(handle), size=fstat(handle).st_size))
     wrap("fchmod", lambda handle, mode: Call("fchmod", of(handle), mode=mode))
@@ -87,7 +91,7 @@ def watch(log: str) -> None:
 def unsynced(calls: Sequence[Call], *promises: str) -> list[str]:
     """What a power cut may take although later calls build on it.
 
-    A file is synced, whole and with its mode, before it gets its name. A name lasts once its folder was synced, which
+    A file is synced, whole and with its mode, before it gets its name; a second name of it is no new file. A name lasts once its folder was synced, which
     is before the next file whose name ends with one of `promises` is put in place: such a file says that all is there.
     """
     found = []
@@ -96,7 +100,8 @@ def unsynced(calls: Sequence[Call], *promises: str) -> list[str]:
         if call.name == "rename":
             synced = [i for i, c in enumerate(before) if (c.name, c.path, c.size) == ("fsync", call.path, call.size)]
             changed = [i for i, c in enumerate(before) if c.path == call.path and c.name in CHANGES]
-            if not synced or (changed and changed[-1] > synced[-1]):
+            is_second_name = ("link", call.path) in {(c.name, c.path) for c in before} and not changed
+            if not is_second_name and (not synced or (changed and changed[-1] > synced[-1])):
                 found.append(f"{call.to}: renamed before it was synced")
         if call.name in ("rename", "mkdir", "unlink", "rmdir", "symlink"):
             folder = str(Path(call.to or call.path).parent)

@@ -212,7 +212,7 @@ def kill_twice(module: ModuleType, step: Step, crashed: Tree, nth: int, folder: 
     put(crashed, node.root)
     ended = node.run(step.after, nth)
     if ended.killed:
-        node.mind("killed twice", judge.moment(node.tree(), step.old, step.new, is_again=True))
+        node.mind("killed twice", judge.moment(node.tree(), step.old, step.new))
     node.heal(step.after, step.new, lambda: units_lost(step, step.start, node.tree()))
     shutil.rmtree(node.root)
     return Case(ended.killed, node.wrong, {})

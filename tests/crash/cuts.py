@@ -133,7 +133,7 @@ def killed_then_cut(
     disk = recording.disk()
     for call in calls:
         disk.feed(call)
-    healing = run(step, Path(recording.root).parent, *driver, start=disk.live.tree(), log=folder / "strace")
+    healing = run(step, Path(recording.root).parent, *driver, start=disk.live, log=folder / "strace")
     later = after(calls, healing.calls)[len(calls) :]
     disk.processes = Processes(str(ROOT), kin(later))
     wrong = []

@@ -235,6 +235,8 @@ class Disk:
         if old is None or new is None or "RENAME_EXCHANGE" in str(call.args[-1]):
             raise NotUnderstood(f"not modelled: {call}")
         inode = self.live.names[old[0]][old[1]]
+        if is_rename and self.live.names.get(new[0], {}).get(new[1]) == inode:
+            return  # two names of one file: rename(2) does nothing
         gone = ((*old, None),) if is_rename else ()
         self._do(call, Named((*gone, (*new, inode))))
 

@@ -76,12 +76,8 @@ def read(tree: Tree, path: str, wrong: list[str]) -> dict[str, Any]:
     return {}
 
 
-def moment(tree: Tree, old: Held, new: Held, *, is_again: bool = False) -> list[str]:
-    """On the way from `old` to `new`.
-
-    `is_again`: it is the run that heals. Known weakness of fleet_bundle: it keeps the generation of what the record still
-    claims once more, file by file, under a manifest that is there already. All of that is still in place as well.
-    """
+def moment(tree: Tree, old: Held, new: Held) -> list[str]:
+    """On the way from `old` to `new`."""
     wrong: list[str] = []
     record, staged = read(tree, RECORD, wrong), read(tree, STAGED, wrong)
     for path in (PRIVATE, UNITS_JSON):
@@ -92,7 +88,7 @@ def moment(tree: Tree, old: Held, new: Held, *, is_again: bool = False) -> list[
     if record or not new.is_given_back:
         wrong += traces(tree, record, staged, old, new)
     if not (new.is_given_back and record.get("digest", new.digest) == new.digest):
-        wrong += generations(tree, old, new, record.get("digest", "") if is_again else "")
+        wrong += generations(tree, old, new)
     return wrong
 
 
@@ -225,17 +221,14 @@ def traces(tree: Tree, record: dict[str, Any], staged: dict[str, Any], old: Held
     return wrong
 
 
-def generations(tree: Tree, old: Held, new: Held, anew: str) -> list[str]:
-    """Those from before, with the one that ends, and without those beyond the last three.
-
-    Each keeps all that it should, but for the one that is kept `anew`.
-    """
+def generations(tree: Tree, old: Held, new: Held) -> list[str]:
+    """Those from before, with the one that ends, and without those beyond the last three. Each keeps all that it should."""
     wrong: list[str] = []
     kept = kept_generations(tree, wrong)
     found = [one.digest for one in kept]
     for one in kept:
         due = {**old.all_kept, **new.all_kept}.get(one.digest, {})
-        if one.contents != due and one.digest != anew:
+        if one.contents != due:
             wrong.append(f"{one.name} keeps {sorted(one.contents)}, not {sorted(due)}")
     allowed = [list(old.generations), list(new.generations)]
     if new.generations and new.generations != old.generations:

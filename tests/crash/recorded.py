@@ -12,6 +12,7 @@ from tests.crash import strace, worlds
 from tests.crash.cases import Step
 from tests.crash.disk import Disk
 from tests.crash.processes import kin
+from tests.crash.store import Store
 from tests.crash.strace import Call
 from tests.crash.trees import Tree, put, take
 
@@ -39,15 +40,15 @@ def run(
     step: Step,
     folder: Path,
     *driver: str,
-    start: Tree | None = None,
+    start: Store | None = None,
     trace: str = strace.TRACED,
     log: Path | None = None,
 ) -> Recording:
     """One run on the way of a step, from its start or from another one; `driver` are options of driver.py."""
     root = folder.resolve() / "root"
     shutil.rmtree(root, ignore_errors=True)
-    begin = step.start if start is None else start
-    put(begin, str(root))
+    begin = step.start if start is None else start.tree()
+    put(begin, str(root), start and start.inodes())
     arguments = ["--root", str(root), "--secrets-stdin"]
     if step.after.is_given_back:
         arguments += ["--retire", "--node", worlds.NODE, "--fleet", worlds.FLEET]

@@ -95,13 +95,17 @@ class Store:
             inode = self.names.get(inode, {}).get(part) if inode is not None else None
         return inode
 
-    def tree(self, inode: int = ROOT, path: str = "") -> Tree:
-        found: Tree = {}
+    def inodes(self, inode: int = ROOT, path: str = "") -> dict[str, int]:
+        """By path."""
+        found = {}
         for name, child in self.names.get(inode, {}).items():
-            found[f"{path}/{name}"] = self.leaves[child]
+            found[f"{path}/{name}"] = child
             if self.leaves[child].kind == FOLDER:
-                found.update(self.tree(child, f"{path}/{name}"))
+                found.update(self.inodes(child, f"{path}/{name}"))
         return found
+
+    def tree(self) -> Tree:
+        return {path: self.leaves[inode] for path, inode in self.inodes().items()}
 
 
 def stored(tree: Tree) -> Store:

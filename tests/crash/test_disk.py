@@ -109,6 +109,11 @@ def test_two_names_of_one_file() -> None:
     assert at("/e/kept", text) == {b"old"}
 
 
+def test_a_rename_from_one_name_to_another_of_the_same_file_does_nothing() -> None:
+    text = 'linkat(4</r/d>, "x", 4</r/d>, "y", 0) = 0\nfsync(4</r/d>) = 0\nrename("/r/d/x", "/r/d/y") = 0\n'
+    assert at("/d/x", text) == at("/d/y", text) == {b"old"}
+
+
 def test_a_link_is_there_or_not() -> None:
     trees = [store.tree() for store in disk('symlinkat("/to", 4</r/d>, "l") = 0\n').cut()]
     assert [tree.get("/d/l") for tree in trees] == [None, Leaf("link", 0o777, b"/to")]

@@ -37,11 +37,6 @@ def judged(step: Step) -> Judged:
     return Judged(lambda tree: judge.moment(tree, step.old, step.new))
 
 
-@pytest.fixture
-def judged_again(step: Step) -> Judged:
-    return Judged(lambda tree: judge.moment(tree, step.old, step.new, is_again=True))
-
-
 def test_the_model_ends_where_the_real_disk_ended(recording: Recording) -> None:
     """Recording, parser and model have missed nothing."""
     disk = recording.disk()
@@ -85,13 +80,13 @@ def test_what_a_power_cut_has_left_of_a_download_is_not_trusted(
 
 
 def test_killed_healed_and_then_the_power_goes(
-    recording: Recording, step: Step, judged_again: Judged, tmp_path: Path, record_property: Told
+    recording: Recording, step: Step, judged: Judged, tmp_path: Path, record_property: Told
 ) -> None:
     """What a killed run has written is in the page cache, where the next run finds it done: it must sync that, too."""
     calls = concerning(recording)
     places = moments(recording, calls)[turn(KILLED) :: KILLED]
     for place in places:
-        assert killed_then_cut(recording, calls[:place], step, judged_again, tmp_path) == []
+        assert killed_then_cut(recording, calls[:place], step, judged, tmp_path) == []
     record_property("killed_then_cut", len(places))
 
 
@@ -99,7 +94,7 @@ def test_a_run_that_does_not_sync_what_a_killed_one_has_done_is_caught(
     record: Callable[[str], Recording], on_the_way: dict[str, Step], tmp_path: Path
 ) -> None:
     recording, step = record("change"), on_the_way["change"]
-    judged = Judged(lambda tree: judge.moment(tree, step.old, step.new, is_again=True))
+    judged = Judged(lambda tree: judge.moment(tree, step.old, step.new))
     calls = concerning(recording)
     renamed = next(at for at, call in enumerate(calls) if call.name == "renameat" and call.args[3] == b"taken")
     assert killed_then_cut(recording, calls[: renamed + 1], step, judged, tmp_path) == []

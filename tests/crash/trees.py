@@ -61,18 +61,23 @@ def take(root: str, *tops: str) -> Tree:
     return tree
 
 
-def put(tree: Tree, root: str) -> None:
-    """Make it, below a folder that is empty or absent."""
+def put(tree: Tree, root: str, inodes: dict[str, int] | None = None) -> None:
+    """Make it, below a folder that is empty or absent. Paths of one of the `inodes` become names of one file."""
     os.makedirs(root, exist_ok=True)
+    first: dict[int, str] = {}
     for path in sorted(tree):
         kind, mode, data = tree[path]
         if kind == FOLDER:
             os.mkdir(root + path)
         elif kind == LINK:
             os.symlink(data, os.fsencode(root + path))
+        elif (inode := (inodes or {}).get(path)) in first:
+            os.link(root + first[inode], root + path)
         else:
             with open(root + path, "wb") as handle:
                 handle.write(data)
+            if inode is not None:
+                first[inode] = path
         if kind != LINK:
             os.chmod(root + path, mode if kind == FILE else mode | 0o700)
 

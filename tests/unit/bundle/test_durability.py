@@ -94,6 +94,36 @@ def test_what_a_killed_run_has_done_is_synced_before_anything_builds_on_it(fille
     assert next(call.name for call in read(log) if call.name in ("sync", "rename", "unlink", "rmdir")) == "sync"
 
 
+BEFORE_THE_RECORD = """
+import os
+rename = os.rename
+def renamed(old, new, **more):
+    if new == "record.json":
+        os._exit(9)
+    rename(old, new, **more)
+os.rename = renamed
+"""
+WHILE_KEEPING = """
+import os
+link = os.link
+def linked(old, new, **more):
+    os._exit(9)
+os.link = linked
+"""
+
+
+def test_a_generation_that_is_kept_again_stays_whole(filled: Any) -> None:
+    """The first run was killed when it had kept the generation; the second one while it keeps the same one again."""
+    filled.ok()
+    filled.file("/etc/motd", b"changed\n")
+    kept = []
+    for killer in (BEFORE_THE_RECORD, WHILE_KEEPING):
+        done = filled.alone("--secrets-stdin", prelude=killer, stdin=json.dumps(filled.secrets))
+        assert done.returncode == 9, done.stderr
+        kept.append([path.read_bytes() for path in filled.path(STATE).glob("generations/*/files/*")])
+    assert kept == [[b"ours\n"], [b"ours\n"]]
+
+
 def test_a_first_run_syncs_the_folders_above_its_own(desk: Any) -> None:
     """A run that was killed may have made them, and what is not synced takes all that is in it along."""
     desk.file("/etc/a", b"a")

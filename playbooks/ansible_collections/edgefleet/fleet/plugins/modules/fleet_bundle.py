@@ -466,17 +466,21 @@ class Tree:
 
     def link(self, source, path):
         """A second name for a file, kept when the first one gets another content; a copy where there are no links."""
-        with self.folder(os.path.dirname(source)) as origin, self.folder(os.path.dirname(path)) as folder:
+        parent, name = os.path.split(path)
+        with self.folder(os.path.dirname(source)) as origin, self.folder(parent) as folder:
             try:
-                with contextlib.suppress(FileNotFoundError):  # left by a run that crashed: it may be of another content
-                    os.unlink(os.path.basename(path), dir_fd=folder)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temp_name(name), dir_fd=folder)
                 os.link(
                     os.path.basename(source),
-                    os.path.basename(path),
+                    temp_name(name),
                     src_dir_fd=origin,
                     dst_dir_fd=folder,
                     follow_symlinks=False,
                 )
+                os.rename(temp_name(name), name, src_dir_fd=folder, dst_dir_fd=folder)
+                with contextlib.suppress(FileNotFoundError):  # rename(2) does nothing where both are one file already
+                    os.unlink(temp_name(name), dir_fd=folder)
                 os.fsync(folder)
                 return
             except OSError as exc:
@@ -1278,13 +1282,14 @@ def clean_up(tree, record, items):
     for name in tree.names(ORIGINALS) if record else ():
         if os.path.join(ORIGINALS, name) not in kept:
             tree.unlink(os.path.join(ORIGINALS, name))
-    for folder in (STATE, ORIGINALS):
-        for name in tree.names(folder):
-            if TEMP.match(name):
-                tree.unlink(os.path.join(folder, name))
     for name in tree.names(GENERATIONS):
         if tree.stat(os.path.join(GENERATIONS, name, MANIFEST)) is None:  # written last, removed first
             drop_generation(tree, name)
+    generations = [os.path.join(GENERATIONS, name) for name in tree.names(GENERATIONS)]
+    for folder in (STATE, ORIGINALS, *generations, *(os.path.join(one, "files") for one in generations)):
+        for name in tree.names(folder):
+            if TEMP.match(name):
+                tree.unlink(os.path.join(folder, name))
     for name in tree.names(CHECK):
         tree.unlink(os.path.join(CHECK, name))
     tree.rmdir(CHECK)
