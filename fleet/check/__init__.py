@@ -9,6 +9,7 @@ from types import ModuleType
 
 from fleet.check import (
     agents_per_server,
+    certificate_horizon,
     cluster_cidr_capacity,
     critical_keys_differ,
     datastore_transition,
@@ -62,6 +63,7 @@ RULES: tuple[ModuleType, ...] = (
     etcd_s3_config_secret,
     protect_kernel_defaults,
     hardening_live,
+    certificate_horizon,
 )
 
 __all__ = ["RULES", "check"]

@@ -88,6 +88,9 @@ class Output(msgspec.Struct, frozen=True):
 
 OUTPUTS = {
     "plan": Output("fleet.plan-report/v1", "fleet.report:PlanReport", "What `fleet plan --json` prints."),
+    "certificates": Output(
+        "fleet.certificates/v1", "fleet.model.status:Certificates", "What `fleet status --certificates --json` prints."
+    ),
     "status": Output("fleet.status/v1", "fleet.model.status:Status", "What `fleet status --json` prints."),
     "event": Output(
         "fleet.event/v1",

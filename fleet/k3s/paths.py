@@ -141,6 +141,11 @@ class Layout(msgspec.Struct, frozen=True):
     def agent_dir(self) -> str:
         return posixpath.join(self.data_dir, "agent")
 
+    def certificates(self, role: str) -> tuple[str, ...]:
+        """Where certificates of K3s lie, CAs and others alike: k3s-io/docs, cli/certificate.md."""
+        own = (self.tls, self._server("tls", "etcd")) if role == "server" else ()
+        return (*own, self.agent_dir)
+
     @property
     def images(self) -> str:
         """Image tarballs in here are imported when K3s starts (installation/airgap.md)."""

@@ -100,12 +100,17 @@ class BundleUser(msgspec.Struct, frozen=True, omit_defaults=True):
     system: bool = False
 
 
-class BundleLearn(msgspec.Struct, frozen=True):
-    """What a node is to tell of itself: the first group of `pattern` in a file that programs there write."""
+class BundleLearn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a node is to tell of itself, out of files that programs there write.
+
+    The first group of `pattern` in the file `path`; or, where there are `folders`, the end of that certificate which ends
+    first, of files in them whose name is as `pattern` says.
+    """
 
     name: str
-    path: str
     pattern: str
+    path: str = ""
+    folders: tuple[str, ...] = ()
 
 
 class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):

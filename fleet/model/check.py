@@ -16,7 +16,7 @@ from fleet.model.record import Record
 class CheckInput(msgspec.Struct, frozen=True, eq=False):
     """`now` holds the facts of recorded manifests, `wanted` those of the bundles of all nodes in scope, by node.
 
-    `removed` are nodes that have a record and left the spec. `release_notes` is empty until a mirror was asked.
+    `removed` are nodes that have a record and left the spec. `at` is seconds since 1970, 0 where nobody says it.
     """
 
     fleet: ResolvedFleet
@@ -26,3 +26,4 @@ class CheckInput(msgspec.Struct, frozen=True, eq=False):
     records: Mapping[str, Record]
     lock: Lock
     removed: tuple[str, ...] = ()
+    at: float = 0.0

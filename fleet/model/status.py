@@ -21,6 +21,29 @@ class CommitRow(msgspec.Struct, frozen=True):
     sample: tuple[str, ...] = ()
 
 
+class CertificateRow(msgspec.Struct, frozen=True):
+    """When the first of K3s's leaf certificates on a node ends, and the first of its CAs: `2027-11-29T02:07:05Z`."""
+
+    node: str
+    leaf_end: str = ""
+    ca_end: str = ""
+    is_leaf_due: bool = False
+    is_ca_due: bool = False
+
+
+class Certificates(msgspec.Struct, frozen=True):
+    """`rows` are those that run out, the first one first, or that have: a leaf within 120 days, a CA within a year.
+
+    `told` counts nodes that told of certificates, `silent` those with a record that did not.
+    """
+
+    told: int
+    silent: int
+    rows: tuple[CertificateRow, ...] = ()
+    first_leaf: str = ""
+    first_ca: str = ""
+
+
 class Status(msgspec.Struct, frozen=True):
     """`reported` counts nodes that ever told what they hold; `rollouts` are the latest ones, newest first."""
 
@@ -33,6 +56,7 @@ class Status(msgspec.Struct, frozen=True):
     """Nodes on which something waits to be taken."""
     reboots: tuple[str, ...] = ()
     """Nodes on which OS updates made a reboot due."""
+    certificates: Certificates = Certificates(0, 0)
 
 
 NodeState = Literal["current", "behind", "never"]

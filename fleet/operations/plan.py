@@ -42,7 +42,8 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
     held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
     changing = tuple(due.beside(_node_change(intent, node, sketch, held, bundles)) for node, sketch in moved)
-    verdicts = check(_to_check(intent, nodes, changing, held, removed))
+    looked_at = _to_check(intent, nodes, changing, held, removed)
+    verdicts = check(msgspec.structs.replace(looked_at, at=wish.now))
     return Plan(
         fleet=intent.fleet.name,
         revision=intent.tree.revision,

@@ -8,13 +8,15 @@ from fleet.model.record import Record
 from fleet.model.rollout import RolloutSummary
 from fleet.model.status import CommitRow, Status
 from fleet.model.tree import Revision
+from fleet.operations.certificates import certificates
 from fleet.ports.records import Records
 
 LATEST = 5
 _SAMPLE = 3
 
 
-def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revision, sandbox: str) -> Status:
+def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revision, now: float) -> Status:
+    """`now` is seconds since 1970."""
     by_commit: dict[str, list[Record]] = {}
     known = records.all()
     for record in known.values():
@@ -26,9 +28,9 @@ def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revis
         reported=sum(row.nodes for row in rows),
         commits=tuple(sorted(rows, key=lambda row: (-row.last_at, row.commit))),
         rollouts=tuple(rollouts[:LATEST]),
-        sandbox=sandbox,
         adopting=tuple(sorted(record.node for record in known.values() if record.waiting)),
         reboots=tuple(sorted(record.node for record in known.values() if record.updates and record.updates.reboot)),
+        certificates=certificates(known.values(), now),
     )
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from fleet.k3s import cis, paths
+from fleet.k3s import certificates, cis, paths
 from fleet.k3s.artifacts import RELEASES, release_path, release_url
 from fleet.k3s.proxy import environment_file, proxy_environment
 from fleet.k3s.token import CA_HASH, CA_PATTERN
@@ -87,7 +87,7 @@ def k3s_kind(inputs: K3sInputs, node: Node) -> K3sKind:
         artifacts=_binary(inputs, node),
         unit=BundleUnit(node.k3s_unit, enabled=True, state="started"),
         sysctl={key: str(value) for key, value in cis.SYSCTLS.items()} if is_hardened else {},
-        learn=(BundleLearn(CA_HASH, paths.Layout(data_dir(k3s)).token, CA_PATTERN),) if role == "server" else (),
+        learn=tuple(_learn(role, paths.Layout(data_dir(k3s)))),
     )
 
 
@@ -132,6 +132,14 @@ def _kind_slots(inputs: K3sInputs, node: Node) -> Iterator[Slot]:
         yield FixedSlot(_private(paths.environment_path(role), unit), (environment_file(environment),))
     if node.settings.hardening == "cis":
         yield from _hardening(inputs, node, unit)
+
+
+def _learn(role: str, layout: paths.Layout) -> Iterator[BundleLearn]:
+    if role == "server":
+        yield BundleLearn(CA_HASH, CA_PATTERN, layout.token)
+    folders = layout.certificates(role)
+    yield BundleLearn(certificates.LEAF_END, certificates.LEAF_NAMES, folders=folders)
+    yield BundleLearn(certificates.CA_END, certificates.CA_NAMES, folders=folders)
 
 
 def _hardening(inputs: K3sInputs, node: Node, unit: tuple[str, ...]) -> Iterator[Slot]:

@@ -198,7 +198,8 @@ class Workspace:
         from fleet.operations.status import status
 
         wiring = self._wiring
-        return status(wiring.records, wiring.journal.rollouts(), wiring.source.head(), wiring.sandbox)
+        told = status(wiring.records, wiring.journal.rollouts(), wiring.source.head(), wiring.clock.now())
+        return msgspec.structs.replace(told, sandbox=wiring.sandbox)
 
     def rollouts(self) -> Sequence[RolloutSummary]:
         return self._wiring.journal.rollouts()

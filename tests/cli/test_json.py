@@ -31,6 +31,7 @@ def test_the_formats_by_name():
     assert {name: output.format for name, output in OUTPUTS.items()} == {
         "plan": "fleet.plan-report/v1",
         "status": "fleet.status/v1",
+        "certificates": "fleet.certificates/v1",
         "event": "fleet.event/v1",
         "validation": "fleet.validation/v1",
         "nodes": "fleet.nodes/v1",
@@ -61,6 +62,7 @@ def test_each_schema_asks_for_its_format(output: str):
         (["plan", "--sandbox", "elsewhere"], "plan", 3),
         (["plan", "--sandbox", "nodes"], "plan", 0),
         (["status", "--sandbox", "nodes"], "status", 0),
+        (["status", "--certificates", "--sandbox", "nodes"], "certificates", 0),
         (["validate"], "validation", 0),
         (["node", "list", "--sandbox", "nodes"], "nodes", 0),
         (["node", "show", "lyon-a", "--sandbox", "nodes", "--origin", "--log"], "node", 0),

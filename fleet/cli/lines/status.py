@@ -32,7 +32,7 @@ def status_lines(status: Status, width: int) -> Iterator[Line]:
             for each in status.rollouts
         ]
         yield from table_lines(_ROLLOUTS, cells, width)
-    if status.adopting or status.reboots:
+    if status.adopting or status.reboots or status.certificates.rows:
         yield Line("")
     if status.adopting:
         yield Line(clean(f"! being adopted: {some(status.adopting)} (fleet node adopt shows what waits)"), "warning")
@@ -40,6 +40,8 @@ def status_lines(status: Status, width: int) -> Iterator[Line]:
         yield Line(
             clean(f"! a reboot is due on {count(len(status.reboots), 'node')}: {some(status.reboots)}"), "warning"
         )
+    if due := len(status.certificates.rows):
+        yield Line(f"! certificates of K3s run out on {count(due, 'node')}: fleet status --certificates", "warning")
     yield Line("")
     yield Line("fleet plan shows what would change", "next")
 

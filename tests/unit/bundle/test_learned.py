@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 TOKEN_FILE = "/etc/rancher/k3s/server-token"
 CA, OTHER = "ab" * 32, "cd" * 32
@@ -52,6 +57,12 @@ def test_a_token_is_in_its_full_form_where_the_ca_is_known(
     assert joining.path(TOKEN_FILE).stat().st_mode & 0o777 == 0o600
     assert joining.ok(learned=learned)["changed"] is False
     assert joining.ok(read=True)["changes"] == []
+
+
+def test_a_token_that_is_kept_in_its_full_form_stays_as_it_is(joining: Any) -> None:
+    joining.secrets = {"k3s": f"K10{OTHER}::server:swordfish"}
+    joining.ok(learned={"k3s_ca": CA})
+    assert joining.path(TOKEN_FILE).read_text() == f"K10{OTHER}::server:swordfish\n"
 
 
 @pytest.mark.parametrize(("first", "later"), [({}, {"k3s_ca": CA}), ({"k3s_ca": CA}, {})])
@@ -130,3 +141,69 @@ def test_what_cannot_be_read_is_not_told_and_what_was_told_stays(
     joining.path(LEARN["path"]).write_bytes(text.encode(errors="surrogateescape"))
     result = joining.ok()
     assert (result["learned"], result["changed"]) == ({"k3s_ca": CA}, False)
+
+
+# ---- certificates
+
+FOLDERS = ["/var/lib/rancher/k3s/server/tls", "/var/lib/rancher/k3s/agent", "/nowhere"]
+CA_NAMES = r"-ca(\.nochain)?\.crt$"
+LEAF = {"name": "k3s_leaf_end", "folders": FOLDERS, "pattern": r"^(?!.*-ca(\.nochain)?\.crt$).*\.crt$"}
+AUTHORITY = {"name": "k3s_ca_end", "folders": FOLDERS, "pattern": CA_NAMES}
+
+
+def certify(desk: Any, path: str, end: str, extra: str = "") -> None:
+    """A certificate that ends then, and what comes behind it in a chain."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "k3s")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, at("20200101000000Z"), at(end))
+    text = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    desk.path(path).parent.mkdir(parents=True, exist_ok=True)
+    desk.path(path).write_text(text + extra)
+
+
+def at(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+
+@pytest.fixture
+def certified(desk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(desk, "bundle", lambda whole=desk.bundle: {**whole(), "learn": [LEAF, AUTHORITY]})
+    tls, agent = FOLDERS[:2]
+    certify(desk, f"{tls}/server-ca.crt", "20361129000000Z")
+    certify(desk, f"{tls}/client-ca.nochain.crt", "20351129000000Z")
+    certify(desk, f"{tls}/client-admin.crt", "20271129020705Z", extra=desk.path(f"{tls}/server-ca.crt").read_text())
+    certify(desk, f"{agent}/serving-kubelet.crt", "20271001000000Z")
+    desk.path(f"{agent}/serving-kubelet.key").write_text("no certificate")
+    desk.file("/etc/motd", b"hello\n")
+    return desk
+
+
+def test_the_certificates_that_end_first_are_told(certified: Any) -> None:
+    told = {"k3s_leaf_end": "2027-10-01T00:00:00Z", "k3s_ca_end": "2035-11-29T00:00:00Z"}
+    assert certified.ok()["learned"] == told
+    assert certified.record()["learned"] == told
+
+
+def test_a_look_at_the_node_tells_them_as_they_are_now(certified: Any) -> None:
+    certified.ok()
+    certify(certified, f"{FOLDERS[1]}/serving-kubelet.crt", "20281001000000Z")
+    certified.path(f"{FOLDERS[0]}/client-ca.nochain.crt").unlink()
+    seen = certified.ok(read=True)
+    assert seen["record"]["learned"] == {"k3s_leaf_end": "2027-11-29T02:07:05Z", "k3s_ca_end": "2036-11-29T00:00:00Z"}
+    assert "learn" not in seen["record"]
+    assert (seen["changed"], seen["changes"]) == (False, [])
+
+
+def test_an_end_beyond_2049_is_written_otherwise_in_der(certified: Any) -> None:
+    for path in list(certified.path(FOLDERS[0]).iterdir()) + list(certified.path(FOLDERS[1]).iterdir()):
+        path.unlink()
+    certify(certified, f"{FOLDERS[0]}/server-ca.crt", "20601231235959Z")
+    assert certified.ok()["learned"] == {"k3s_ca_end": "2060-12-31T23:59:59Z"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-----BEGIN CERTIFICATE-----\nMIIB\n", "-----BEGIN CERTIFICATE-----\n!!\n", "\udcff"]
+)
+def test_what_is_no_certificate_is_passed_over(certified: Any, text: str) -> None:
+    certified.path(f"{FOLDERS[0]}/broken.crt").write_bytes(text.encode(errors="surrogateescape"))
+    assert certified.ok()["learned"]["k3s_leaf_end"] == "2027-10-01T00:00:00Z"

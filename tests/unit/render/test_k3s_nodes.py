@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -98,11 +99,26 @@ def test_tokens_by_role() -> None:
 
 def test_servers_tell_the_hash_of_their_ca_which_is_no_part_of_the_digest() -> None:
     found = made(S1, S2, A1, "cluster: {growing: true}")
-    told = BundleLearn("k3s_ca", "/var/lib/rancher/k3s/server/token", "^K10([0-9a-f]{64})::")
-    assert [found[name].learn for name in ("s1", "s2", "a1")] == [(told,), (told,), ()]
+    told = BundleLearn("k3s_ca", "^K10([0-9a-f]{64})::", "/var/lib/rancher/k3s/server/token")
+    assert [found[name].learn[:-2] for name in ("s1", "s2", "a1")] == [(told,), (told,), ()]
     elsewhere = made(S1, "k3s: {config: {data-dir: /data/k3s}}")["s1"]
     assert elsewhere.learn[0].path == "/data/k3s/server/token"
     assert digest_of(manifest_of(replace(found["s1"], learn=()))) == found["s1"].digest
+
+
+def test_nodes_tell_when_their_certificates_end() -> None:
+    found = made(S1, A1)
+    tls, agent = "/var/lib/rancher/k3s/server/tls", "/var/lib/rancher/k3s/agent"
+    for name, folders in (("s1", (tls, f"{tls}/etcd", agent)), ("a1", (agent,))):
+        leaf, authority = found[name].learn[-2:]
+        assert (leaf.name, leaf.folders, authority.name) == ("k3s_leaf_end", folders, "k3s_ca_end")
+        for entry, is_ca in (
+            ("server-ca.crt", True), ("client-ca.nochain.crt", True), ("peer-ca.crt", True),
+            ("serving-kube-apiserver.crt", False), ("client-kubelet.crt", False), ("client.crt", False),
+            ("client-admin.key", None), ("server-ca.key", None), ("dynamic-cert.json", None),
+        ):  # fmt: skip
+            seen = (bool(re.search(authority.pattern, entry)), bool(re.search(leaf.pattern, entry)))
+            assert seen == (is_ca is True, is_ca is False), entry
 
 
 def test_the_configuration_of_the_first_server() -> None:

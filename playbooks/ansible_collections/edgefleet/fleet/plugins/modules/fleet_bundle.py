@@ -156,7 +156,10 @@ changes:
 waiting: {description: With O(adopt), paths that differ and were not taken., type: list, elements: str, returned: always}
 restarted: {description: Units that were restarted., type: list, elements: str, returned: always}
 reloaded: {description: Units that were reloaded., type: list, elements: str, returned: always}
-learned: {description: "What others may need of this node, by name: V(k3s_ca).", type: dict, returned: success}
+learned:
+  description: What others may need to know of this node, by name, V(k3s_ca) for one.
+  type: dict
+  returned: always
 record: {description: The node's record., type: dict, returned: always}
 clock: {description: "The node's own time, in seconds since 1970.", type: float, returned: always}
 step: {description: Where it failed., type: str, returned: failure}
@@ -719,7 +722,8 @@ def token(value, user, learned):
     ca = learned.get("k3s_ca", "")
     if ca and not re.match(r"[0-9a-f]{64}\Z", ca):
         raise Failure("bundle", "", "learned k3s_ca is not a sha256 in hex")
-    return f"K10{ca}::{user}:{value}" if ca else value
+    is_full = FULL_TOKEN.match(value.encode("utf-8"))  # somebody keeps it like that
+    return f"K10{ca}::{user}:{value}" if ca and not is_full else value
 
 
 def is_same_token(item, found):
@@ -1817,13 +1821,7 @@ class Apply:
         self.written = {}
 
     def learn(self):
-        """What others may need of this node: out of files that programs here write, once they run."""
-        found = {}
-        for entry in self.bundle.get("learn", ()):
-            told = read_learned(self.tree, entry) or self.record.get("learned", {}).get(entry["name"])
-            if told:
-                found[entry["name"]] = told
-        return found
+        return learn(self.tree, self.bundle.get("learn", ()), self.record.get("learned", {}))
 
     def is_stale(self):
         if self.learned != self.record.get("learned", {}):
@@ -1946,8 +1944,8 @@ class Apply:
             record["pending"]["daemon_reload"] = look.daemon_reload and bad is None
         if look.waiting:
             record["waiting"] = sorted(look.waiting)
-        if self.learned:
-            record["learned"] = self.learned
+        if self.bundle.get("learn"):
+            record.update(learn=self.bundle["learn"], learned=self.learned)
         if self.refused:
             record["refused"] = self.refused
         if opts["take_over"]:
@@ -1970,7 +1968,18 @@ class Apply:
         return out
 
 
-def read_learned(tree, entry):
+def learn(tree, entries, before):
+    """What others may need to know of this node, out of files that programs here write. What cannot be read stays."""
+    found = {}
+    for entry in entries:
+        read = read_first_end if entry.get("folders") else read_pattern
+        told = read(tree, entry) or before.get(entry["name"])
+        if told:
+            found[entry["name"]] = told
+    return found
+
+
+def read_pattern(tree, entry):
     """What a pattern's first group finds in a file; empty where the file is not there, or holds no such thing."""
     with contextlib.suppress(OSError):
         found = re.search(entry["pattern"], tree.read(entry["path"], OUTPUT_BYTES).decode("utf-8", "replace"))
@@ -1978,9 +1987,49 @@ def read_learned(tree, entry):
     return ""
 
 
+def read_first_end(tree, entry):
+    """The end of that certificate which ends first, of files in some folders whose name is as the pattern says."""
+    ends = []
+    for folder in entry["folders"]:
+        for name in tree.names(folder) if tree.stat(folder) is not None else ():
+            if re.search(entry["pattern"], name):
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    ends.append(not_after(tree.read(os.path.join(folder, name), OUTPUT_BYTES)))
+    return min(ends, default="")
+
+
+def not_after(pem):
+    """When the first certificate of a PEM file ends (RFC 5280, 4.1): `2027-11-29T02:07:05Z`. Raises ValueError."""
+    text = pem.split(b"-----BEGIN CERTIFICATE-----", 1)[1].split(b"-----END CERTIFICATE-----", 1)[0]
+    parts = children(children(children(base64.b64decode(text))[0][1])[0][1])
+    validity = [body for tag, body in parts if tag != 0xA0][
+        3
+    ]  # [0] is the version; serial, algorithm, issuer, validity
+    tag, body = children(validity)[1]
+    value = body.decode("ascii")
+    is_short = tag == 0x17  # UTCTime: two digits of the year, of 1950 to 2049
+    at = time.strptime(value, "%y%m%d%H%M%SZ" if is_short else "%Y%m%d%H%M%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", at)
+
+
+def children(data):
+    """(tag, body) of each value of a DER sequence."""
+    found, at = [], 0
+    while at < len(data):
+        tag, size = data[at], data[at + 1]
+        at += 2
+        if size & 0x80:
+            count = size & 0x7F
+            size = int.from_bytes(data[at : at + count], "big")
+            at += count
+        found.append((tag, data[at : at + size]))
+        at += size
+    return found
+
+
 def public(record, tree):
     """What the controller keeps of a record, with what the last OS updates did."""
-    kept = {key: value for key, value in record.items() if key not in ("files", "folders")}
+    kept = {key: value for key, value in record.items() if key not in ("files", "folders", "learn")}
     with contextlib.suppress(ValueError):
         updates = tree.read_json(UPDATES) if kept else None
         if updates:
@@ -2011,8 +2060,11 @@ def observe(opts):
             look.add(kind, item.path, action_of(what), what)
     look_folders(tree, manifest.get("folders", ()), (), ids, look)
     out = {"changed": False, "digest": record.get("digest", ""), "before_digest": record.get("digest", "")}
+    learned = learn(tree, record.get("learn", ()), record.get("learned", {}))
+    if learned:
+        record["learned"] = learned
     out.update(machine_id=machine_id(tree), arch=arch(), changes=look.changes, record=public(record, tree))
-    return dict(out, restarted=[], reloaded=[], warnings=[])
+    return dict(out, restarted=[], reloaded=[], warnings=[], learned=learned)
 
 
 def run(opts):
