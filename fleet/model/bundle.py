@@ -113,6 +113,17 @@ class BundleLearn(msgspec.Struct, frozen=True, omit_defaults=True):
     folders: tuple[str, ...] = ()
 
 
+class BundleSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a server's datastore is saved before another version of K3s takes its place.
+
+    `command` is run on the controller, for an external one. `data_dir` is K3s's own.
+    """
+
+    kind: Literal["sqlite", "etcd", "external"]
+    data_dir: str
+    command: tuple[str, ...] = ()
+
+
 class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What rules compare between what a node holds and what it shall hold; part of the manifest.
 
@@ -130,7 +141,7 @@ class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 class Bundle(msgspec.Struct, frozen=True):
     """Shapes: each tuple is sorted by path or name. `blobs` maps sha256 to the content of `files` without secrets.
 
-    `digest` is that of the canonical manifest; `learn` is no part of it.
+    `digest` is that of the canonical manifest; `learn` and `snapshot` are no part of it.
     """
 
     node: str
@@ -146,3 +157,4 @@ class Bundle(msgspec.Struct, frozen=True):
     updates: BundleUpdates | None = None
     blobs: dict[str, bytes] = {}
     learn: tuple[BundleLearn, ...] = ()
+    snapshot: BundleSnapshot | None = None

@@ -23,7 +23,8 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
     where that one does when it is empty and the cluster lives: empty where it is alone.
 
     `tls_san` are the names and addresses that the API certificate must carry. `quorum` is how many servers must
-    stay up: 1 for sqlite and external, a majority for etcd. `existed` is learned.
+    stay up: 1 for sqlite and external, a majority for etcd. `existed` is learned. `snapshot_command` saves an external
+    datastore, on the controller.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
     growing: bool = False
     existed: bool = False
     external: ExternalDatastore | None = None
+    snapshot_command: tuple[str, ...] = ()
 
     @property
     def quorum(self) -> int:

@@ -153,6 +153,7 @@ def project_inputs(intent: Intent, shipped: Shipped) -> ProjectInputs:
         shipped=shipped,
         absolute=lambda url: _absolute(url, intent.tree.root),
         machine_ids={name: record.machine_id for name, record in intent.records.items() if record.machine_id},
+        root=intent.tree.root,
         ca_hashes=ca_hashes(intent.fleet, intent.fleet.nodes, intent.learned_of),
     )
 

@@ -16,6 +16,7 @@ from fleet.model.bundle import (
     BundleFile,
     BundleFolder,
     BundleLearn,
+    BundleSnapshot,
     BundleUnit,
     Encoding,
     SecretRef,
@@ -71,6 +72,7 @@ class K3sShape(msgspec.Struct, frozen=True, eq=False):
     kind: K3sKind
     slots: tuple[Slot, ...]
     seeds: tuple[Slot, ...]
+    snapshot: BundleSnapshot | None
 
 
 def k3s_kind(inputs: K3sInputs, node: Node) -> K3sKind:
@@ -100,6 +102,7 @@ def k3s_shape(inputs: K3sInputs, kind: K3sKind, node: Node, cluster: Cluster) ->
         kind=kind,
         slots=(config, *_cluster_slots(inputs, node, cluster), *kind.slots),
         seeds=tuple(_seeds(cluster)) if is_first else (),
+        snapshot=_snapshot(node, cluster),
     )
 
 
@@ -132,6 +135,12 @@ def _kind_slots(inputs: K3sInputs, node: Node) -> Iterator[Slot]:
         yield FixedSlot(_private(paths.environment_path(role), unit), (environment_file(environment),))
     if node.settings.hardening == "cis":
         yield from _hardening(inputs, node, unit)
+
+
+def _snapshot(node: Node, cluster: Cluster) -> BundleSnapshot | None:
+    if node.role != "server":
+        return None
+    return BundleSnapshot(cluster.datastore, data_dir(node.settings.k3s), cluster.snapshot_command)
 
 
 def _learn(role: str, layout: paths.Layout) -> Iterator[BundleLearn]:

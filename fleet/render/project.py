@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from fleet.formats.yaml_write import dump
-from fleet.model.bundle import Bundle
+from fleet.model.bundle import Bundle, BundleSnapshot
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import Node
 from fleet.model.project import ProjectFile, Shipped
@@ -45,7 +45,7 @@ class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
     """What a project is made of beside the bundles.
 
     `files` are the repository's. `absolute` makes a `file:` URL of a mirror absolute; `machine_ids` are those of enrolled
-    nodes; `ca_hashes` those of the CAs of clusters, by cluster, as far as a server told one.
+    nodes; `ca_hashes` those of the CAs of clusters, by cluster, as far as a server told one. `root` is where the repository lies.
     """
 
     fleet: ResolvedFleet
@@ -57,6 +57,7 @@ class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
     absolute: Callable[[str], str]
     machine_ids: Mapping[str, str] = {}
     ca_hashes: Mapping[str, str] = {}
+    root: str = ""
 
 
 def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterator[ProjectFile]:
@@ -97,9 +98,16 @@ def bundle_text(inputs: ProjectInputs, bundle: Bundle) -> bytes:
         b',\n"users":', encoded(bundle.users),
         b'\n},\n"node":', encoded(bundle.node), b',\n"seeds":', _lines(seeds),
         b',\n"learn":' + encoded(bundle.learn) if bundle.learn else b"",
+        b',\n"snapshot":' + encoded(_snapshot(inputs, bundle.snapshot)) if bundle.snapshot is not None else b"",
         b',\n"urls":', encoded(urls), b"}\n",
     )  # fmt: skip
     return b"".join(parts)
+
+
+def _snapshot(inputs: ProjectInputs, how: BundleSnapshot) -> dict[str, object]:
+    """The user's command is run where the repository is."""
+    folder = {"folder": inputs.root} if how.command else {}
+    return {**msgspec.to_builtins(how), **folder}
 
 
 def _lines(entries: list[bytes]) -> bytes:

@@ -15,6 +15,7 @@ from fleet.model.bundle import (
     BundleFolder,
     BundleLearn,
     BundlePackage,
+    BundleSnapshot,
     BundleUnit,
     BundleUpdates,
     BundleUser,
@@ -26,7 +27,7 @@ from fleet.model.secret import LockedSecret
 from fleet.render.content import ContentError, Contents
 from fleet.render.k3s_files import K3sInputs, K3sKind, K3sShape, k3s_kind, k3s_shape
 from fleet.render.manifest import artifact_entry, assembled, digest_of, encoded
-from fleet.render.slots import BrokenSlot, FixedSlot, Made, NodeSlot, Slot
+from fleet.render.slots import BrokenSlot, FixedSlot, Made, NodeSlot, Slot, clashes
 
 SYSCTL_FILE = "/etc/sysctl.d/80-fleet.conf"
 SYSCTL_MODE = "0644"
@@ -86,6 +87,7 @@ class _Shape(msgspec.Struct, frozen=True, eq=False):
     units: tuple[BundleUnit, ...]
     sysctl: dict[str, str]
     learn: tuple[BundleLearn, ...]
+    snapshot: BundleSnapshot | None
     os: _OsPart
     encoded: _Encoded
 
@@ -153,6 +155,7 @@ class Renderer:
             updates=shape.os.updates,
             blobs={each.file.sha256: each.blob for each in (*files, *seeds) if each.blob is not None},
             learn=shape.learn,
+            snapshot=shape.snapshot,
         )
 
     def faults(self, node: Node) -> Iterator[RenderError]:
@@ -216,7 +219,7 @@ class Renderer:
         kind = None if k3s is None else k3s.kind
         sysctl = {**({} if kind is None else kind.sysctl), **settings.sysctl}
         slots = [*(() if k3s is None else k3s.slots), *own.slots]
-        slots += _clashes([*slots, *(() if k3s is None else k3s.seeds)])
+        slots += clashes([*slots, *(() if k3s is None else k3s.seeds)])
         units = sorted((*(() if kind is None else (kind.unit,)), *settings.units), key=lambda unit: unit.name)
         folders = () if kind is None else kind.folders
         artifacts = () if kind is None else kind.artifacts
@@ -230,6 +233,7 @@ class Renderer:
             units=tuple(units),
             sysctl=sysctl,
             learn=() if kind is None else kind.learn,
+            snapshot=None if k3s is None else k3s.snapshot,
             os=own,
             encoded=_Encoded(
                 artifacts=[artifact_entry(artifact) for artifact in artifacts],
@@ -283,16 +287,6 @@ class Renderer:
             datastore=self._fleet.clusters[node.cluster].datastore,
             config=k3s.kind.facts,
         )
-
-
-def _clashes(slots: Iterable[Slot]) -> Iterator[Slot]:
-    """A path that is said twice: users' own files were merged by path, so that one of the two is fleet's."""
-    seen: set[str] = set()
-    for slot in slots:
-        if slot.path in seen:
-            fault = ContentError(f"{slot.path} is a file that fleet writes itself", "Say it under `k3s:` instead.")
-            yield BrokenSlot(slot.path, fault)
-        seen.add(slot.path)
 
 
 def is_complete(node: Node) -> bool:

@@ -7,7 +7,7 @@ makes only its content and its sha256 anew, between an encoded head and tail.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -124,3 +124,13 @@ def _bytes(content: Content) -> bytes | None:
     if len(content) == 1 and isinstance(content[0], str):
         return content[0].encode()
     return None
+
+
+def clashes(slots: Iterable[Slot]) -> Iterator[Slot]:
+    """A path that is said twice: users' own files were merged by path, so that one of the two is fleet's."""
+    seen: set[str] = set()
+    for slot in slots:
+        if slot.path in seen:
+            fault = ContentError(f"{slot.path} is a file that fleet writes itself", "Say it under `k3s:` instead.")
+            yield BrokenSlot(slot.path, fault)
+        seen.add(slot.path)

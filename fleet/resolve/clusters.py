@@ -83,6 +83,7 @@ def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node
         growing=founded.spec.growing is True,
         existed=learned.clusters.get(name, LearnedCluster()).existed,
         external=external,
+        snapshot_command=() if isinstance(founded.spec.snapshot, UnsetType) else tuple(founded.spec.snapshot.command),
     )
 
 

@@ -1,6 +1,15 @@
 """Rules about K3s's version."""
 
-from fleet.check import servers_first, version_downgrade, version_skip, version_unlocked, version_unsupported
+from msgspec.structs import replace
+
+from fleet.check import (
+    servers_first,
+    snapshot_before_upgrade,
+    version_downgrade,
+    version_skip,
+    version_unlocked,
+    version_unsupported,
+)
 from fleet.check.picture import Picture
 from fleet.model.verdict import Verdict
 from tests.unit.check.fleets import NODE_PLACE, changed, cluster, facts, given, node
@@ -153,3 +162,19 @@ def test_a_cluster_without_a_change_is_not_judged():
     picture = server_and_agent("v1.34.6+k3s1", "v1.35.4+k3s1", changes=[])
     assert not list(servers_first.judge(picture))
     assert picture.touched == ()
+
+
+def saved(before: str, after: str, datastore: str, command: tuple[str, ...] = ()) -> list[Verdict]:
+    a = node("a")
+    those = [replace(cluster(datastore=datastore), snapshot_command=command)]
+    picture = given(a, clusters=those, now={"a": facts(before)}, wanted={"a": facts(after)})
+    return list(snapshot_before_upgrade.judge(Picture(picture)))
+
+
+def test_an_external_datastore_of_which_nobody_says_how_it_is_saved_is_not_upgraded():
+    (verdict,) = saved("v1.34.6+k3s1", "v1.35.4+k3s1", "external")
+    assert (verdict.rule, verdict.outcome, verdict.subject) == ("snapshot-before-upgrade", "refused", "lyon-1")
+    assert "cluster: {snapshot: {command:" in verdict.hint
+    assert saved("v1.34.6+k3s1", "v1.35.4+k3s1", "external", ("./snapshot.sh",)) == []
+    assert saved("v1.35.4+k3s1", "v1.35.4+k3s1", "external") == []
+    assert saved("v1.34.6+k3s1", "v1.35.4+k3s1", "sqlite") == saved("v1.34.6+k3s1", "v1.35.4+k3s1", "etcd") == []

@@ -8,6 +8,7 @@ import base64
 import gzip
 import json
 import os
+import subprocess
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -25,6 +26,8 @@ INLINE_BYTES = 96 * 1024
 FAILED = "fleet_failed"
 # A node that cannot be reached fails with this step, so that `rescue` sees it; fleet_report tells it as unreachable.
 UNREACHABLE = "connection"
+SNAPSHOT_SECONDS = 3600
+NOT_SAVED = {"step": "snapshot", "at": "", "changed": False}
 
 
 class ActionModule(ActionBase):
@@ -51,7 +54,11 @@ class ActionModule(ActionBase):
         args["learned"] = learned(args.get("learned") or {}, after, task_vars["hostvars"])
         packed = pack(bundle, lambda name: self._read(project, f"files/{name[:2]}/{name}"))
         try:
-            return dict(result, **self._call(args, packed, task_vars))
+            done = self._call(args, packed, task_vars)
+            if done.get("step") == "snapshot" and bundle.get("snapshot", {}).get("kind") == "external":
+                save_datastore(bundle["snapshot"], done["msg"], args["secrets"])
+                done = self._call(dict(args, snapshot_taken=done["at"]), packed, task_vars)
+            return dict(result, **done)
         except AnsibleConnectionFailure as exc:
             text = getattr(exc, "message", None) or str(exc)
             return dict(result, failed=True, changed=False, msg=text, step=UNREACHABLE, at="")
@@ -99,6 +106,23 @@ def learned(known, after, hostvars):
             if told:
                 return told
     return known
+
+
+def save_datastore(how, why, secrets):
+    """Run the user's command on the controller, in the fleet's folder."""
+    command, folder = how["command"], how.get("folder") or None
+    try:
+        done = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=SNAPSHOT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise AnsibleActionFail(f"snapshot: {why}; `{command[0]}` cannot do it: {exc}", result=NOT_SAVED)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
+        for value in secrets.values():
+            said = said.replace(value, "(a secret)")
+        text = f"snapshot: {why}; `{command[0]}` ended with {done.returncode}, nothing was touched: {said[-300:]}"
+        raise AnsibleActionFail(text, result=NOT_SAVED)
 
 
 def named_secrets(bundle):

@@ -102,6 +102,16 @@ options:
     description: Reason to write although the node is held by another fleet, another name, or another digest than O(expect).
     type: str
     default: ""
+  snapshot:
+    description:
+      - A server's datastore is saved before another version of K3s takes its place. Where that fails, nothing is touched.
+      - V(false) goes without, for a server that is broken already.
+    type: bool
+    default: true
+  snapshot_taken:
+    description: The version of K3s before which an external datastore was saved. The action plugin sets it.
+    type: str
+    default: ""
   commit:
     description: Commit of the fleet's repository, for the record.
     type: str
@@ -195,17 +205,19 @@ STAGED = STATE + "/staged.json"
 UPDATES = STATE + "/updates.json"  # what fleet_updates did last
 UNITS = STATE + "/units.json"  # what a sandbox would have started
 CHECK = STATE + "/check"
+SNAPSHOTS = STATE + "/snapshots"  # of K3s's datastore, before an upgrade: the token that opens it, and SQLite's file
 DOWNLOADS = STATE + "/downloads"  # by sha256: what a link that broke has left, for the next run to go on with
 ORIGINALS = STATE + "/originals"
 GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
 MANIFEST = "manifest.json"
-KEPT_GENERATIONS = 3
+KEPT_GENERATIONS = KEPT_SNAPSHOTS = 3
 TEMP = re.compile(r"\.fleet-[0-9a-f]{16}\.new")
 UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/run/systemd/system/")
 LINKS = "/etc/systemd/system"
 FORBIDDEN = ("/proc/", "/sys/", "/dev/", STATE + "/")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "armv8l": "arm"}
 VALIDATE_SECONDS = 60
+SNAPSHOT_SECONDS = 600
 OUTPUT_BYTES = 64 * 1024
 LOOP_SECONDS = 60  # so long may systemd restart a unit again and again before it counts as failed
 SLOW_BYTES = 4096  # a source that gives less in `fetch_timeout` seconds is no better than one that gives nothing
@@ -511,6 +523,16 @@ class Tree:
         with contextlib.suppress(FileNotFoundError), self.folder(parent) as folder:
             os.unlink(temp_name(name) if temp else name, dir_fd=folder)
             os.fsync(folder)
+
+    @naming
+    def sync_file(self, path):
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def sync(self, *paths):
         """Make names in these folders last, as far as they are there."""
@@ -1318,6 +1340,9 @@ def clean_up(tree, record, items):
     for name in tree.names(ORIGINALS) if record else ():
         if os.path.join(ORIGINALS, name) not in kept:
             tree.unlink(os.path.join(ORIGINALS, name))
+    for name in tree.names(SNAPSHOTS):
+        if tree.stat(os.path.join(SNAPSHOTS, name, MANIFEST)) is None:  # written last
+            remove_all(tree, os.path.join(SNAPSHOTS, name))
     for name in tree.names(GENERATIONS):
         if tree.stat(os.path.join(GENERATIONS, name, MANIFEST)) is None:  # written last, removed first
             drop_generation(tree, name)
@@ -1454,6 +1479,77 @@ def remove_all(tree, path):
     for name in tree.names(path):
         remove_all(tree, os.path.join(path, name))
     tree.rmdir(path)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# K3s's datastore before an upgrade
+
+
+def k3s_version(record):
+    """What a node's record says that K3s was, empty for none; of one that came in half, what was meant."""
+    with contextlib.suppress(ValueError):
+        return facts_version(json.loads(record.get("manifest") or "{}"))
+    return ""
+
+
+def facts_version(manifest):
+    return manifest.get("facts", {}).get("k3s_version", "")
+
+
+def save_snapshot(tree, how, version, warnings, secrets):
+    """With the token of its time, without which it is of no use. The last three stay; etcd's own files are K3s's."""
+    folder, server = os.path.join(SNAPSHOTS, next_snapshot(tree, version)), os.path.join(how["data_dir"], "server")
+    missing = [(path, 0o755, (-1, -1)) for path in tree.missing(SNAPSHOTS)]
+    make_folders(tree, missing + [(SNAPSHOTS, 0o700, (-1, -1)), (folder, 0o700, (-1, -1))])
+    if how["kind"] == "sqlite":
+        save_sqlite(tree, os.path.join(server, "db/state.db"), os.path.join(folder, "state.db"))
+    elif tree.real:
+        save_etcd(version, secrets)
+    else:
+        warnings.append("etcd runs in no sandbox: no snapshot was taken")
+    if tree.stat(os.path.join(server, "token")) is not None:
+        tree.copy(os.path.join(server, "token"), os.path.join(folder, "token"))
+    tree.write_json(
+        os.path.join(folder, MANIFEST), {"k3s_version": version, "datastore": how["kind"], "at": time.time()}
+    )
+    for old in tree.names(SNAPSHOTS)[:-KEPT_SNAPSHOTS]:
+        remove_all(tree, os.path.join(SNAPSHOTS, old))
+
+
+def next_snapshot(tree, version):
+    """Numbered, for a node's clock may go backwards."""
+    last = max([int(name.partition("-")[0]) for name in tree.names(SNAPSHOTS)], default=0)
+    return "%08d-%s" % (last + 1, version)
+
+
+def save_etcd(version, secrets):
+    """By K3s itself, into its own folder of snapshots (k3s-io/docs, cli/etcd-snapshot.md)."""
+    name = "fleet-before-upgrade-of-" + version.replace("+", "-")
+    command = ["/usr/local/bin/k3s", "etcd-snapshot", "save", "--name", name]
+    code, output = run_command(command, SNAPSHOT_SECONDS)
+    if code != 0:
+        said = scrub(output.strip()[-500:], secrets)
+        raise Failure("snapshot", "", f"`{' '.join(command)}` ended with {code}, nothing was touched: {said}")
+
+
+def save_sqlite(tree, source, target):
+    """As sqlite3's own backup does it: K3s may write on meanwhile (k3s-io/docs, datastore/backup-restore.md)."""
+    import sqlite3  # noqa: PLC0415 - a Python may come without it, and most nodes never need it
+
+    if tree.stat(source) is None:
+        raise Failure("snapshot", source, "is not there: K3s's datastore cannot be saved, and nothing was touched")
+    tree.beside(target, [], 0o600, (-1, -1))
+    tree.place(target)
+    try:
+        with contextlib.closing(sqlite3.connect(tree.outside(source), timeout=30)) as live:
+            with contextlib.closing(sqlite3.connect(tree.outside(target))) as copy:
+                live.backup(copy)
+                (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
+    except sqlite3.Error as exc:
+        raise Failure("snapshot", source, f"cannot be saved, and nothing was touched: {exc}")
+    if verdict != "ok":
+        raise Failure("snapshot", source, f"is damaged, and nothing was touched: {verdict}")
+    tree.sync_file(target)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1860,8 +1956,10 @@ class Apply:
 
     def carry_out(self):
         tree, look, old = self.tree, self.look, self.record
+        self.ask_for_snapshot()
         try:
             stage(tree, look, self.ids, self.warnings, self.secrets, self.opts["fetch_timeout"])
+            self.save_datastore()
             for path in look.take:
                 keep_original(tree, path)
             if old.get("digest") != self.bundle["digest"]:
@@ -1883,6 +1981,25 @@ class Apply:
         tree.unlink(STAGED)
         folders = drop_folders(tree, made, self.items, self.manifest.get("folders", ()), look)
         self.finish(files, folders)
+
+    def save_datastore(self):
+        """Before a server's K3s becomes another version: going back is the old binary and a snapshot of before."""
+        if self.is_upgrade() and self.bundle["snapshot"]["kind"] != "external":
+            with telling("snapshot"):
+                how, before = self.bundle["snapshot"], k3s_version(self.record)
+                save_snapshot(self.tree, how, before, self.warnings, self.secrets)
+
+    def is_upgrade(self):
+        before = k3s_version(self.record)
+        wanted = self.opts["snapshot"] and self.bundle.get("snapshot")
+        return bool(wanted and before and before != facts_version(self.manifest))
+
+    def ask_for_snapshot(self):
+        """Only the controller can save a datastore that is elsewhere. It asks again when it has done it."""
+        after = facts_version(self.manifest)
+        if self.is_upgrade() and self.bundle["snapshot"]["kind"] == "external" and self.opts["snapshot_taken"] != after:
+            before = k3s_version(self.record)
+            raise Failure("snapshot", after, f"the datastore is to be saved before K3s {before} becomes {after}")
 
     def finish(self, files, folders):
         """Files are in place: now what reads them, and at last the record."""
@@ -2114,6 +2231,8 @@ OPTIONS = {
     "expect": ("text", ""),
     "machine_id": ("text", ""),
     "take_over": ("text", ""),
+    "snapshot": ("flag", True),
+    "snapshot_taken": ("text", ""),
     "commit": ("text", ""),
     "controller": ("text", ""),
     "epoch": ("number", 0),
@@ -2161,7 +2280,7 @@ def alone(argv):
     """For hands and for seeding a node without a network: secrets come as a JSON object on stdin."""
     parser = argparse.ArgumentParser(description="Bring a bundle onto this node and print the result as JSON.")
     for name, (kind, default) in OPTIONS.items():
-        if name in ("project", "after", "payload", "secrets", "learned"):
+        if name in ("project", "after", "payload", "secrets", "learned", "snapshot"):
             continue
         flag = "--" + name.replace("_", "-")
         if kind == "flag":
@@ -2170,12 +2289,17 @@ def alone(argv):
             parser.add_argument(flag, action="append", default=[])
         else:
             parser.add_argument(flag, type=int if kind == "number" else str, default=default)
-    for flag in ("--check", "--diff", "--secrets-stdin"):
+    for flag in ("--check", "--diff", "--secrets-stdin", "--no-snapshot"):
         parser.add_argument(flag, action="store_true")
     opts = vars(parser.parse_args(argv))
     if not opts["bundle"] and not (opts["read"] or opts["retire"]):
         parser.error("--bundle FILE, --read or --retire is needed")
-    opts.update(payload="", learned={}, secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {})
+    opts.update(
+        payload="",
+        learned={},
+        snapshot=not opts.pop("no_snapshot"),
+        secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {},
+    )
     result = run(opts)
     print(json.dumps(result, indent=1, sort_keys=True))
     return 1 if result.get("failed") else 0
