@@ -9,6 +9,8 @@ import re
 import msgspec
 
 CHANNEL_SERVER = "https://update.k3s.io/v1-release/channels"
+HELD = "k3s_version"
+"""What a node tells under this name: the version of the last bundle which was on it as a whole."""
 CHANNELS = ("stable", "latest", "testing")
 
 _VERSION = re.compile(r"v(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?:-rc(\d{1,4}))?\+k3s(\d{1,4})", re.ASCII)

@@ -19,6 +19,14 @@ class Proxy(msgspec.Struct, frozen=True):
     no_proxy: tuple[str, ...] = ()
 
 
+class Walk(msgspec.Struct, frozen=True):
+    """A cluster that goes to K3s `step` now, and to `wanted` after that: no minor is left out."""
+
+    cluster: str
+    step: str
+    wanted: str
+
+
 class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
     """`nodes` in the order of site name, within a site as written. `unenforced` says what is declared but not acted on yet.
 
@@ -39,3 +47,4 @@ class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
     warnings: tuple[Mistake, ...] = ()
     schedule: Schedule | None = None
     """When nodes may be rebooted; None where no policy says."""
+    walking: tuple[Walk, ...] = ()

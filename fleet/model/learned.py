@@ -17,6 +17,8 @@ class LearnedNode(msgspec.Struct, frozen=True):
     wireguard_public_key: str = ""
     site: str = ""
     role: str = ""
+    k3s_version: str = ""
+    """That of the last bundle which was on the node as a whole."""
 
 
 class LearnedCluster(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fleet.model.change import Change, NodeChange
+from fleet.model.fleet import Walk
 from fleet.model.tree import Revision
 from fleet.model.verdict import Verdict
 
@@ -80,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True):
     """When the first of their windows opens, in seconds since 1970; 0 for never."""
     adopting: tuple[str, ...] = ()
     """Nodes on which something waits to be taken: left alone until then."""
+    walking: tuple[Walk, ...] = ()
+    """Clusters that are more than one minor behind: what the plan says is their next step, and not their last one."""
 
     @property
     def refused(self) -> tuple[Verdict, ...]:

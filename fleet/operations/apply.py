@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import msgspec
 
 from fleet.errors import RefusedError
-from fleet.model.event import Event, NodeApplied
+from fleet.model.event import Event, NodeApplied, RolloutFinished
 from fleet.model.learned import LearnedCluster
 from fleet.model.node import Node
 from fleet.model.plan import Plan
@@ -63,6 +63,14 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
         reboot_until=reboot_until(intent, nodes, options.wish.now),
     )
     yield from learning(intent, hands.engine.roll(order), hands.records)
+
+
+def told_end(events: Iterator[Event]) -> Generator[Event, None, bool]:
+    """Passes events on, and returns whether the rollout came to its end with every node."""
+    last = None
+    for last in events:
+        yield last
+    return isinstance(last, RolloutFinished)
 
 
 def refuse(intent: Intent, plan: Plan, options: ApplyOptions) -> None:

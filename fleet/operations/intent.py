@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from fleet.errors import MistakesError, SpecError, UsageError
+from fleet.k3s.version import HELD
 from fleet.load import load, to_problems
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.learned import Learned, LearnedNode
@@ -196,5 +197,8 @@ def _place(intent: Intent, node: Node, path: str) -> Place:
 
 
 def _learned(known: Mapping[str, Record], records: Records) -> Learned:
-    nodes = {name: LearnedNode(machine_id=record.machine_id, arch=record.arch) for name, record in known.items()}  # type: ignore[arg-type]
+    nodes = {
+        name: LearnedNode(record.machine_id, record.arch, k3s_version=record.learned.get(HELD, ""))  # type: ignore[arg-type]
+        for name, record in known.items()
+    }
     return Learned(nodes=nodes, clusters=dict(records.clusters()))

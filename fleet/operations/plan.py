@@ -43,6 +43,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
     bundles: dict[str, Bundle] = {}
     changing = tuple(due.beside(_node_change(intent, node, sketch, held, bundles)) for node, sketch in moved)
     looked_at = _to_check(intent, nodes, changing, held, removed)
+    touched = {change.cluster for change in changing}
     verdicts = check(msgspec.structs.replace(looked_at, at=wish.now))
     return Plan(
         fleet=intent.fleet.name,
@@ -63,6 +64,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         adopting=adopting,
         rebooting_later=due.later,
         next_window=due.opens,
+        walking=tuple(walk for walk in intent.fleet.walking if walk.cluster in touched),
     )
 
 

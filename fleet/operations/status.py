@@ -15,7 +15,9 @@ LATEST = 5
 _SAMPLE = 3
 
 
-def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revision, now: float) -> Status:
+def status(
+    records: Records, rollouts: Sequence[RolloutSummary], revision: Revision, sandbox: str, now: float
+) -> Status:
     """`now` is seconds since 1970."""
     by_commit: dict[str, list[Record]] = {}
     known = records.all()
@@ -28,6 +30,7 @@ def status(records: Records, rollouts: Sequence[RolloutSummary], revision: Revis
         reported=sum(row.nodes for row in rows),
         commits=tuple(sorted(rows, key=lambda row: (-row.last_at, row.commit))),
         rollouts=tuple(rollouts[:LATEST]),
+        sandbox=sandbox,
         adopting=tuple(sorted(record.node for record in known.values() if record.waiting)),
         reboots=tuple(sorted(record.node for record in known.values() if record.updates and record.updates.reboot)),
         certificates=certificates(known.values(), now),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from fleet.model.fleet import Walk
 from fleet.model.plan import BlastRadius, ChangeGroup, Plan, Scope
 from fleet.model.tree import Revision
 
@@ -68,6 +69,7 @@ class PlanReport(msgspec.Struct, frozen=True):
     rebooting_later: tuple[str, ...] = ()
     """Nodes on which a reboot is due, whose window is shut."""
     next_window: float = 0.0
+    walking: tuple[Walk, ...] = ()
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -98,4 +100,5 @@ def plan_document(plan: Plan) -> PlanReport:
         adopting=plan.adopting,
         rebooting_later=plan.rebooting_later,
         next_window=plan.next_window,
+        walking=plan.walking,
     )

@@ -28,6 +28,9 @@ def _lines(plan: Plan) -> Iterator[Line]:
     if plan.rebooting_later:
         opens = f"the first opens {moment(plan.next_window)}" if plan.next_window else "none ever opens"
         yield line(f"  ! to be rebooted in their window ({opens}): {some(plan.rebooting_later)}")
+    for (step, wanted), clusters in sorted(_walks(plan).items()):
+        many = f"{count(len(clusters), 'cluster')} ({some(clusters)})"
+        yield line(f"  ! K3s goes to {step} first, then on to {wanted}, in {many}: fleet apply takes each step")
     if plan.nodes:
         waves = f"everyone {count(len(plan.nodes), 'node')}, servers before agents"
         yield _labelled("Waves", waves)
@@ -43,6 +46,13 @@ def _lines(plan: Plan) -> Iterator[Line]:
     if tail := _next(plan):
         yield line("")
         yield line(tail, "next")
+
+
+def _walks(plan: Plan) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for walk in plan.walking:
+        found.setdefault((walk.step, walk.wanted), []).append(walk.cluster)
+    return found
 
 
 def _labelled(label: str, text: str) -> Line:

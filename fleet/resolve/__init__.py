@@ -6,6 +6,7 @@
     members    sites become nodes: the listed ones and those of node sets
     clusters   nodes become clusters: order of servers, datastore, join address
     clashes    names, addresses and dial targets that two nodes share
+    walking    clusters that are several minors of K3s behind go up one at a time
     scope      which nodes --site, --selector, --node and --limit leave
     origin     which line of the spec each value of one node comes from, on demand
 

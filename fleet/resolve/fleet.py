@@ -18,6 +18,7 @@ from fleet.resolve.clusters import clusters
 from fleet.resolve.judge import reboots_without_window, settings_mistakes
 from fleet.resolve.members import Members
 from fleet.resolve.settings import SettingsMaker
+from fleet.resolve.walking import walked
 from fleet.resolve.windows import schedule
 
 DEFAULT_MAX_REMOVED = "1%"
@@ -42,6 +43,7 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
     mistakes += [mistake for mistake in found if mistake.severity == "error"]
     if mistakes:
         raise MistakesError(mistakes)
+    nodes, walking = walked(nodes, learned, spec.lock)
     said = spec.fleet.spec
     return ResolvedFleet(
         name=spec.fleet.name,
@@ -56,6 +58,7 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
         pending=_pending(nodes),
         warnings=tuple(mistake for mistake in found if mistake.severity == "warning"),
         schedule=window,
+        walking=walking,
     )
 
 

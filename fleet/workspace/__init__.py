@@ -7,6 +7,7 @@ Errors are `FleetError`s (`fleet.errors`); found changes and a halted rollout ar
 """
 
 from fleet.model.plan import EVERYTHING
-from fleet.workspace.workspace import Validation, Workspace
+from fleet.model.validation import Validation
+from fleet.workspace.workspace import Workspace
 
 __all__ = ["EVERYTHING", "Validation", "Workspace"]

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from fleet.errors import RefusedError, UsageError
 from fleet.model.plan import EVERYTHING, Plan, Scope
+from fleet.model.validation import Validation
 from fleet.wiring import STATE, PasswordSource, Wiring
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation
     from fleet.model.event import Event
-    from fleet.model.problem import Problem
     from fleet.model.project import FolderReport
     from fleet.model.rollout import RolloutSummary
     from fleet.model.status import NodeDetail, NodeRow, Status
@@ -27,19 +25,6 @@ if TYPE_CHECKING:
     from fleet.ports.applier import ProjectWriter
     from fleet.ports.engine import Engine
     from fleet.workspace.hosts import Hosts
-
-
-class Validation(msgspec.Struct, frozen=True):
-    """A spec without a mistake: how much of everything it holds, and what is doubtful in it."""
-
-    fleet: str
-    documents: int
-    others: int
-    sites: int
-    nodes: int
-    clusters: int
-    warnings: tuple[Problem, ...]
-    unlocked: tuple[str, ...]
 
 
 class Workspace:
@@ -152,12 +137,17 @@ class Workspace:
         updates: bool = False,
         verbosity: int = 0,
     ) -> Iterator[Event]:
-        """Carries out a plan. A plan that was loaded is made again first, and any difference is refused."""
-        from fleet.operations.apply import ApplyOptions, Hands, apply
+        """Carries out a plan. A plan that was loaded is made again first, and any difference is refused.
+
+        Where clusters are more than one minor behind, a plan that was just made is followed by those of the next steps,
+        each a rollout, as long as every node comes through.
+        """
+        from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
         from fleet.operations.saved_plan import refuse_difference
 
         known = self._planned
-        if known is not None and known[0] is plan:
+        walks = known is not None and known[0] is plan
+        if known is not None and walks:
             intent = known[1]
         else:
             fresh = self.plan(plan.scope, updates=updates)
@@ -165,11 +155,15 @@ class Workspace:
             plan, intent = fresh, self._planned[1]  # type: ignore[index]  # plan() has just set it
         if plan.pending:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
-        writer = self._writer(intent)
-        engine = self._engine = self._wiring.engine(writer, forks, verbosity)
-        hands = Hands(engine, self._wiring.records, self._wiring.secrets, self._wiring.controller)
         options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates))
-        yield from apply(intent, plan, hands, options)
+        while True:
+            self._engine = self._wiring.engine(self._writer(intent), forks, verbosity)
+            hands = Hands(self._engine, self._wiring.records, self._wiring.secrets, self._wiring.controller)
+            has_finished = yield from told_end(apply(intent, plan, hands, options))
+            if not (walks and plan.walking and has_finished):
+                return
+            plan = self.plan(plan.scope)
+            intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
 
     def resume(self, rollout_id: str, *, forks: int = 20) -> Iterator[Event]:
         """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
@@ -198,8 +192,8 @@ class Workspace:
         from fleet.operations.status import status
 
         wiring = self._wiring
-        told = status(wiring.records, wiring.journal.rollouts(), wiring.source.head(), wiring.clock.now())
-        return msgspec.structs.replace(told, sandbox=wiring.sandbox)
+        head, now = wiring.source.head(), wiring.clock.now()
+        return status(wiring.records, wiring.journal.rollouts(), head, wiring.sandbox, now)
 
     def rollouts(self) -> Sequence[RolloutSummary]:
         return self._wiring.journal.rollouts()

@@ -59,7 +59,7 @@ def test_status_counts_nodes_by_commit_newest_first() -> None:
             record("never", "", "a" * 40, at=99),
         ]
     )
-    found = status(records, (), HEAD, "/tmp/box")
+    found = status(records, (), HEAD, "/tmp/box", now=0.0)
     assert found.commits == (
         CommitRow("b" * 40, 1, 50, 50, ("n5",)),
         CommitRow("a" * 40, 4, 5, 30, ("n1", "n2", "n3")),
@@ -68,18 +68,18 @@ def test_status_counts_nodes_by_commit_newest_first() -> None:
 
 
 def test_status_of_nothing() -> None:
-    found = status(MemoryRecords(), (), HEAD, "")
+    found = status(MemoryRecords(), (), HEAD, "", now=0.0)
     assert (found.reported, found.commits) == (0, ())
 
 
 def test_status_shows_the_latest_rollouts() -> None:
     rollouts = [RolloutSummary(f"r{at}", "acme", "a" * 40, "ops", 1, "finished", at, at) for at in range(9, 0, -1)]
-    assert [each.id for each in status(MemoryRecords(), rollouts, HEAD, "").rollouts] == ["r9", "r8", "r7", "r6", "r5"]
+    assert [each.id for each in status(MemoryRecords(), rollouts, HEAD, "", now=0.0).rollouts] == ["r9", "r8", "r7", "r6", "r5"]
 
 
 def test_commits_of_one_time_are_in_the_order_of_their_name() -> None:
     records = MemoryRecords([record("x", "b1:1", "b" * 40, at=1), record("y", "b1:2", "a" * 40, at=1)])
-    assert [row.commit[0] for row in status(records, (), HEAD, "").commits] == ["a", "b"]
+    assert [row.commit[0] for row in status(records, (), HEAD, "", now=0.0).commits] == ["a", "b"]
 
 
 def test_a_node_is_current_behind_or_never_was() -> None:

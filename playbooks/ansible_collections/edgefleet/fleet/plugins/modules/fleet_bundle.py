@@ -210,6 +210,7 @@ DOWNLOADS = STATE + "/downloads"  # by sha256: what a link that broke has left, 
 ORIGINALS = STATE + "/originals"
 GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
 MANIFEST = "manifest.json"
+K3S = "k3s_version"
 KEPT_GENERATIONS = KEPT_SNAPSHOTS = 3
 TEMP = re.compile(r"\.fleet-[0-9a-f]{16}\.new")
 UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/run/systemd/system/")
@@ -1493,11 +1494,16 @@ def k3s_version(record):
 
 
 def facts_version(manifest):
-    return manifest.get("facts", {}).get("k3s_version", "")
+    return manifest.get("facts", {}).get(K3S, "")
 
 
-def save_snapshot(tree, how, version, warnings, secrets):
-    """With the token of its time, without which it is of no use. The last three stay; etcd's own files are K3s's."""
+def save_snapshot(tree, how, version, secrets):
+    """With the token of its time, without which it is of no use. The last three stay; etcd's own files are K3s's.
+
+    K3s runs in no sandbox: there is a datastore where somebody put one.
+    """
+    if not tree.real and tree.stat(os.path.join(how["data_dir"], "server/db")) is None:
+        return
     folder, server = os.path.join(SNAPSHOTS, next_snapshot(tree, version)), os.path.join(how["data_dir"], "server")
     missing = [(path, 0o755, (-1, -1)) for path in tree.missing(SNAPSHOTS)]
     make_folders(tree, missing + [(SNAPSHOTS, 0o700, (-1, -1)), (folder, 0o700, (-1, -1))])
@@ -1505,13 +1511,9 @@ def save_snapshot(tree, how, version, warnings, secrets):
         save_sqlite(tree, os.path.join(server, "db/state.db"), os.path.join(folder, "state.db"))
     elif tree.real:
         save_etcd(version, secrets)
-    else:
-        warnings.append("etcd runs in no sandbox: no snapshot was taken")
     if tree.stat(os.path.join(server, "token")) is not None:
         tree.copy(os.path.join(server, "token"), os.path.join(folder, "token"))
-    tree.write_json(
-        os.path.join(folder, MANIFEST), {"k3s_version": version, "datastore": how["kind"], "at": time.time()}
-    )
+    tree.write_json(os.path.join(folder, MANIFEST), {K3S: version, "datastore": how["kind"], "at": time.time()})
     for old in tree.names(SNAPSHOTS)[:-KEPT_SNAPSHOTS]:
         remove_all(tree, os.path.join(SNAPSHOTS, old))
 
@@ -1919,8 +1921,13 @@ class Apply:
     def learn(self):
         return learn(self.tree, self.bundle.get("learn", ()), self.record.get("learned", {}))
 
+    def told(self, partial):
+        """What the record tells for others: of K3s's version the one that the node has held as a whole."""
+        version = self.record.get("learned", {}).get(K3S) if partial else facts_version(self.manifest)
+        return dict(self.learned, **({K3S: version} if version else {}))
+
     def is_stale(self):
-        if self.learned != self.record.get("learned", {}):
+        if self.told(partial=False) != self.record.get("learned", {}):
             return True
         held = (
             self.record.get("digest"),
@@ -1987,7 +1994,7 @@ class Apply:
         if self.is_upgrade() and self.bundle["snapshot"]["kind"] != "external":
             with telling("snapshot"):
                 how, before = self.bundle["snapshot"], k3s_version(self.record)
-                save_snapshot(self.tree, how, before, self.warnings, self.secrets)
+                save_snapshot(self.tree, how, before, self.secrets)
 
     def is_upgrade(self):
         before = k3s_version(self.record)
@@ -2062,7 +2069,10 @@ class Apply:
         if look.waiting:
             record["waiting"] = sorted(look.waiting)
         if self.bundle.get("learn"):
-            record.update(learn=self.bundle["learn"], learned=self.learned)
+            record["learn"] = self.bundle["learn"]
+        told = self.told(partial)
+        if told:
+            record["learned"] = told
         if self.refused:
             record["refused"] = self.refused
         if opts["take_over"]:
@@ -2076,7 +2086,7 @@ class Apply:
         out = {"changed": self.changed, "digest": self.bundle["digest"], "before_digest": self.before}
         out.update(machine_id=self.machine, arch=arch(), changes=self.look.changes, warnings=self.warnings)
         out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record, self.tree))
-        out.update(waiting=sorted(self.look.waiting), clock=time.time(), learned=self.learned)
+        out.update(waiting=sorted(self.look.waiting), clock=time.time(), learned=record.get("learned", {}))
         if self.opts["diff"]:
             out["diff"] = [
                 dict(one, before=scrub(one["before"], self.secrets), after=scrub(one["after"], self.secrets))
@@ -2177,7 +2187,7 @@ def observe(opts):
             look.add(kind, item.path, action_of(what), what)
     look_folders(tree, manifest.get("folders", ()), (), ids, look)
     out = {"changed": False, "digest": record.get("digest", ""), "before_digest": record.get("digest", "")}
-    learned = learn(tree, record.get("learn", ()), record.get("learned", {}))
+    learned = dict(record.get("learned", {}), **learn(tree, record.get("learn", ()), record.get("learned", {})))
     if learned:
         record["learned"] = learned
     out.update(machine_id=machine_id(tree), arch=arch(), changes=look.changes, record=public(record, tree))
