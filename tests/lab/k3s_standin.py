@@ -49,8 +49,18 @@ def main() -> None:
     elif command in {"server", "agent"}:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         (Server if command == "server" else Agent)(read_settings(sys.argv[2:])).run()
+    elif command == "etcd-snapshot" and sys.argv[2:3] == ["save"]:
+        save_snapshot(read_settings(sys.argv[3:]))
     else:
-        fatal(f"No help topic for '{command}': the stand-in knows server, agent and --version")
+        fatal(f"No help topic for '{command}': the stand-in knows server, agent, etcd-snapshot save and --version")
+
+
+def save_snapshot(settings: dict[str, Any]) -> None:
+    """What is saved is the name alone: there is no data. Refused where etcd is not the datastore, as by the real one."""
+    home = Path(settings.get("data-dir", "/var/lib/rancher/k3s")) / "server" / "db"
+    if not (home / "etcd").exists():
+        fatal("etcd datastore disabled")
+    write(home / "snapshots" / f"{settings.get('name', 'on-demand')}-{int(time.time())}", f"{VERSION}\n", 0o600)
 
 
 def log(level: str, message: str) -> None:
@@ -75,12 +85,23 @@ def read_settings(arguments: list[str]) -> dict[str, Any]:
     for path in [Path(known.config), *sorted(Path(f"{known.config}.d").glob("*.y*ml"))]:
         if path.exists():
             merge(settings, read_yaml(path))
-    for argument in others:
+    for argument in joined(others):
         key, found, value = argument.partition("=")
         if not key.startswith("--"):
             fatal(f"cannot read the argument {argument!r}: the stand-in wants --key=value")
         settings[key[2:]] = value if found else True
     return settings
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """`--name VALUE` as `--name=VALUE`."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and not argument.startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -74,7 +74,13 @@ def test_status_of_nothing() -> None:
 
 def test_status_shows_the_latest_rollouts() -> None:
     rollouts = [RolloutSummary(f"r{at}", "acme", "a" * 40, "ops", 1, "finished", at, at) for at in range(9, 0, -1)]
-    assert [each.id for each in status(MemoryRecords(), rollouts, HEAD, "", now=0.0).rollouts] == ["r9", "r8", "r7", "r6", "r5"]
+    assert [each.id for each in status(MemoryRecords(), rollouts, HEAD, "", now=0.0).rollouts] == [
+        "r9",
+        "r8",
+        "r7",
+        "r6",
+        "r5",
+    ]
 
 
 def test_commits_of_one_time_are_in_the_order_of_their_name() -> None:
