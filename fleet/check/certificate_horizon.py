@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet.check.picture import Picture
+from fleet.formats.words import count
 from fleet.k3s import certificates
 from fleet.model.node import Node
 from fleet.model.verdict import Verdict
@@ -23,13 +24,15 @@ def judge(picture: Picture) -> Iterator[Verdict]:
         return
     leaves: list[tuple[str, Node]] = []
     authorities: dict[str, tuple[str, Node]] = {}
-    restarting = {change.node for change in picture.changes if change.restarts}
+    restarts = {change.node: change.restarts for change in picture.changes}
     for node in picture.fleet.nodes:
         record = picture.given.records.get(node.name)
         if record is None or not node.cluster:
             continue
         leaf, ca = (record.learned.get(name, "") for name in (certificates.LEAF_END, certificates.CA_END))
-        if certificates.is_due(leaf, now, certificates.RENEWED_WITHIN_DAYS) and node.name not in restarting:
+        if certificates.is_due(leaf, now, certificates.RENEWED_WITHIN_DAYS) and node.k3s_unit not in restarts.get(
+            node.name, ()
+        ):
             leaves.append((leaf, node))
         if certificates.is_due(ca, now, certificates.CA_NOTICE_DAYS):
             authorities[node.cluster] = min(authorities.get(node.cluster, (ca, node)), (ca, node), key=_end)
@@ -45,7 +48,7 @@ def _end(found: tuple[str, Node]) -> str:
 
 def _leaf(leaves: list[tuple[str, Node]]) -> Verdict:
     end, node = min(leaves, key=_end)
-    more = f", and those of {len(leaves) - 1:,} more nodes by and by" if len(leaves) > 1 else ""
+    more = f", and those of {count(len(leaves) - 1, 'more node')} by and by" if len(leaves) > 1 else ""
     return Verdict(
         RULE,
         "warning",

@@ -50,7 +50,7 @@ def test_leaves_that_run_out_are_one_warning_with_the_first_of_them():
             "certificate-horizon",
             "warning",
             "a",
-            "certificates of K3s run out on 2026-12-29, and those of 1 more nodes by and by, and nothing in this plan "
+            "certificates of K3s run out on 2026-12-29, and those of 1 more node by and by, and nothing in this plan "
             "restarts K3s there",
             "K3s makes them anew when it starts within 120 days of their end: restart it, one server at a time. "
             "`fleet status --certificates` lists them.",
@@ -64,6 +64,8 @@ def test_a_plan_that_restarts_k3s_renews_them():
     assert judged(told, ("a", RESTART)) == []
     assert [verdict.subject for verdict in judged(told, ("a", QUIET))] == ["a"]
     assert [verdict.subject for verdict in judged(told, ("b", RESTART))] == ["a"]
+    other = Change("file", "edit", "/etc/chrony.conf", "x", "y", ("chrony.service",))
+    assert [verdict.subject for verdict in judged(told, ("a", other))] == ["a"], "another unit renews nothing"
 
 
 @pytest.mark.parametrize(("days", "count"), [(-1, 1), (0, 1), (120, 1), (121, 0)])
