@@ -35,6 +35,7 @@ class Workspace:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._engine: Engine | None = None
+        self._is_stopping = False
         self._planned: tuple[Plan, Intent] | None = None
 
     @classmethod
@@ -160,7 +161,7 @@ class Workspace:
             self._engine = self._wiring.engine(self._writer(intent), forks, verbosity)
             hands = Hands(self._engine, self._wiring.records, self._wiring.secrets, self._wiring.controller)
             has_finished = yield from told_end(apply(intent, plan, hands, options))
-            if not (walks and plan.walking and has_finished):
+            if not (walks and plan.walking and has_finished) or self._is_stopping:
                 return
             plan = self.plan(plan.scope)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
@@ -184,6 +185,7 @@ class Workspace:
 
     def stop(self) -> None:
         """Once: what runs is finished, then the rollout pauses. Twice: what runs is ended now."""
+        self._is_stopping = True
         if self._engine is not None:
             self._engine.stop()
 

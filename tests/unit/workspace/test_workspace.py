@@ -12,11 +12,11 @@ import pytest
 from fleet.adapters.folder import DiskFolder
 from fleet.errors import RefusedError
 from fleet.model.batch import Observation
-from fleet.model.event import Event, NodeApplied
+from fleet.model.event import Event, NodeApplied, RolloutFinished
 from fleet.model.learned import LearnedCluster
 from fleet.model.project import Shipped
 from fleet.model.record import Record
-from fleet.model.rollout import RolloutOrder
+from fleet.model.rollout import RolloutCounts, RolloutOrder
 from fleet.model.tree import Revision, Tree
 from fleet.ports.applier import ProjectWriter
 from fleet.testing import MemoryClock, MemoryJournal, MemoryObserver, MemoryRecords
@@ -46,9 +46,12 @@ class Repository:
 
     def __init__(self, site: str) -> None:
         self.site = site
+        self.files = TOKENS
 
     def read(self, revision: str = "") -> Tree:  # noqa: ARG002 - it has one revision
-        return Tree(specs.tree(FLEET, document("Site", "lyon", self.site), files=TOKENS).files, self.head(), root="/r")
+        return Tree(
+            specs.tree(FLEET, document("Site", "lyon", self.site), files=self.files).files, self.head(), root="/r"
+        )
 
     def head(self) -> Revision:
         return Revision(COMMIT, "main")
@@ -168,6 +171,36 @@ def test_a_kept_plan_is_made_again_and_any_difference_is_refused(tmp_path: Path)
     list(workspace.apply(kept))
     assert [node.wanted for node in wiring.engine_.rolled[0].nodes] == [change.wanted for change in kept.nodes]
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
+
+
+class Stepping(Engine):
+    """Brings every node to what is wanted of it, which the node then tells."""
+
+    def __init__(self, journal: MemoryJournal, records: MemoryRecords, versions: list[str]) -> None:
+        super().__init__(journal)
+        self.records, self.versions = records, versions
+
+    def roll(self, order: RolloutOrder) -> Iterator[Event]:
+        yield from super().roll(order)
+        held = {"k3s_version": self.versions.pop(0)}
+        self.records.save([Record(n.name, "acme", "m" * 32, n.wanted, learned=held) for n in order.nodes])
+        yield RolloutFinished(order.id, RolloutCounts(applied=len(order.nodes)))
+
+
+@pytest.mark.parametrize(("stops", "rollouts"), [(False, 2), (True, 1)])
+def test_a_walk_goes_on_unless_somebody_stops_it_between_two_steps(
+    tmp_path: Path, *, stops: bool, rollouts: int
+) -> None:
+    wiring = InMemory(tmp_path)
+    held = Record("s1", "acme", "m" * 32, "b1:" + "0" * 64, arch="amd64", learned={"k3s_version": "v1.34.6+k3s1"})
+    wiring.records.save([held])
+    wiring.repository.files = {**TOKENS, "fleet.lock": specs.lock("v1.35.4+k3s1", "v1.36.3+k3s1")}
+    wiring.engine_ = Stepping(wiring.journal, wiring.records, ["v1.35.4+k3s1", "v1.36.3+k3s1"])
+    workspace = Workspace(wiring)
+    for _ in workspace.apply(workspace.plan()):
+        if stops:
+            workspace.stop()
+    assert len(wiring.engine_.rolled) == rollouts
 
 
 def test_what_only_a_node_can_tell_is_asked_before_it_is_changed(tmp_path: Path) -> None:
