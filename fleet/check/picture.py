@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from fleet.k3s.version import Version, minor_of, parse_version
+from fleet.k3s.version import Version, newest_by_minor
 from fleet.model.bundle import BundleFacts
 from fleet.model.check import CheckInput
 from fleet.model.cluster import Cluster
@@ -67,13 +67,7 @@ class Picture:
     @cached_property
     def locked(self) -> dict[str, Version]:
         """The newest release in fleet.lock of each minor (`v1.35`)."""
-        newest: dict[str, Version] = {}
-        for text in self.given.lock.releases:
-            version = parsed(text)
-            if version is not None:
-                minor = minor_of(version)
-                newest[minor] = max(version, newest.get(minor, version))
-        return newest
+        return newest_by_minor(self.given.lock.releases)
 
     def current(self, name: str) -> BundleFacts | None:
         """What a node holds now. Of a node that does not change it may be known only as what is wanted."""
@@ -99,11 +93,3 @@ class Picture:
     def members(self, cluster: Cluster) -> Iterator[Node]:
         """The cluster's nodes in the spec, servers first."""
         return (self.nodes[name] for name in (*cluster.servers, *cluster.agents))
-
-
-def parsed(text: str) -> Version | None:
-    """A version as a node's record or a lock tells it; None for what is none."""
-    try:
-        return parse_version(text)
-    except ValueError:
-        return None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fleet.check.picture import Picture, parsed
-from fleet.k3s.version import Version
+from fleet.check.picture import Picture
+from fleet.k3s.version import Version, parsed
 from fleet.model.cluster import Cluster
 from fleet.model.verdict import Verdict
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.check.picture import Picture, parsed
-from fleet.k3s.version import is_skip, minors_on_the_way, parse_version
+from fleet.check.picture import Picture
+from fleet.k3s.version import is_skip, minors_on_the_way, parse_version, parsed
 from fleet.model.verdict import Verdict
 
 RULE = "version-skip"

@@ -5,6 +5,7 @@ Sources: k3s-io/docs release-notes/, upgrades/manual.md ("Release Channels") and
 
 import functools
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -66,6 +67,23 @@ def parse_version(text: str) -> Version:
         raise ValueError(f"not a K3s version: expected a form such as v1.35.4+k3s1, found `{text}`{mend}")
     major, minor, patch, candidate, k3s = match.groups()
     return Version(int(major), int(minor), int(patch), int(k3s), None if candidate is None else int(candidate))
+
+
+def parsed(text: str) -> Version | None:
+    """A version as a node's record or a lock tells it; None for what is none."""
+    try:
+        return parse_version(text)
+    except ValueError:
+        return None
+
+
+def newest_by_minor(releases: Iterable[str]) -> dict[str, Version]:
+    """The newest of some releases for each minor (`v1.35`). What is no version is passed over."""
+    newest: dict[str, Version] = {}
+    for version in filter(None, map(parsed, releases)):
+        minor = minor_of(version)
+        newest[minor] = max(version, newest.get(minor, version))
+    return newest
 
 
 def version_hint(text: str) -> str | None:

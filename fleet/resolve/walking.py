@@ -6,11 +6,11 @@ of its nodes have taken this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from fleet.k3s.version import Version, is_skip, minor_of, minors_on_the_way, parse_version
+from fleet.k3s.version import Version, is_skip, minors_on_the_way, newest_by_minor, parse_version, parsed
 from fleet.model.fleet import Walk
 from fleet.model.learned import Learned
 from fleet.model.lock import Lock
@@ -41,7 +41,7 @@ def walked(nodes: Iterable[Node], learned: Learned, lock: Lock) -> tuple[list[No
     return nodes, tuple(walks[name] for name in sorted(walks))
 
 
-def _steps(nodes: Iterable[Node], learned: Learned, lock: Lock) -> Iterable[tuple[str, Version]]:
+def _steps(nodes: Iterable[Node], learned: Learned, lock: Lock) -> Iterator[tuple[str, Version]]:
     """The release that each cluster goes to first, of those that are to go further."""
     held: dict[str, Version] = {}
     wanted: dict[str, Version] = {}
@@ -49,13 +49,13 @@ def _steps(nodes: Iterable[Node], learned: Learned, lock: Lock) -> Iterable[tupl
         if not node.cluster:
             continue
         told = learned.nodes.get(node.name)
-        version = None if told is None else _parsed(told.k3s_version)
+        version = None if told is None else parsed(told.k3s_version)
         if version is not None:
             held[node.cluster] = min(held.get(node.cluster, version), version)
-        to = _parsed(node.settings.k3s.version)
+        to = parsed(node.settings.k3s.version)
         if to is not None:
             wanted[node.cluster] = max(wanted.get(node.cluster, to), to)
-    newest = _newest(lock.releases)
+    newest = newest_by_minor(lock.releases)
     for cluster, before in held.items():
         after = wanted.get(cluster)
         if after is None or after.major != before.major or not is_skip(before, after):
@@ -63,20 +63,3 @@ def _steps(nodes: Iterable[Node], learned: Learned, lock: Lock) -> Iterable[tupl
         first = minors_on_the_way(before, after)[0]
         if first in newest:
             yield cluster, newest[first]
-
-
-def _newest(releases: Mapping[str, object]) -> dict[str, Version]:
-    found: dict[str, Version] = {}
-    for text in releases:
-        version = _parsed(text)
-        if version is not None:
-            minor = minor_of(version)
-            found[minor] = max(version, found.get(minor, version))
-    return found
-
-
-def _parsed(text: str) -> Version | None:
-    try:
-        return parse_version(text)
-    except ValueError:
-        return None
