@@ -109,6 +109,13 @@ def damage(server: Server) -> None:
     path.write_bytes(b"no database at all" * 500)
 
 
+def test_a_python_without_sqlite_is_told(server: Server) -> None:
+    server.install(NEW)
+    done = server.desk.alone(prelude="import sys\nsys.modules['sqlite3'] = None\n")
+    assert "this node's Python has no sqlite3" in json.loads(done.stdout)["msg"]
+    assert (server.binary(), server.saved()) == (OLD, [])
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
@@ -126,6 +133,7 @@ def test_what_cannot_be_saved_is_not_upgraded(server: Server, harm: Any, reason:
     assert server.binary() == OLD
     assert server.desk.record() == held
     assert not list(server.desk.root.rglob(".fleet-*.new"))
+    assert server.saved() == [], "half a snapshot takes no room"
     assert server.desk.ok(snapshot=False)["changed"] is True
     assert server.binary() == NEW
 
@@ -162,6 +170,11 @@ def test_etcd_is_saved_by_k3s_itself(server: Server, monkeypatch: pytest.MonkeyP
     server.desk.module.save_etcd(OLD, {})
     name = "fleet-before-upgrade-of-v1.35.4-k3s1"
     assert asked == [["/usr/local/bin/k3s", "etcd-snapshot", "save", "--name", name]]
+    told_long = "no leader, token swordfish" + " " * 3 + "." * 490
+    monkeypatch.setattr(server.desk.module, "run_command", lambda *_: (1, told_long))
+    with pytest.raises(server.desk.module.Failure) as cut:
+        server.desk.module.save_etcd(OLD, {"token": "swordfish"})
+    assert "fish" not in str(cut.value), "what is cut is scrubbed before"
     monkeypatch.setattr(server.desk.module, "run_command", lambda *_: (1, "no leader, token swordfish"))
     with pytest.raises(
         server.desk.module.Failure, match=r"ended with 1, nothing was touched: no leader, token "

@@ -1507,10 +1507,15 @@ def save_snapshot(tree, how, version, secrets):
     folder, server = os.path.join(SNAPSHOTS, next_snapshot(tree, version)), os.path.join(how["data_dir"], "server")
     missing = [(path, 0o755, (-1, -1)) for path in tree.missing(SNAPSHOTS)]
     make_folders(tree, missing + [(SNAPSHOTS, 0o700, (-1, -1)), (folder, 0o700, (-1, -1))])
-    if how["kind"] == "sqlite":
-        save_sqlite(tree, os.path.join(server, "db/state.db"), os.path.join(folder, "state.db"))
-    elif tree.real:
-        save_etcd(version, secrets)
+    try:
+        if how["kind"] == "sqlite":
+            save_sqlite(tree, os.path.join(server, "db/state.db"), os.path.join(folder, "state.db"))
+        elif tree.real:
+            save_etcd(version, secrets)
+    except BaseException:
+        with contextlib.suppress(OSError):  # why it failed matters more, and the next run cleans up, too
+            remove_all(tree, folder)
+        raise
     if tree.stat(os.path.join(server, "token")) is not None:
         tree.copy(os.path.join(server, "token"), os.path.join(folder, "token"))
     tree.write_json(os.path.join(folder, MANIFEST), {K3S: version, "datastore": how["kind"], "at": time.time()})
@@ -1530,14 +1535,18 @@ def save_etcd(version, secrets):
     command = ["/usr/local/bin/k3s", "etcd-snapshot", "save", "--name", name]
     code, output = run_command(command, SNAPSHOT_SECONDS)
     if code != 0:
-        said = scrub(output.strip()[-500:], secrets)
+        said = scrub(output, secrets).strip()[-500:]
         raise Failure("snapshot", "", f"`{' '.join(command)}` ended with {code}, nothing was touched: {said}")
 
 
 def save_sqlite(tree, source, target):
     """As sqlite3's own backup does it: K3s may write on meanwhile (k3s-io/docs, datastore/backup-restore.md)."""
-    import sqlite3  # noqa: PLC0415 - a Python may come without it, and most nodes never need it
-
+    try:
+        import sqlite3  # noqa: PLC0415 - most nodes never need it
+    except ImportError:
+        raise Failure(
+            "snapshot", source, "this node's Python has no sqlite3, by which it is saved; nothing was touched"
+        )
     if tree.stat(source) is None:
         raise Failure("snapshot", source, "is not there: K3s's datastore cannot be saved, and nothing was touched")
     tree.beside(target, [], 0o600, (-1, -1))
@@ -2129,10 +2138,8 @@ def not_after(pem):
     """When the first certificate of a PEM file ends (RFC 5280, 4.1): `2027-11-29T02:07:05Z`. Raises ValueError."""
     text = pem.split(b"-----BEGIN CERTIFICATE-----", 1)[1].split(b"-----END CERTIFICATE-----", 1)[0]
     parts = children(children(children(base64.b64decode(text))[0][1])[0][1])
-    validity = [body for tag, body in parts if tag != 0xA0][
-        3
-    ]  # [0] is the version; serial, algorithm, issuer, validity
-    tag, body = children(validity)[1]
+    fields = [body for tag, body in parts if tag != 0xA0]  # all but the version: serial, algorithm, issuer, validity
+    tag, body = children(fields[3])[1]
     value = body.decode("ascii")
     is_short = tag == 0x17  # UTCTime: two digits of the year, of 1950 to 2049
     at = time.strptime(value, "%y%m%d%H%M%SZ" if is_short else "%Y%m%d%H%M%SZ")
