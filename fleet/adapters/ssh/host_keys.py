@@ -71,18 +71,21 @@ def _shown(node: Node, first: list[str], config: Path, into: Path) -> ShownKey:
     ]  # fmt: skip
     said = (word for option in options for word in ("-o", option))
     command = ["ssh", "-F", str(config), "-n", "-T", *said, *_way(node.connection, config.with_name("known_hosts"))]
+    words = into.with_name(f"{into.name}.said")
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-            timeout=_ENDED_BY_HAND, env={**os.environ, "LC_ALL": "C"},
-        )  # fmt: skip
+        # Into a file: a ProxyCommand holds ssh's stderr, and under nohup it outlives the SIGHUP by which ssh ends it.
+        with words.open("wb") as errors:
+            subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, check=False,
+                timeout=_ENDED_BY_HAND, env={**os.environ, "LC_ALL": "C"},
+            )  # fmt: skip
     except FileNotFoundError:
         raise UnavailableError("ssh is not installed", "apt-get install openssh-client") from None
     except subprocess.TimeoutExpired:
         return ShownKey(node.name, unreachable=f"no host key came in {_ENDED_BY_HAND} s")
     if into.exists() and (found := list(lines(into.read_text()))):
         return ShownKey(node.name, found[0].algorithm, found[0].key)
-    return ShownKey(node.name, unreachable=_reason(done.stderr))
+    return ShownKey(node.name, unreachable=_reason(words.read_text(errors="replace")))
 
 
 def _way(way: Connection, known_hosts: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import signal
 import socket
 import subprocess
 import sys
@@ -142,6 +143,11 @@ def test_a_proxy_command_is_the_way(hosts: tuple[Host, Host]) -> None:
     way = f'{sys.executable} -c "{relay}" {hosts[1].port}'
     nodes = nodes_at(f"port: {hosts[0].port}, proxyCommand: {way!r}".replace("\\'", "''"))
     assert key_of(only(nodes)) == hosts[1].host_key
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert key_of(only(nodes)) == hosts[1].host_key, "under nohup the relay outlives its ssh"
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_folder_for_temporary_files_with_a_space_in_its_name(
