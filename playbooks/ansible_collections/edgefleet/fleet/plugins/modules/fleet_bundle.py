@@ -1873,6 +1873,8 @@ class Apply:
     def run(self):
         guard(self.record, self.bundle, self.opts, self.machine)
         if self.opts["retire"] and not self.record and self.tree.stat(STATE) is None:
+            if not self.check:
+                self.tree.sync(os.path.dirname(STATE))  # a run may have been cut off before it was sure
             return self
         if not self.check:
             self.tree = Tree(self.opts["root"], make=True)
@@ -1893,7 +1895,8 @@ class Apply:
             self.changed = bool(self.look.changes or self.steps) or self.is_stale()
             if not self.look.changes and not self.steps and self.changed:
                 self.look.add("record", RECORD, "update")
-            if self.changed and not self.check:
+            is_nearly_gone = self.opts["retire"] and not self.record  # only the rest of STATE was left
+            if self.changed and not self.check and not is_nearly_gone:
                 self.carry_out()
             if self.opts["retire"] and not self.check:
                 self.give_back()
