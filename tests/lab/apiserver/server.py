@@ -106,10 +106,20 @@ class ApiServer:
     def stop_etcd(self) -> None:
         self._stop("etcd")
 
+    def start_apiserver(self) -> None:
+        """It is not ready yet when this returns."""
+        self._start("kube-apiserver", self.member.apiserver(str(ensure_apiserver())))
+
+    def stop_apiserver(self) -> None:
+        self._stop("kube-apiserver")
+
     def start(self) -> None:
-        binary = ensure_apiserver()
+        ensure_apiserver()
         self.start_etcd()
-        self._start("kube-apiserver", self.member.apiserver(str(binary)))
+        self.start_apiserver()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while not self._is_ready():
             gone = [name for name, process in self._running.items() if process.poll() is not None]
