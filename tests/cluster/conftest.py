@@ -1,4 +1,4 @@
-"""One API server for all tests here."""
+"""One API server for all tests here, cleared after each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.stage import ApiServerStage
 from tests.lab.apiserver.server import ApiServer
 
 
@@ -13,3 +14,10 @@ from tests.lab.apiserver.server import ApiServer
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with ApiServer(tmp_path_factory.mktemp("apiserver")) as running:
         yield running
+
+
+@pytest.fixture
+def stage(api: ApiServer) -> Iterator[ApiServerStage]:
+    staged = ApiServerStage(api)
+    yield staged
+    staged.clear()
