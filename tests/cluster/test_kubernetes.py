@@ -123,6 +123,16 @@ def test_a_kubelet_and_a_controller_that_write_all_the_time(cluster: KubernetesC
     assert len(beats) > 5
 
 
+def test_a_node_that_a_finalizer_holds(cluster: KubernetesCluster, stage: ApiServerStage) -> None:
+    stage.patch(A.name, {"metadata": {"finalizers": ["longhorn.io/node"]}}, "longhorn")
+    with pytest.raises(UnavailableError, match=r"could not delete the Node lyon-1-a: .*longhorn.io/node"):
+        cluster.delete(A)
+    assert stage.has_password(A.name)
+    stage.patch(A.name, {"metadata": {"finalizers": None}}, "longhorn")
+    cluster.delete(A)
+    assert (cluster.nodes(), stage.has_password(A.name)) == ([], False)
+
+
 def test_the_owner_of_a_label_is_named(cluster: KubernetesCluster, stage: ApiServerStage) -> None:
     stage.others_label("flux", A.name, {"team": "pos"})
     with pytest.raises(RefusedError) as caught:

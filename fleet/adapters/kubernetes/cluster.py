@@ -88,8 +88,11 @@ class KubernetesCluster:
         if (found := self._find(node, step)) is not None:
             still_it = {**_DELETE, "preconditions": {"uid": found.metadata.uid}}
             self._connection.call(Call(step, "DELETE", _path(node.name), body=still_it, takes={404, 409}))
-            if (left := self._find(node, step)) is not None and left.metadata.uid != found.metadata.uid:
-                raise RefusedError(f"the Node {node.name} has registered anew meanwhile: it is left alone")
+            if (left := self._find(node, step)) is not None:
+                if left.metadata.uid != found.metadata.uid:
+                    raise RefusedError(f"the Node {node.name} has registered anew meanwhile: it is left alone")
+                held = ", ".join(left.metadata.finalizers)
+                raise UnavailableError(f"could not {step}: it is still there{held and f', held by finalizers: {held}'}")
         secret = f"/api/v1/namespaces/kube-system/secrets/{quote(node.name)}.node-password.k3s"
         step = f"delete the node password of {node.name}"
         self._connection.call(Call(step, "DELETE", secret, body=_DELETE, takes={404}))
@@ -121,22 +124,21 @@ class KubernetesCluster:
         """None when the Node was changed meanwhile."""
         found = self._get(node, step)
         takes_over = check_labels(found, labels)
-        patch = taints_patch(found, taints)
+        taints_patch(found, taints)  # refuses before anything is written
+        written: WireNode | None = found
         # First what would be forgotten if we were ended in between: whether these were ours is only seen until we apply.
-        if (gone := labels_to_drop(found, labels)) and self._merge(step, found, _without(found, gone)) is None:
+        if gone := labels_to_drop(found, labels):
+            written = self._merge(step, found, _without(found, gone))
+        if written is not None and (patch := taints_patch(written, taints)) is not None:
+            written = self._merge(step, written, patch)
+        if written is None:
             return None
-        if gone:
-            found = self._get(node, step)
-            patch = taints_patch(found, taints)
-        if patch is not None and self._merge(step, found, patch) is None:
-            return None
-        if are_applied(found, labels):
-            return plain(self._get(node, step)) if patch is not None else plain(found)
-        wanted = _applied(found, {"labels": dict(labels)})
-        if not takes_over:
-            return self._apply(step, found, wanted, FIELD_MANAGER)
-        wanted["metadata"]["resourceVersion"] = self._get(node, step).metadata.resource_version if patch else found.metadata.resource_version  # fmt: skip
-        return self._apply(step, found, wanted, FIELD_MANAGER, force=True)
+        if are_applied(written, labels):
+            return plain(written)
+        wanted = _applied(written, {"labels": dict(labels)})
+        if takes_over:  # from the node's own registration, and from nobody who came since
+            wanted["metadata"]["resourceVersion"] = written.metadata.resource_version
+        return self._apply(step, written, wanted, FIELD_MANAGER, force=takes_over)
 
     def _apply(
         self, step: str, node: WireNode, body: Mapping[str, Any], manager: str, *, force: bool = False

@@ -36,14 +36,15 @@ _END: Final = b"fleet-kubeconfig-ends "
 
 # Reads the file, as root where it has to be, then waits until its input ends. The password is the first line of the
 # input, a variable of the shell and the input of sudo: never an argument. sudo has it once, so that a wrong one ends.
-_READS: Final = """\
-printf fleet-kubeconfig-begins\\\\n
-if [ -z "$2" ] || [ "$(id -u)" -eq 0 ]; then cat "$1"
-elif [ "$2" = asked ]; then IFS= read -r word; printf '%s\\n' "$word" | sudo -S -p '' cat "$1"
-else sudo -n cat "$1"; fi
-printf '\\nfleet-kubeconfig-ends %s\\n' $?
+# One line: not every login shell takes more.
+_READS: Final = r"""
+printf 'fleet-kubeconfig-begins\n';
+if [ -z "$2" ] || [ "$(id -u)" -eq 0 ]; then cat "$1";
+elif [ "$2" = asked ]; then IFS= read -r word; printf '%s\n' "$word" | sudo -S -p '' cat "$1";
+else sudo -n cat "$1"; fi;
+printf '\nfleet-kubeconfig-ends %s\n' $?;
 exec cat >/dev/null
-"""
+""".replace("\n", " ")
 
 
 class SshAccess:
@@ -118,7 +119,7 @@ class SshAccess:
                 )  # fmt: skip
         except FileNotFoundError:
             raise UnavailableError("ssh is not installed", "apt-get install openssh-client") from None
-        if self._become is not None and self._ssh.stdin is not None:
+        if self._become is not None and self._node.connection.become and self._ssh.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._ssh.stdin.write(self._become().rstrip(b"\n") + b"\n")
                 self._ssh.stdin.flush()

@@ -20,7 +20,7 @@ from fleet.model.cluster_node import NodeIdentity
 from fleet.model.drain import DrainRule, NodeNotDrained, PodHeld
 from fleet.testing import MemoryClock
 from fleet.testing.clock import START
-from tests.cluster.bad_server import DROPS, HALF, HANGS, MACHINE, POD, BadServer, Reply, status
+from tests.cluster.bad_server import DROPS, HALF, HANGS, MACHINE, NODE, POD, BadServer, Reply, status
 from tests.lab.apiserver.certificates import Authority, Pair
 from tests.lab.apiserver.server import KUBECONFIG, free_ports
 
@@ -331,7 +331,7 @@ def test_every_write_is_bound_to_the_node_that_was_read(server: BadServer, clust
     """Or it would make a Node anew that was deleted meanwhile, or fall on another machine's."""
     cluster.reconcile(A, {"app": "till"}, ["gpu=true:NoSchedule"])
     cluster.cordon(A, "rollout")
-    cluster.delete(A)
+    assert "it is still there" in message(lambda: cluster.delete(A)), "this server forgets nothing"
     list(cluster.drain(A, DrainRule(timeout=1), "rollout"))
     writes = [(request, body) for request, body in zip(server.asked, server.bodies, strict=True) if body]
     bound = [_bound(body) for request, body in writes if "node-password" not in request]
@@ -342,6 +342,15 @@ def _bound(body: dict[str, Any]) -> str:
     about = {**body.get("metadata", {}), **body.get("preconditions", {})}
     about |= body.get("deleteOptions", {}).get("preconditions", {})
     return str(about.get("uid") or about["resourceVersion"])
+
+
+def test_a_node_that_registers_anew_while_it_is_deleted(server: BadServer, cluster: KubernetesCluster) -> None:
+    anew = Reply(200, {**NODE, "metadata": {"name": "lyon-1-a", "uid": "n2", "resourceVersion": "9"}})
+    conflict = status(409, "Conflict", "Precondition failed: UID in precondition: n1, UID in object meta: n2")
+    left = [Reply(200, NODE), conflict, anew]
+    server.says = lambda _: left.pop(0)
+    assert "registered anew" in message(lambda: cluster.delete(A), RefusedError)
+    assert len(server.asked) == 3, "its new password stays"
 
 
 # The client's package
