@@ -59,7 +59,7 @@ def fate(pod: Pod, rule: DrainRule) -> PodFate:
     return PodFate("evict")
 
 
-class PodLeft(msgspec.Struct, frozen=True, tag=True):
+class PodLeft(msgspec.Struct, frozen=True, tag_field="event", tag=True):
     """Stays on the Node, as it should."""
 
     node: str
@@ -67,14 +67,14 @@ class PodLeft(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-class PodEvicted(msgspec.Struct, frozen=True, tag=True):
+class PodEvicted(msgspec.Struct, frozen=True, tag_field="event", tag=True):
     """The API server has granted the eviction; the pod ends now, in its own time."""
 
     node: str
     pod: str
 
 
-class PodHeld(msgspec.Struct, frozen=True, tag=True):
+class PodHeld(msgspec.Struct, frozen=True, tag_field="event", tag=True):
     """The eviction is not granted now; it is asked for again. `budget` is the PodDisruptionBudget that holds the pod, empty
     where it is something else. Told once for each reason.
     """
@@ -85,19 +85,19 @@ class PodHeld(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-class PodGone(msgspec.Struct, frozen=True, tag=True):
+class PodGone(msgspec.Struct, frozen=True, tag_field="event", tag=True):
     node: str
     pod: str
 
 
-class NodeDrained(msgspec.Struct, frozen=True, tag=True):
+class NodeDrained(msgspec.Struct, frozen=True, tag_field="event", tag=True):
     """The last event of a drain that is done: `gone` pods have left."""
 
     node: str
     gone: int
 
 
-class NodeNotDrained(msgspec.Struct, frozen=True, tag=True):
+class NodeNotDrained(msgspec.Struct, frozen=True, tag_field="event", tag=True):
     """The last event of one that is not: refused before any pod was touched, or out of time. The cordon stays.
 
     `reason` is one line that names the first pods and what holds them, `pods` names all that are left.

@@ -14,7 +14,8 @@ import pytest
 
 from tests.lab.apiserver import build
 from tests.lab.apiserver.certificates import Authority, Pair
-from tests.lab.apiserver.server import ApiServer
+from tests.lab.apiserver.member import Member, write_papers
+from tests.lab.apiserver.server import ApiServer, free_ports
 from tests.lab.errors import LabError
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,37 @@ def test_a_binary_is_built_once_for_each_state_of_its_sources(
     assert [path.name for path in (cache / "apiserver").glob("*") if path.suffix != ".lock"] == [first.name]
     (tmp_path / "broken").unlink()
     assert build.ensure_apiserver(cache) != first
+
+
+@pytest.mark.timeout(180)
+def test_three_members_are_one_cluster(api: ApiServer, tmp_path: Path) -> None:
+    """As on three hosts, but for the ports."""
+    authority = Authority(tmp_path / "papers")
+    write_papers(authority, ["10.77.1.11"])
+    ports = iter(free_ports(9))
+    members = [
+        Member(name, "127.0.0.1", tmp_path / "papers", tmp_path / name, next(ports), next(ports), next(ports))
+        for name in ("one", "two", "three")
+    ]
+    servers = [ApiServer(tmp_path, authority, member, members) for member in members]
+    try:
+        for server in servers:
+            server.start_etcd()
+        for server in servers[:2]:
+            server.start_apiserver()
+        for server in servers[:2]:
+            server.wait_until_ready()
+        servers[0].must("POST", "/api/v1/nodes", {"metadata": {"name": "seen"}})
+        servers[2].stop_etcd()
+        assert servers[1].must("GET", "/api/v1/nodes/seen")["metadata"]["name"] == "seen"
+        servers[1].stop()
+        deadline = time.monotonic() + 60
+        while servers[0].call("GET", "/readyz/etcd")[0] != 500:  # one of three is no quorum
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    finally:
+        for server in servers:
+            server.stop()
 
 
 def test_the_kubeconfig_is_laid_out_as_k3s_does(api: ApiServer) -> None:

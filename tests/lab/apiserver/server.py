@@ -19,6 +19,7 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,20 +36,25 @@ READY_SECONDS = 90
 class ApiServer:
     """Both processes, their folder and their certificates. They end with this process, however that ends."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        authority: Authority | None = None,
+        member: Member | None = None,
+        members: Sequence[Member] = (),
+    ) -> None:
+        """`authority` has its papers already, by default a new one gets them. `member` is which of `members` this one is, by
+        default the only one, on free ports.
+        """
         self.folder = folder
-        self.authority = Authority(folder / "papers")
-        write_papers(self.authority)
-        self.admin = Pair(folder / "papers/system-admin.crt", folder / "papers/system-admin.key")
+        self.authority = authority or Authority(folder / "papers")
+        if authority is None:
+            write_papers(self.authority)
+        papers = self.authority.folder
+        self.admin = Pair(papers / "system-admin.crt", papers / "system-admin.key")
+        self.member = member or Member("one", "127.0.0.1", papers, folder / "etcd", *free_ports(3))
+        self._members = members
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._member: Member | None = None
-
-    @property
-    def member(self) -> Member:
-        if self._member is None:
-            api, client, peer = free_ports(3)
-            self._member = Member("one", "127.0.0.1", self.folder / "papers", self.folder / "etcd", api, client, peer)
-        return self._member
 
     @property
     def port(self) -> int:
@@ -101,7 +107,7 @@ class ApiServer:
         return answer
 
     def start_etcd(self) -> None:
-        self._start("etcd", self.member.etcd(binary=find_etcd()))
+        self._start("etcd", self.member.etcd(self._members, find_etcd()))
 
     def stop_etcd(self) -> None:
         self._stop("etcd")
@@ -145,7 +151,7 @@ class ApiServer:
             return False
 
     def _log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
+        return self.folder / f"{name}-{self.member.name}.log"
 
     def _start(self, name: str, argv: list[str]) -> None:
         # The signal comes when the thread that starts it ends: start it from the main one.
