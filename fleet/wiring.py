@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fleet.adapters.ansible import AnsibleApplier, AnsibleObserver, Settings
     from fleet.adapters.sqlite import Database
+    from fleet.model.node import Node
     from fleet.model.project import Shipped
     from fleet.ports.additions import Additions
     from fleet.ports.applier import Hand, ProjectWriter
     from fleet.ports.clock import Clock
+    from fleet.ports.cluster import Cluster
     from fleet.ports.engine import Engine
     from fleet.ports.folder import Folder
     from fleet.ports.host_keys import HostKeys
@@ -163,6 +165,12 @@ class Wiring:
         from fleet.adapters.ssh.host_keys import SshHostKeys
 
         return SshHostKeys(forks)
+
+    def cluster(self, server: Node, known_hosts: bytes, become: PasswordSource | None = None) -> Cluster:
+        """The cluster of a K3s server, through its ssh. `become` is for a server whose spec names a secret for sudo."""
+        from fleet.adapters.kubernetes import KubernetesCluster, SshAccess
+
+        return KubernetesCluster(SshAccess(server, known_hosts, become=become or self._become), self.clock)
 
     def _applier(self, write_project: ProjectWriter, forks: int, verbosity: int) -> AnsibleApplier:
         from fleet.adapters.ansible import AnsibleApplier

@@ -24,11 +24,27 @@ LOGS = ROOT / ".work" / "lanes"
 AT_ONCE = 2
 _COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped|xfailed|xpassed)\b")
 
+GO = "/usr/local/go/bin/go"
+
+
+def go_is_new() -> bool:
+    """Whether this Go builds what go.mod of tests/lab/apiserver asks for, without fetching another Go."""
+    go = shutil.which("go") or shutil.which(GO)
+    if not go:
+        return False
+    env = {**os.environ, "GOTOOLCHAIN": "local"}
+    said = subprocess.run([go, "env", "GOVERSION"], env=env, capture_output=True, text=True, check=False).stdout
+    version = re.match(r"go(\d+)\.(\d+)", said)
+    return version is not None and (int(version[1]), int(version[2])) >= (1, 26)
+
+
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "root": (lambda: os.geteuid() == 0, "run it as root"),
     "linux": (lambda: sys.platform == "linux", "only Linux has systemd hosts"),
     "namespaces": (lambda: Path("/proc/self/ns/net").exists(), "the kernel has no network namespaces"),
     "strace": (lambda: shutil.which("strace") is not None, "apt-get install strace"),
+    "go": (go_is_new, "Go 1.26 or later, on PATH or in /usr/local/go"),
+    "etcd": (lambda: shutil.which("etcd") is not None, "apt-get install etcd-server"),
     "mmdebstrap": (lambda: shutil.which("mmdebstrap") is not None, "apt-get install mmdebstrap"),
     "systemd-nspawn": (lambda: shutil.which("systemd-nspawn") is not None, "apt-get install systemd-container"),
 }

@@ -5,6 +5,7 @@
 
 from fleet.testing.applier import MemoryApplier
 from fleet.testing.clock import MemoryClock
+from fleet.testing.cluster import MemoryCluster
 from fleet.testing.folder import FolderApplier
 from fleet.testing.hand import MemoryHand
 from fleet.testing.host_keys import MemoryHostKeys
@@ -16,6 +17,7 @@ __all__ = [
     "FolderApplier",
     "MemoryApplier",
     "MemoryClock",
+    "MemoryCluster",
     "MemoryHand",
     "MemoryHostKeys",
     "MemoryJournal",

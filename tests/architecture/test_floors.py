@@ -65,6 +65,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("report/line", "import rich", "Only the people's face knows terminals, only faces know structlog"),
         ("wiring", "import click", "Only the people's face knows terminals, only faces know structlog"),
         ("operations/lock", "import urllib3", "What speaks to an outside system is imported by its adapter alone"),
+        ("operations/lock", "import kubernetes", "What speaks to an outside system is imported by its adapter alone"),
+        ("testing/cluster", "import fleet.adapters.kubernetes.pods", "Imports only go down"),
         ("engine/local", "import ansible_runner", "What speaks to an outside system is imported by its adapter alone"),
         ("engine/local", "import asyncio", "asyncio stays in server, engine.temporal and adapters.ssh"),
         ("adapters/git/source", "import asyncio", "asyncio stays in server, engine.temporal and adapters.ssh"),

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from fleet.adapters.limits import hosts_per_process
 from fleet.adapters.ssh.config import client_config
+from fleet.adapters.ssh.way import way
 from fleet.errors import UnavailableError
 from fleet.formats.known_hosts import keys_of, lines
-from fleet.formats.ssh_jump import jump_options
 from fleet.model.host_key import ShownKey
 from fleet.model.node import Connection, Node
 
@@ -56,9 +56,9 @@ class SshHostKeys:
                     each.cancel()
 
 
-def _first(text: str, way: Connection) -> list[str]:
+def _first(text: str, connection: Connection) -> list[str]:
     """Options that ask for a key of the pinned kind first: of several keys, a host shows the one that is asked for."""
-    kinds = dict.fromkeys(line.algorithm for line in keys_of(text, way.address, way.port))
+    kinds = dict.fromkeys(line.algorithm for line in keys_of(text, connection.address, connection.port))
     names = ",".join("rsa-sha2-512,rsa-sha2-256" if kind == "ssh-rsa" else kind for kind in kinds)
     return [f"HostKeyAlgorithms=^{names}"] if names else []
 
@@ -70,7 +70,9 @@ def _shown(node: Node, first: list[str], config: Path, into: Path) -> ShownKey:
         "PreferredAuthentications=none", f"ConnectTimeout={CONNECT_SECONDS}", "ClearAllForwardings=yes", *first,
     ]  # fmt: skip
     said = (word for option in options for word in ("-o", option))
-    command = ["ssh", "-F", str(config), "-n", "-T", *said, *_way(node.connection, config.with_name("known_hosts"))]
+    connection = node.connection
+    command = ["ssh", "-F", str(config), "-n", "-T", *said, *way(connection, config.with_name("known_hosts"))]
+    command += ["--", connection.address, "true"]
     words = into.with_name(f"{into.name}.said")
     try:
         # Into a file: a ProxyCommand holds ssh's stderr, and under nohup it outlives the SIGHUP by which ssh ends it.
@@ -86,14 +88,6 @@ def _shown(node: Node, first: list[str], config: Path, into: Path) -> ShownKey:
     if into.exists() and (found := list(lines(into.read_text()))):
         return ShownKey(node.name, found[0].algorithm, found[0].key)
     return ShownKey(node.name, unreachable=_reason(words.read_text(errors="replace")))
-
-
-def _way(way: Connection, known_hosts: Path) -> list[str]:
-    words = ["-p", str(way.port), "-l", way.user]
-    if way.proxy_command:
-        words += ["-o", f"ProxyCommand={way.proxy_command}"]
-    words += [] if way.proxy_command else jump_options(way.jump_host, way.private_key, str(known_hosts))
-    return [*words, "--", way.address, "true"]
 
 
 def _reason(text: str) -> str:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fleet.errors import UnavailableError
 from fleet.model.batch import BatchOrder, NodeAnswer, NodeTask, Observation
+from fleet.model.cluster_node import ClusterNode, NodeIdentity
+from fleet.model.drain import DrainRule, Pod, PodEvicted
 from fleet.model.host_key import ShownKey
 from fleet.model.node import Node
 from fleet.model.record import Record
@@ -15,6 +18,7 @@ from fleet.testing import (
     FolderApplier,
     MemoryApplier,
     MemoryClock,
+    MemoryCluster,
     MemoryHand,
     MemoryHostKeys,
     MemoryJournal,
@@ -22,6 +26,7 @@ from fleet.testing import (
     MemoryRecords,
 )
 from fleet.testing.contracts.applier import ApplierContract
+from fleet.testing.contracts.cluster import ClusterContract
 from fleet.testing.contracts.hand import HandContract
 from fleet.testing.contracts.host_keys import HostKeysContract
 from fleet.testing.contracts.journal import JournalContract
@@ -121,6 +126,16 @@ class TestMemoryHostKeys(HostKeysContract):
         return MemoryHostKeys({node: ShownKey(node, *key.split()) for node, key in keys.items()})
 
 
+class TestMemoryCluster(ClusterContract):
+    @pytest.fixture
+    def cluster(self) -> MemoryCluster:
+        return MemoryCluster()
+
+    @pytest.fixture
+    def stage(self, cluster: MemoryCluster) -> MemoryCluster:
+        return cluster
+
+
 def test_a_node_that_holds_something_unexpected_is_left_alone(tmp_path: Path) -> None:
     FolderApplier(tmp_path, {"lyon-1": "b1:other"}).run_batch(BatchOrder("0-1", "0", 1, ("lyon-1",), {"lyon-1": ""}))
     order = BatchOrder("7f3c-0001", "7f3c", 3, ("lyon-1",), {"lyon-1": "b1:old"})
@@ -134,3 +149,24 @@ def test_time_stands_still_until_it_is_moved() -> None:
     clock.sleep(2.5)
     clock.advance(1)
     assert clock.now() == 103.5
+
+
+def test_a_cluster_that_cannot_be_reached() -> None:
+    cluster = MemoryCluster()
+    node = NodeIdentity("lyon-1-a", "m1")
+    cluster.add_node(ClusterNode(node.name, node.machine_id))
+    cluster.add_pod(node.name, Pod("shop/web-0", "u1", controller="ReplicaSet"), never_ends=True)
+    events = cluster.drain(node, DrainRule(), "rollout")
+    assert next(events) == PodEvicted(node.name, "shop/web-0")
+    cluster.unreachable = "no route to host"
+    for does in (
+        cluster.nodes,
+        cluster.datastore,
+        lambda: cluster.cordon(node, "rollout"),
+        lambda: cluster.delete(NodeIdentity("lyon-1-z", "m1")),
+        lambda: list(events),
+    ):
+        with pytest.raises(UnavailableError, match="no route to host"):
+            does()
+    cluster.unreachable = ""
+    assert [each.is_cordoned_by_fleet for each in cluster.nodes()] == [True]

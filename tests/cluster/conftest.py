@@ -1,0 +1,23 @@
+"""One API server for all tests here, cleared after each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.stage import ApiServerStage
+from tests.lab.apiserver.server import ApiServer
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with ApiServer(tmp_path_factory.mktemp("apiserver")) as running:
+        yield running
+
+
+@pytest.fixture
+def stage(api: ApiServer) -> Iterator[ApiServerStage]:
+    staged = ApiServerStage(api)
+    yield staged
+    staged.clear()
