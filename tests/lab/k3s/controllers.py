@@ -1,0 +1,107 @@
+"""The few controllers that a configuration tool meets: roles of servers, members of deleted nodes, silent nodes.
+
+Every server runs them, and all that they do may be done twice. What kube-controller-manager and the scheduler do
+besides is not here: nobody makes pods of a Deployment, nobody binds a pod to a node, a deleted Namespace stays.
+"""
+
+import time
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from .client import RequestError, UnreachableError
+from .etcd import EtcdError
+from .kubelet import LEASE_SECONDS, seconds_now
+from .output import log
+
+if TYPE_CHECKING:
+    from .server import Server
+
+EVERY_SECONDS = 2
+ROLE = "node-role.kubernetes.io/"
+# pkg/etcd/member_controller.go: a Node that goes takes its etcd member with it.
+FINALIZER = "wrangler.cattle.io/managed-etcd-controller"
+MEMBER = "etcd.k3s.cattle.io/node-name"
+ADDRESS = "etcd.k3s.cattle.io/node-address"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+
+
+class Controllers:
+    def __init__(self, server: "Server") -> None:
+        self.server = server
+
+    def run(self) -> None:
+        said = ""
+        while True:
+            try:
+                self.step()
+                said = ""
+            except (RequestError, UnreachableError, EtcdError) as error:
+                if str(error) != said:
+                    said = str(error)
+                    log("warning", f"controllers: {error}")
+            time.sleep(EVERY_SECONDS)
+
+    def step(self) -> None:
+        nodes = self.server.admin.get("/api/v1/nodes")["items"]
+        leases = self.server.admin.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")["items"]
+        renewed = {lease["metadata"]["name"]: lease["spec"].get("renewTime") for lease in leases}
+        for node in nodes:
+            meta = node["metadata"]
+            if meta["name"] == self.server.node and not meta.get("deletionTimestamp"):
+                self.mark_server(meta)
+            if meta.get("deletionTimestamp") and FINALIZER in meta.get("finalizers", []):
+                self.remove_member(meta)
+            elif renewed.get(meta["name"]):
+                self.judge(node, renewed[meta["name"]])
+
+    def mark_server(self, meta: dict[str, Any]) -> None:
+        """Roles as labels; the member's name and the finalizer where etcd runs here (pkg/server, setNodeLabels)."""
+        roles = ["control-plane", *(["etcd"] if self.server.is_managed else [])]
+        labels = {f"{ROLE}{role}": "true" for role in roles}
+        changes: dict[str, Any] = {}
+        if not labels.items() <= meta.get("labels", {}).items():
+            changes["labels"] = labels
+        if self.server.is_managed:
+            annotations = {MEMBER: self.server.etcd.name, ADDRESS: self.server.addresses[0]}
+            if not annotations.items() <= meta.get("annotations", {}).items():
+                changes["annotations"] = annotations
+            if FINALIZER not in meta.get("finalizers", []):
+                changes["finalizers"] = [*meta.get("finalizers", []), FINALIZER]
+        if changes:
+            self.server.admin.merge(f"/api/v1/nodes/{meta['name']}", {"metadata": changes})
+
+    def remove_member(self, meta: dict[str, Any]) -> None:
+        name = meta.get("annotations", {}).get(MEMBER)
+        for member in self.server.etcd.members():
+            if member.get("name") == name:
+                log("info", f"Removing member {name} from etcd cluster")
+                self.server.etcd.control("member", "remove", f"{member['ID']:x}")
+        rest = [item for item in meta["finalizers"] if item != FINALIZER]
+        self.server.admin.merge(f"/api/v1/nodes/{meta['name']}", {"metadata": {"finalizers": rest or None}})
+
+    def judge(self, node: dict[str, Any], renewed: str) -> None:
+        """node-lifecycle-controller: Ready=Unknown and a taint for who has been silent longer than the Lease lasts.
+
+        It takes no pod away: a taint manager is not here.
+        """
+        path = f"/api/v1/nodes/{node['metadata']['name']}"
+        silent = datetime.now(timezone.utc) - datetime.fromisoformat(renewed)  # noqa: UP017
+        ready = [row for row in node["status"].get("conditions", []) if row["type"] == "Ready"]
+        taints = node["spec"].get("taints", [])
+        is_tainted = any(taint["key"] == UNREACHABLE for taint in taints)
+        if silent > timedelta(seconds=LEASE_SECONDS):
+            if ready and ready[0]["status"] != "Unknown":
+                condition = {
+                    "type": "Ready",
+                    "status": "Unknown",
+                    "reason": "NodeStatusUnknown",
+                    "message": "Kubelet stopped posting node status.",
+                    "lastTransitionTime": seconds_now(),
+                }
+                self.server.admin.strategic(f"{path}/status", {"status": {"conditions": [condition]}})
+            if not is_tainted:
+                added = [{"key": UNREACHABLE, "effect": "NoSchedule"}, {"key": UNREACHABLE, "effect": "NoExecute"}]
+                self.server.admin.merge(path, {"spec": {"taints": [*taints, *added]}})
+        elif is_tainted:
+            rest = [taint for taint in taints if taint["key"] != UNREACHABLE]
+            self.server.admin.merge(path, {"spec": {"taints": rest or None}})
