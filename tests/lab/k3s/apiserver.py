@@ -9,7 +9,7 @@ from base64 import b64encode
 from pathlib import Path
 
 from .client import Client, RequestError, UnreachableError
-from .output import log, write
+from .output import log, without_notification, write
 from .paths import API_SERVER, ServerPaths
 from .settings import Settings
 from .supervisor import API_PORT
@@ -109,7 +109,7 @@ class ApiServer:
 
     def start(self) -> None:
         log("info", f"Running kube-apiserver {' '.join(self.argv[1:])}")
-        self.process = subprocess.Popen(self.argv)
+        self.process = subprocess.Popen(self.argv, env=without_notification())
 
     def wait_ready(self, admin: Client) -> None:
         while True:

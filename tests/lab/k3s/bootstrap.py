@@ -17,6 +17,7 @@ from .output import fatal, write
 from .paths import ServerPaths
 
 PREFIX = "/bootstrap/"
+ENCRYPTION = "cred/encryption-config.json"
 OTHER_TOKEN = "bootstrap data already found and encrypted with different token"
 CIPHER = ("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "4096", "-md", "sha1", "-pass", "env:K3S_PASSPHRASE")
 
@@ -28,13 +29,14 @@ def file_names() -> list[str]:
 
 
 def collect(paths: ServerPaths) -> dict[str, str]:
-    """Name -> content of the files, as text."""
-    return {name: (paths.home / name).read_text() for name in file_names()}
+    """Name -> content of the files, as text. Without secrets-encryption there is no file of its keys."""
+    optional = [ENCRYPTION] if (paths.home / ENCRYPTION).exists() else []
+    return {name: (paths.home / name).read_text() for name in [*file_names(), *optional]}
 
 
 def put_down(paths: ServerPaths, files: dict[str, str]) -> None:
-    for name in file_names():
-        write(paths.home / name, files[name], 0o644 if name.endswith(".crt") else 0o600)
+    for name, text in files.items():
+        write(paths.home / name, text, 0o644 if name.endswith(".crt") else 0o600)
 
 
 def storage_key(password: str) -> str:

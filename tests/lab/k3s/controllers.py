@@ -23,6 +23,7 @@ FINALIZER = "wrangler.cattle.io/managed-etcd-controller"
 MEMBER = "etcd.k3s.cattle.io/node-name"
 ADDRESS = "etcd.k3s.cattle.io/node-address"
 UNREACHABLE = "node.kubernetes.io/unreachable"
+NOT_READY = "node.kubernetes.io/not-ready"
 
 
 class Controllers:
@@ -80,17 +81,16 @@ class Controllers:
         self.server.admin.merge(f"/api/v1/nodes/{meta['name']}", {"metadata": {"finalizers": rest or None}})
 
     def judge(self, node: dict[str, Any], renewed: str) -> None:
-        """node-lifecycle-controller: Ready=Unknown and a taint for who has been silent longer than the Lease lasts.
+        """node-lifecycle-controller: Ready=Unknown for who is silent longer than a Lease lasts, and taints to match.
 
         It takes no pod away: a taint manager is not here.
         """
         path = f"/api/v1/nodes/{node['metadata']['name']}"
+        ready = [row["status"] for row in node["status"].get("conditions", []) if row["type"] == "Ready"]
+        status = ready[0] if ready else "False"
         silent = datetime.now(timezone.utc) - datetime.fromisoformat(renewed)  # noqa: UP017
-        ready = [row for row in node["status"].get("conditions", []) if row["type"] == "Ready"]
-        taints = node["spec"].get("taints", [])
-        is_tainted = any(taint["key"] == UNREACHABLE for taint in taints)
         if silent > timedelta(seconds=LEASE_SECONDS):
-            if ready and ready[0]["status"] != "Unknown":
+            if status != "Unknown":
                 condition = {
                     "type": "Ready",
                     "status": "Unknown",
@@ -99,9 +99,15 @@ class Controllers:
                     "lastTransitionTime": seconds_now(),
                 }
                 self.server.admin.strategic(f"{path}/status", {"status": {"conditions": [condition]}})
-            if not is_tainted:
-                added = [{"key": UNREACHABLE, "effect": "NoSchedule"}, {"key": UNREACHABLE, "effect": "NoExecute"}]
-                self.server.admin.merge(path, {"spec": {"taints": [*taints, *added]}})
-        elif is_tainted:
-            rest = [taint for taint in taints if taint["key"] != UNREACHABLE]
-            self.server.admin.merge(path, {"spec": {"taints": rest or None}})
+            status = "Unknown"
+        elif status == "Unknown":
+            return  # it renews its Lease again, and says itself how it is
+        key = {"Unknown": UNREACHABLE, "False": NOT_READY}.get(status, "")
+        wanted = [{"key": key, "effect": effect} for effect in ("NoSchedule", "NoExecute")] if key else []
+        taints = node["spec"].get("taints", [])
+        own = [{"key": row["key"], "effect": row["effect"]} for row in taints if row["key"] in (UNREACHABLE, NOT_READY)]
+        if own != wanted:
+            rest = [row for row in taints if row["key"] not in (UNREACHABLE, NOT_READY)]
+            # The version guards against somebody's own taint, set in between.
+            meta = {"resourceVersion": node["metadata"]["resourceVersion"]} if status != "Unknown" else {}
+            self.server.admin.merge(path, {"metadata": meta, "spec": {"taints": [*rest, *wanted] or None}})

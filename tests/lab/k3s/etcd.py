@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .output import log, write
+from .output import log, without_notification, write
 from .paths import ServerPaths
 
 CLIENT_PORT, PEER_PORT = 2379, 2380
@@ -90,7 +90,9 @@ class Etcd:
             key, _, value = argument.removeprefix("--").partition("=")
             config[key] = value or "true"
         write(self.folder / "config", json.dumps(config, indent=1, default=str), 0o600)
-        self.process = subprocess.Popen(["etcd", "--config-file", str(self.folder / "config")])
+        self.process = subprocess.Popen(
+            ["etcd", "--config-file", str(self.folder / "config")], env=without_notification()
+        )
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

@@ -27,6 +27,11 @@ def notify_systemd(state: str) -> None:
             notify.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
+def without_notification() -> dict[str, str]:
+    """The environment for programs that would tell systemd their own readiness: etcd does, and the API server."""
+    return {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+
+
 def write(path: Path, content: str | bytes, mode: int) -> None:
     """Write a file that is never there with another mode, or by half."""
     path.parent.mkdir(parents=True, exist_ok=True)
