@@ -24,11 +24,15 @@ LOGS = ROOT / ".work" / "lanes"
 AT_ONCE = 2
 _COUNT = re.compile(r"(\d+) (passed|failed|error|errors|skipped|xfailed|xpassed)\b")
 
+GO = "/usr/local/go/bin/go"
+
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "root": (lambda: os.geteuid() == 0, "run it as root"),
     "linux": (lambda: sys.platform == "linux", "only Linux has systemd hosts"),
     "namespaces": (lambda: Path("/proc/self/ns/net").exists(), "the kernel has no network namespaces"),
     "strace": (lambda: shutil.which("strace") is not None, "apt-get install strace"),
+    "go": (lambda: bool(shutil.which("go") or shutil.which(GO)), "Go 1.26 or later, on PATH or in /usr/local/go"),
+    "etcd": (lambda: shutil.which("etcd") is not None, "apt-get install etcd-server"),
     "mmdebstrap": (lambda: shutil.which("mmdebstrap") is not None, "apt-get install mmdebstrap"),
     "systemd-nspawn": (lambda: shutil.which("systemd-nspawn") is not None, "apt-get install systemd-container"),
 }
