@@ -9,12 +9,14 @@ from base64 import b64encode
 from pathlib import Path
 
 from .client import Client, RequestError, UnreachableError
-from .output import log, without_notification, write
+from .output import log, start_part, write
 from .paths import API_SERVER, ServerPaths
 from .settings import Settings
 from .supervisor import API_PORT
 
 READY_POLL = 0.1
+# K3s does not wait for its API server to have answered everybody.
+STOP_SECONDS = 1
 
 
 class ApiServerError(Exception):
@@ -109,7 +111,7 @@ class ApiServer:
 
     def start(self) -> None:
         log("info", f"Running kube-apiserver {' '.join(self.argv[1:])}")
-        self.process = subprocess.Popen(self.argv, env=without_notification())
+        self.process = start_part(self.argv)
 
     def wait_ready(self, admin: Client) -> None:
         while True:
@@ -126,7 +128,7 @@ class ApiServer:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(8)
+                self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .client import RequestError, UnreachableError
 from .etcd import EtcdError
-from .kubelet import LEASE_SECONDS, seconds_now
+from .kubelet import seconds_now
 from .output import log
 
 if TYPE_CHECKING:
@@ -45,15 +45,15 @@ class Controllers:
     def step(self) -> None:
         nodes = self.server.admin.get("/api/v1/nodes")["items"]
         leases = self.server.admin.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")["items"]
-        renewed = {lease["metadata"]["name"]: lease["spec"].get("renewTime") for lease in leases}
+        beats = {lease["metadata"]["name"]: lease["spec"] for lease in leases}
         for node in nodes:
             meta = node["metadata"]
             if meta["name"] == self.server.node and not meta.get("deletionTimestamp"):
                 self.mark_server(meta)
             if meta.get("deletionTimestamp") and FINALIZER in meta.get("finalizers", []):
                 self.remove_member(meta)
-            elif renewed.get(meta["name"]):
-                self.judge(node, renewed[meta["name"]])
+            elif beats.get(meta["name"], {}).get("renewTime"):
+                self.judge(node, beats[meta["name"]])
 
     def mark_server(self, meta: dict[str, Any]) -> None:
         """Roles as labels; the member's name and the finalizer where etcd runs here (pkg/server, setNodeLabels)."""
@@ -80,7 +80,7 @@ class Controllers:
         rest = [item for item in meta["finalizers"] if item != FINALIZER]
         self.server.admin.merge(f"/api/v1/nodes/{meta['name']}", {"metadata": {"finalizers": rest or None}})
 
-    def judge(self, node: dict[str, Any], renewed: str) -> None:
+    def judge(self, node: dict[str, Any], lease: dict[str, Any]) -> None:
         """node-lifecycle-controller: Ready=Unknown for who is silent longer than a Lease lasts, and taints to match.
 
         It takes no pod away: a taint manager is not here.
@@ -88,8 +88,8 @@ class Controllers:
         path = f"/api/v1/nodes/{node['metadata']['name']}"
         ready = [row["status"] for row in node["status"].get("conditions", []) if row["type"] == "Ready"]
         status = ready[0] if ready else "False"
-        silent = datetime.now(timezone.utc) - datetime.fromisoformat(renewed)  # noqa: UP017
-        if silent > timedelta(seconds=LEASE_SECONDS):
+        silent = datetime.now(timezone.utc) - datetime.fromisoformat(lease["renewTime"])  # noqa: UP017
+        if silent > timedelta(seconds=lease["leaseDurationSeconds"]):
             if status != "Unknown":
                 condition = {
                     "type": "Ready",

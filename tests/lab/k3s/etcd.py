@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .output import log, without_notification, write
+from .output import log, start_part, write
 from .paths import ServerPaths
 
 CLIENT_PORT, PEER_PORT = 2379, 2380
@@ -76,9 +76,9 @@ class Etcd:
             "initial-cluster": f"{members},{self.name}={self.peer_url}" if members else f"{self.name}={self.peer_url}",
             "initial-cluster-state": "existing" if members else "new",
             "force-new-cluster": force,
-            # pkg/etcd/etcd.go; the times suit slow disks.
-            "heartbeat-interval": 500,
-            "election-timeout": 5000,
+            # pkg/etcd/etcd.go has 500 and 5000, for slow disks: tests would wait for its elections.
+            "heartbeat-interval": 250,
+            "election-timeout": 2000,
             "snapshot-count": 10000,
             "logger": "zap",
             "log-level": "warn",
@@ -90,9 +90,7 @@ class Etcd:
             key, _, value = argument.removeprefix("--").partition("=")
             config[key] = value or "true"
         write(self.folder / "config", json.dumps(config, indent=1, default=str), 0o600)
-        self.process = subprocess.Popen(
-            ["etcd", "--config-file", str(self.folder / "config")], env=without_notification()
-        )
+        self.process = start_part(["etcd", "--config-file", str(self.folder / "config")])
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

@@ -18,7 +18,6 @@ from .release import ARCH, VERSION
 from .settings import Settings
 
 LEASE_SECONDS = 40  # kubelet: nodeLeaseDurationSeconds; renewed at a quarter of it
-RENEW_SECONDS = 10
 POD_SECONDS = 2
 STATUS_SECONDS = 60
 EFFECTS = {"NoSchedule", "PreferNoSchedule", "NoExecute"}
@@ -43,6 +42,10 @@ def now() -> str:
 
 def seconds_now() -> str:
     return now()[:19] + "Z"
+
+
+def lease_seconds() -> int:
+    return int(fault("lease-seconds") or LEASE_SECONDS)
 
 
 def node_name(settings: Settings) -> str:
@@ -114,7 +117,7 @@ class Kubelet:
             self.register()
             self.tell_status(is_ready=not not_ready)
             self._was, self._status_at = not_ready, at
-        if at - self._lease_at >= RENEW_SECONDS and not fault("no-heartbeat"):
+        if at - self._lease_at >= lease_seconds() / 4 and not fault("no-heartbeat"):
             self.renew_lease()
             self._lease_at = at
         self.play_pods()
@@ -180,7 +183,7 @@ class Kubelet:
 
     def renew_lease(self) -> None:
         path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{self.name}"
-        spec = {"holderIdentity": self.name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now()}
+        spec = {"holderIdentity": self.name, "leaseDurationSeconds": lease_seconds(), "renewTime": now()}
         if self.api().find(path) is None:
             self.api().json("POST", path.rpartition("/")[0], {"metadata": {"name": self.name}, "spec": spec})
         else:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -27,9 +28,14 @@ def notify_systemd(state: str) -> None:
             notify.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
-def without_notification() -> dict[str, str]:
-    """The environment for programs that would tell systemd their own readiness: etcd does, and the API server."""
-    return {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+def start_part(argv: list[str]) -> subprocess.Popen[bytes]:
+    """Start a program that is a part of K3s's one process: it dies with this one, however that ends.
+
+    It does not hear of systemd: etcd and the API server would tell it of their own readiness.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
+    # K3s's unit has KillMode=process: systemd would leave it behind.
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *argv], env=environment)
 
 
 def write(path: Path, content: str | bytes, mode: int) -> None:

@@ -11,7 +11,7 @@ from .client import RequestError, UnreachableError
 from .joining import critical_values
 from .node_passwords import WrongPasswordError, ensure, own_password
 from .output import log, write
-from .release import VERSION
+from .release import ARCH, VERSION, minor_of
 from .supervisor import Handler, Reply, Request
 from .tokens import Token, TokenError, full_form, parse_token, random_secret, same
 
@@ -41,6 +41,7 @@ def routes_of(server: "Server") -> dict[tuple[str, str], Handler]:
         ("POST", "/v1-k3s/client-kubelet.crt"): agent(lambda request: kubelet_certificate(server, request, "client")),
         ("POST", "/v1-k3s/serving-kubelet.crt"): agent(lambda request: kubelet_certificate(server, request, "serving")),
         ("GET", "/v1-k3s/server-bootstrap"): peer(lambda _: (200, json.dumps(bootstrap.collect(server.paths)))),
+        ("GET", "/version"): version,
         ("PUT", "/v1-k3s/token"): peer(lambda request: rotate_token(server, request)),
     }
 
@@ -83,7 +84,6 @@ def kubelet_certificate(server: "Server", request: Request, purpose: str) -> Rep
     """pkg/nodepassword/validate.go: another node's password is checked against its Secret, this server's own locally."""
     node = request.headers.get("k3s-Node-Name", "").lower()
     password = request.headers.get("k3s-Node-Password", "")
-    request.body()
     if not node or not password:
         return 400, "node name or password not set\n"
     if node == server.node and not server.is_ready:
@@ -113,9 +113,17 @@ def kubelet_certificate(server: "Server", request: Request, purpose: str) -> Rep
     )
 
 
+def version(request: Request) -> Reply:
+    """As K3s would say it: the API server behind is always the one version that the lab builds."""
+    if request.certificate_user() is None:
+        return 401, UNAUTHORIZED
+    minor = str(minor_of(VERSION))
+    return 200, json.dumps({"major": "1", "minor": minor, "gitVersion": VERSION, "platform": f"linux/{ARCH}"})
+
+
 def rotate_token(server: "Server", request: Request) -> Reply:
     """pkg/server/token.go, tokenRotate: passwords, token files and bootstrap data get the new one."""
-    wanted = str(json.loads(request.body() or b"{}").get("newToken") or random_secret())
+    wanted = str(json.loads(request.body or b"{}").get("newToken") or random_secret())
     try:
         new = parse_token(wanted).password
     except TokenError as error:

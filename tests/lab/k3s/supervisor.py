@@ -74,8 +74,11 @@ def tls_context(tls: Path) -> ssl.SSLContext:
 class Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Door
+    body = b""
 
     def handle_any(self) -> None:
+        # All of it, also before a refusal: a connection that is closed with something unread loses the answer.
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
         handler = self.server.routes.get((self.command, path))
         if handler is None and path.startswith("/v1-k3s/"):
@@ -86,9 +89,6 @@ class Request(BaseHTTPRequestHandler):
             self.pass_on()
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any  # noqa: N815
-
-    def body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def certificate_user(self) -> tuple[str, list[str]] | None:
         """CN and all O of the caller's certificate, which the handshake has checked."""
@@ -106,7 +106,6 @@ class Request(BaseHTTPRequestHandler):
 
     def pass_on(self) -> None:
         """Ask the API server and tell its answer, as it comes: a watch never ends."""
-        body = self.body()
         time.sleep(float(fault("slow-api") or 0))
         tls = self.server.home / "tls"
         context = ssl.create_default_context(cafile=str(tls / "server-ca.crt"))
@@ -128,8 +127,8 @@ class Request(BaseHTTPRequestHandler):
                 connection.putheader("X-Remote-User", user[0])
                 for group in user[1]:
                     connection.putheader("X-Remote-Group", group)
-            connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
+            connection.putheader("Content-Length", str(len(self.body)))
+            connection.endheaders(self.body)
             self.tell(connection.getresponse())
         except OSError as error:
             self.answer(503, f"apiserver is not ready: {error}\n")
