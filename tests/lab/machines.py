@@ -189,16 +189,18 @@ class Machine:
     # ---- files
 
     def path(self, name: str) -> Path:
-        """A file of the machine, seen from here."""
+        """A file of the machine, seen from here: an absolute link in it would lead to this machine's own files."""
         return Path(f"/proc/{self._pid}/root") / name.lstrip("/")
 
     def write(self, name: str, text: str) -> None:
         file = self.path(name)
+        if file.is_symlink():
+            raise LabError(f"{name} is a link")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
     def read(self, name: str) -> str:
-        return self.path(name).read_text()
+        return self.run("cat", "--", name)
 
     def install_k3s(self, version: str) -> None:
         program = self.path("/usr/local/bin/k3s")
