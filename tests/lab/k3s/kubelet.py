@@ -13,7 +13,8 @@ from typing import Any
 
 from .client import Client, RequestError, UnreachableError
 from .faults import fault
-from .output import fatal, log
+from .output import fatal, log, write
+from .paths import NODE_ID
 from .release import ARCH, VERSION
 from .settings import Settings
 
@@ -49,7 +50,13 @@ def lease_seconds() -> int:
 
 
 def node_name(settings: Settings) -> str:
-    return str(settings.get("node-name") or os.environ.get("K3S_NODE_NAME") or socket.gethostname()).lower()
+    """node-name or the host's name; with-node-id appends an id that is made once (pkg/agent/config/config.go)."""
+    name = str(settings.get("node-name") or socket.gethostname()).lower()
+    if not settings.get("with-node-id"):
+        return name
+    if not NODE_ID.exists():
+        write(NODE_ID, f"{os.urandom(4).hex()}\n", 0o600)
+    return f"{name}-{NODE_ID.read_text().strip()}"
 
 
 def labels_of(settings: Settings) -> dict[str, str]:

@@ -6,6 +6,7 @@ API_SERVER = Path("/usr/local/lib/k3s-standin/kube-apiserver")
 ETC = Path("/etc/rancher/k3s")
 KUBECONFIG = ETC / "k3s.yaml"
 NODE_PASSWORD = Path("/etc/rancher/node/password")
+NODE_ID = Path("/etc/rancher/node/id")
 DATA = "/var/lib/rancher/k3s"
 
 
