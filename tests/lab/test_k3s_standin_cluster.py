@@ -188,6 +188,17 @@ def test_labels_and_taints_act_at_registration_only(cluster: Cluster) -> None:
     assert labels(cluster, "a1")["acme.example/till"] == "3"
 
 
+def test_a_deleted_node_stays_away_until_k3s_starts_again(cluster: Cluster) -> None:
+    cluster.kubectl("delete", "node", "a1")
+    time.sleep(4)
+    assert cluster.ready("a1") == []
+    cluster.programs["a1"].stop()
+
+    cluster.start("a1", "agent", cluster.machine("a1").read(CONFIG)).wait_ready()
+
+    until(lambda: cluster.ready("a1") == READY, "a1 is there again")
+
+
 def test_manifests_are_applied_and_a_changed_one_again(cluster: Cluster) -> None:
     file = f"{SERVER}/manifests/acme.yaml"
     text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: acme, labels: {colour: red}}\n"

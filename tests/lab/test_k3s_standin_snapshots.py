@@ -114,6 +114,12 @@ def test_a_snapshot_on_a_new_machine_brings_authorities_with_it(machines: Machin
     assert remembered(other) == {"before"}
 
 
+def test_a_full_token_founds_no_cluster(server: Machine) -> None:
+    full = f"K10{'0' * 64}::server:first-secret"
+
+    assert "only the short token format" in refused(server, ETCD.replace("first-secret", f"'{full}'"))
+
+
 def test_three_servers_come_back_from_one(machines: Machines, server: Machine) -> None:
     """docs/cli/etcd-snapshot.md, "Multiple Servers": the others join again without their data."""
     first = start(server, ETCD)

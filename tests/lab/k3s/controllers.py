@@ -12,6 +12,7 @@ from .client import RequestError, UnreachableError
 from .etcd import EtcdError
 from .kubelet import seconds_now
 from .output import log
+from .versions import forget_version
 
 if TYPE_CHECKING:
     from .server import Server
@@ -77,6 +78,7 @@ class Controllers:
             if member.get("name") == name:
                 log("info", f"Removing member {name} from etcd cluster")
                 self.server.etcd.control("member", "remove", f"{member['ID']:x}")
+        forget_version(self.server.etcd, meta["name"])
         rest = [item for item in meta["finalizers"] if item != FINALIZER]
         self.server.admin.merge(f"/api/v1/nodes/{meta['name']}", {"metadata": {"finalizers": rest or None}})
 

@@ -96,6 +96,7 @@ class Kubelet:
         self.labels = labels_of(settings)
         self.taints = taints_of(settings)
         self.api = api
+        self._is_registered = False
         self._status_at = 0.0
         self._lease_at = 0.0
         self._said = ""
@@ -121,7 +122,9 @@ class Kubelet:
             return
         not_ready = bool(fault("not-ready"))
         if at - self._status_at >= STATUS_SECONDS or not_ready != getattr(self, "_was", None):
-            self.register()
+            if not self._is_registered:  # a Node that is deleted stays away until K3s starts again
+                self.register()
+                self._is_registered = True
             self.tell_status(is_ready=not not_ready)
             self._was, self._status_at = not_ready, at
         if at - self._lease_at >= lease_seconds() / 4 and not fault("no-heartbeat"):

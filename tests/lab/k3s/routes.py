@@ -42,6 +42,7 @@ def routes_of(server: "Server") -> dict[tuple[str, str], Handler]:
         ("POST", "/v1-k3s/serving-kubelet.crt"): agent(lambda request: kubelet_certificate(server, request, "serving")),
         ("GET", "/v1-k3s/server-bootstrap"): peer(lambda _: (200, json.dumps(bootstrap.collect(server.paths)))),
         ("GET", "/version"): version,
+        ("GET", "/standin/nodes"): lambda _: nodes(server),
         ("PUT", "/v1-k3s/token"): peer(lambda request: rotate_token(server, request)),
     }
 
@@ -78,6 +79,20 @@ def apiservers(server: "Server") -> Reply:
                 found.append(f"{host}:{server.port}")
                 break
     return 200, json.dumps(found)
+
+
+def nodes(server: "Server") -> Reply:
+    """Not K3s's: the nodes as the light stand-in shows them."""
+    try:
+        found = server.admin.get("/api/v1/nodes")["items"]
+    except (RequestError, UnreachableError) as error:
+        return 503, f"{error}\n"
+    shown = {}
+    for node in found:
+        is_server = "node-role.kubernetes.io/control-plane" in node["metadata"].get("labels", {})
+        version_of = node["status"].get("nodeInfo", {}).get("kubeletVersion", "")
+        shown[node["metadata"]["name"]] = {"role": "server" if is_server else "agent", "version": version_of}
+    return 200, json.dumps(shown, sort_keys=True)
 
 
 def kubelet_certificate(server: "Server", request: Request, purpose: str) -> Reply:

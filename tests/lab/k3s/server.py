@@ -133,8 +133,8 @@ class Server:
         """Found a cluster, or start this server's member and take the bootstrap data out of it."""
         is_new = not self.etcd.is_initialized
         if is_new and self.token and self.token.ca_hash and not (self.paths.tls / "server-ca.crt").exists():
-            # docs/cli/token.md: the hash cannot be known before the authorities are made.
-            log("warning", "a token in its full form was given to a server that founds a cluster")
+            # docs/cli/token.md: the hash cannot be known before the authorities are made. The words are a guess.
+            fatal("Error: preparing server: only the short token format can be used when starting the first server")
         make_authorities(self.paths)
         make_encryption_config(self.paths, self.settings)
         self.make_certificates()

@@ -8,7 +8,9 @@ copy made by sqlite3's backup call, and put back, takes the cluster back. A gues
 import hashlib
 import shutil
 import sqlite3
+import threading
 import time
+from pathlib import Path
 
 from .etcd import Etcd, EtcdError
 from .output import log
@@ -18,9 +20,10 @@ TABLE = "CREATE TABLE IF NOT EXISTS kine (id INTEGER PRIMARY KEY, name TEXT UNIQ
 
 
 class Sqlite:
-    def __init__(self, path, etcd: Etcd) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, path: Path, etcd: Etcd) -> None:
         self.path = path
         self.etcd = etcd
+        self._saving = threading.Lock()
 
     def run(self) -> None:
         while True:
@@ -29,6 +32,10 @@ class Sqlite:
 
     def save(self) -> None:
         """Put the datastore as it is now into the file."""
+        with self._saving:
+            self._save()
+
+    def _save(self) -> None:
         beside = self.path.with_name("standin-save")
         try:
             self.etcd.save_snapshot(beside)

@@ -13,12 +13,11 @@ PREFIX = "/standin/versions/"
 
 
 def check_versions(etcd: Etcd, node: str) -> None:
-    """By this node's own last version; a new server by the others', from which it may be one minor away."""
+    """By this node's own last version, and by the other servers', from which it may be one minor away."""
     known = {key.removeprefix(PREFIX): version for key, version in etcd.get(PREFIX, prefix=True).items()}
     mine = minor_of(VERSION)
     if node in known:
-        refuse(known[node], mine)
-        return
+        refuse(known.pop(node), mine)
     for other, version in known.items():
         if abs(minor_of(version) - mine) > 1:
             fatal(f"Error: {VERSION} cannot run beside {version} of {other}: API servers may be one minor apart")
@@ -31,6 +30,11 @@ def refuse(before: str, mine: int) -> None:
         fatal(f"Error: the data was written by {before}, a newer minor than {VERSION}: restore a snapshot of before")
     if mine > last + 1:
         fatal(f"Error: the data was written by {before}: from there to {VERSION} a minor would be skipped")
+
+
+def forget_version(etcd: Etcd, node: str) -> None:
+    """The node is no server of this cluster any more."""
+    etcd.delete(PREFIX + node)
 
 
 def record_version(etcd: Etcd, node: str) -> None:
