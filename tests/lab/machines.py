@@ -13,6 +13,7 @@ is, and it goes when this process does, however that ends.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -120,6 +121,9 @@ class Machine:
         for part in ("upper", "work", "root"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
             (self._folder / part).chmod(0o755)
+        identity = self._upper / "etc/machine-id"
+        identity.parent.mkdir(exist_ok=True)
+        identity.write_text(f"{hashlib.sha256(str(self._folder).encode()).hexdigest()[:32]}\n")
         environment = {
             "PATH": ROOT_ENVIRONMENT["PATH"],
             "LOWER": self._lower,

@@ -95,11 +95,22 @@ def test_four_nodes_three_members_in_little_time_and_memory(cluster: Cluster) ->
     for name in ("s1", "s2", "s3"):
         until(lambda name=name: "node-role.kubernetes.io/etcd" in labels(cluster, name), f"roles of {name}")
     assert "node-role.kubernetes.io/control-plane" not in labels(cluster, "a1")
+    for name, node in nodes.items():
+        assert node["status"]["nodeInfo"]["machineID"] == cluster.machine(name).read("/etc/machine-id").strip()
+    until(lambda: voters(cluster) == {"s1", "s2", "s3"}, "three voters")
     members = cluster.machine("s1").run(*etcdctl("member", "list"))
     assert sorted(re.findall(r"started, (s\d)-[0-9a-f]{8}", members)) == ["s1", "s2", "s3"]
     sizes = {name: memory(program) for name, program in cluster.programs.items()}
     print(f"seconds: {cluster.seconds}; megabytes: {sizes}")
     assert max(sizes.values()) < 700
+
+
+def voters(cluster: Cluster) -> set[str]:
+    nodes = cluster.get("nodes")["items"]
+    rows = {node["metadata"]["name"]: node["status"]["conditions"] for node in nodes}
+    return {
+        name for name, found in rows.items() for row in found if (row["type"], row["status"]) == ("EtcdIsVoter", "True")
+    }
 
 
 def labels(cluster: Cluster, node: str) -> dict[str, str]:
@@ -186,6 +197,8 @@ def test_labels_and_taints_act_at_registration_only(cluster: Cluster) -> None:
     assert cluster.get("node", "a1")["spec"]["taints"] == [taint]
     cluster.kubectl("label", "node", "a1", "acme.example/till=3", "--overwrite")
     assert labels(cluster, "a1")["acme.example/till"] == "3"
+    managers = json.loads(cluster.kubectl("get", "--raw", "/api/v1/nodes/a1"))["metadata"]["managedFields"]
+    assert {row["manager"] for row in managers} == {"k3s", "kubectl-label"}
 
 
 def test_a_deleted_node_stays_away_until_k3s_starts_again(cluster: Cluster) -> None:

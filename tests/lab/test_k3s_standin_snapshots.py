@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -251,6 +252,10 @@ def test_what_it_can_be_told_to_do_badly(server: Machine) -> None:
     remember(server, "lost")
     server.write(FAULTS, '{"snapshot": "fail"}')
     assert "told to fail (snapshot)" in server.run("k3s", "etcd-snapshot", "save", check=False)
+    server.write(FAULTS, '{"slow-api": 2}')
+    began = time.monotonic()
+    server.run("k3s", "kubectl", "get", "nodes")
+    assert time.monotonic() - began > 2
     program.stop()
 
     server.write(FAULTS, json.dumps({"crash-after": 1, "version": VERSION}))

@@ -9,6 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from .release import ARCH, VERSION
+
 SECONDS = 10
 
 
@@ -44,8 +46,12 @@ class Client:
         authority: str | None = None,
         certificate: tuple[Path, Path] | None = None,
         user: tuple[str, str] | None = None,
+        program: str = "k3s",
     ) -> None:
-        """`authority` is PEM text, None for no check at all; `user` is name and password."""
+        """`authority` is PEM text, None for no check at all; `user` is name and password.
+
+        `program` is who the API server notes as the manager of what is written: client-go takes the file's name.
+        """
         self.url = url.rstrip("/")
         if authority is None:
             self._context = ssl._create_unverified_context()
@@ -53,7 +59,7 @@ class Client:
             self._context = ssl.create_default_context(cadata=authority)
         if certificate:
             self._context.load_cert_chain(*map(str, certificate))
-        self._headers: dict[str, str] = {}
+        self._headers = {"User-Agent": f"{program}/{VERSION} (linux/{ARCH}) kubernetes/standin"}
         if user:
             self._headers["Authorization"] = "Basic " + base64.b64encode(":".join(user).encode()).decode()
         # No proxy of the environment: pods and nodes talk to each other.

@@ -21,6 +21,7 @@ EVERY_SECONDS = 2
 ROLE = "node-role.kubernetes.io/"
 # pkg/etcd/member_controller.go: a Node that goes takes its etcd member with it.
 FINALIZER = "wrangler.cattle.io/managed-etcd-controller"
+VOTER = "EtcdIsVoter"
 MEMBER = "etcd.k3s.cattle.io/node-name"
 ADDRESS = "etcd.k3s.cattle.io/node-address"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -51,6 +52,7 @@ class Controllers:
             meta = node["metadata"]
             if meta["name"] == self.server.node and not meta.get("deletionTimestamp"):
                 self.mark_server(meta)
+                self.tell_membership(node)
             if meta.get("deletionTimestamp") and FINALIZER in meta.get("finalizers", []):
                 self.remove_member(meta)
             elif beats.get(meta["name"], {}).get("renewTime"):
@@ -71,6 +73,31 @@ class Controllers:
                 changes["finalizers"] = [*meta.get("finalizers", []), FINALIZER]
         if changes:
             self.server.admin.merge(f"/api/v1/nodes/{meta['name']}", {"metadata": changes})
+
+    def tell_membership(self, node: dict[str, Any]) -> None:
+        """The condition EtcdIsVoter of a server with embedded etcd (pkg/etcd/etcd.go, setEtcdStatusCondition)."""
+        if not self.server.is_managed:
+            return
+        mine = [each for each in self.server.etcd.members() if each.get("name") == self.server.etcd.name]
+        if not mine:
+            status, reason, message = "False", "NotAMember", "Node is not a member of the etcd cluster"
+        elif mine[0].get("isLearner"):
+            status, reason, message = "False", "MemberIsLearner", "Node has not been promoted to voting member"
+        else:
+            status, reason, message = "True", "MemberNotLearner", "Node is a voting member of the etcd cluster"
+        said = [row for row in node["status"].get("conditions", []) if row["type"] == VOTER]
+        if said and (said[0]["status"], said[0]["reason"]) == (status, reason):
+            return
+        condition = {
+            "type": VOTER,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": seconds_now(),
+            "lastTransitionTime": seconds_now(),
+        }
+        path = f"/api/v1/nodes/{node['metadata']['name']}/status"
+        self.server.admin.strategic(path, {"status": {"conditions": [condition]}})
 
     def remove_member(self, meta: dict[str, Any]) -> None:
         name = meta.get("annotations", {}).get(MEMBER)

@@ -125,7 +125,7 @@ def open_kubeconfig(file: Path) -> Client:
             path.touch(mode=0o600)
             path.write_bytes(base64.b64decode(user[field]))
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-        return Client(cluster["server"], authority=authority, certificate=pair)
+        return Client(cluster["server"], authority=authority, certificate=pair, program="kubectl")
 
 
 def get(call: Kubectl, words: list[str]) -> None:
@@ -203,7 +203,7 @@ def create(call: Kubectl, words: list[str]) -> None:
     for document in documents_of(call.text()):
         base, resource = call.discovery.of_kind(document["apiVersion"], document["kind"])
         namespace = document["metadata"].get("namespace") or call.options.get("namespace", "default")
-        call.api.json("POST", path_of(base, resource, namespace), document)
+        call.api.json("POST", f"{path_of(base, resource, namespace)}?fieldManager=kubectl-create", document)
         print(f"{resource['kind'].lower()}/{document['metadata']['name']} created")
 
 
@@ -244,7 +244,7 @@ def label(call: Kubectl, words: list[str]) -> None:
         for key, value in pairs.items():
             if value is not None and key in kept and kept[key] != value:
                 stop(f"error: '{key}' already has a value ({kept[key]}), and --overwrite is false")
-    call.api.merge(path, {"metadata": {field: pairs}})
+    call.api.merge(f"{path}?fieldManager=kubectl-{call.command}", {"metadata": {field: pairs}})
     print(f"{kind}/{name} {'labeled' if field == 'labels' else 'annotated'}")
 
 
@@ -258,7 +258,7 @@ def taint(call: Kubectl, words: list[str]) -> None:
         taints = [row for row in taints if row["key"] != key or (effect and row["effect"] != effect)]
         if not change.endswith("-"):
             taints.append({"key": key, "effect": effect} | ({"value": value} if value else {}))
-    call.api.merge(path, {"spec": {"taints": taints or None}})
+    call.api.merge(f"{path}?fieldManager=kubectl-taint", {"spec": {"taints": taints or None}})
     print(f"node/{name} tainted")
 
 
@@ -266,7 +266,12 @@ def patch(call: Kubectl, words: list[str]) -> None:
     kind, name = words[0].split("/", 1) if "/" in words[0] else (words[0], words[1])
     path, _ = call.path(kind, name)
     body = json.loads(call.options.get("patch") or stop("error: must specify -p"))
-    call.api.json("PATCH", path, body, kind=f"application/{PATCHES[call.options.get('type', 'strategic')]}+json")
+    call.api.json(
+        "PATCH",
+        f"{path}?fieldManager=kubectl-patch",
+        body,
+        kind=f"application/{PATCHES[call.options.get('type', 'strategic')]}+json",
+    )
     print(f"{kind}/{name} patched")
 
 

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from .client import Client, RequestError, UnreachableError
@@ -173,8 +174,8 @@ class Kubelet:
             "containerRuntimeVersion": "containerd://0.0.0-standin",
             "osImage": "stand-in",
             "kernelVersion": os.uname().release,
-            "machineID": "",
-            "systemUUID": "",
+            "machineID": _machine_id(),
+            "systemUUID": _machine_id(),
             "bootID": _boot_id(),
         }
         room = {"cpu": "2", "memory": "4Gi", "pods": "110", "ephemeral-storage": "20Gi"}
@@ -229,6 +230,10 @@ def _running(pod: dict[str, Any]) -> dict[str, Any]:
     return {"phase": "Running", "conditions": conditions, "containerStatuses": containers, "startTime": seconds_now()}
 
 
+def _machine_id() -> str:
+    file = Path("/etc/machine-id")
+    return file.read_text().strip() if file.exists() else ""
+
+
 def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
-        return file.read().strip()
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
