@@ -202,8 +202,11 @@ def test_labels_and_taints_act_at_registration_only(cluster: Cluster) -> None:
 
 
 def test_a_deleted_node_stays_away_until_k3s_starts_again(cluster: Cluster) -> None:
+    secret = ("secret", "a1.node-password.k3s", "-n", "kube-system", "--ignore-not-found", "-o", "name")
+    until(lambda: "ownerReferences" in cluster.get(*secret[:4])["metadata"], "the Node owns its password")
     cluster.kubectl("delete", "node", "a1")
-    time.sleep(4)
+    until(lambda: cluster.kubectl("get", *secret) == "", "the password goes with the Node")
+    time.sleep(3)
     assert cluster.ready("a1") == []
     cluster.programs["a1"].stop()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .client import RequestError, UnreachableError
 from .etcd import EtcdError
 from .kubelet import seconds_now
+from .node_passwords import look_after
 from .output import log
 from .versions import forget_version
 
@@ -48,6 +49,7 @@ class Controllers:
         nodes = self.server.admin.get("/api/v1/nodes")["items"]
         leases = self.server.admin.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")["items"]
         beats = {lease["metadata"]["name"]: lease["spec"] for lease in leases}
+        look_after(self.server.admin, nodes)
         for node in nodes:
             meta = node["metadata"]
             if meta["name"] == self.server.node and not meta.get("deletionTimestamp"):

@@ -21,7 +21,7 @@ from .settings import Settings
 
 LEASE_SECONDS = 40  # kubelet: nodeLeaseDurationSeconds; renewed at a quarter of it
 POD_SECONDS = 2
-STATUS_SECONDS = 60
+STATUS_SECONDS = 10  # kubelet: nodeStatusUpdateFrequency
 EFFECTS = {"NoSchedule", "PreferNoSchedule", "NoExecute"}
 # k8s.io/kubelet/pkg/apis, well_known_labels.go: what --node-labels may have of Kubernetes's own.
 OWN_LABELS = {
@@ -98,8 +98,9 @@ class Kubelet:
         self.taints = taints_of(settings)
         self.api = api
         self._is_registered = False
-        self._status_at = 0.0
-        self._lease_at = 0.0
+        self._was_not_ready: bool | None = None
+        self._status_at = -STATUS_SECONDS
+        self._lease_at = -LEASE_SECONDS
         self._said = ""
 
     @property
@@ -122,15 +123,15 @@ class Kubelet:
         if fault("no-node"):
             return
         not_ready = bool(fault("not-ready"))
-        if at - self._status_at >= STATUS_SECONDS or not_ready != getattr(self, "_was", None):
+        if at - self._lease_at >= lease_seconds() / 4 and not fault("no-heartbeat"):
+            self.renew_lease()  # before the status: who is ready and silent is called unknown
+            self._lease_at = at
+        if at - self._status_at >= STATUS_SECONDS or not_ready != self._was_not_ready:
             if not self._is_registered:  # a Node that is deleted stays away until K3s starts again
                 self.register()
                 self._is_registered = True
             self.tell_status(is_ready=not not_ready)
-            self._was, self._status_at = not_ready, at
-        if at - self._lease_at >= lease_seconds() / 4 and not fault("no-heartbeat"):
-            self.renew_lease()
-            self._lease_at = at
+            self._was_not_ready, self._status_at = not_ready, at
         self.play_pods()
 
     def register(self) -> None:

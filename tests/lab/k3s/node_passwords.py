@@ -1,13 +1,16 @@
 """The node-password rule: a name belongs to whoever first came with a password (pkg/nodepassword).
 
 The password's hash is in the Secret `<node>.node-password.k3s` of kube-system. A reinstalled node has another
-password and is turned away, until the Secret is gone.
+password and is turned away, until the Secret is gone. It belongs to the Node and goes with it; one whose Node never
+came goes after ten minutes (controller.go; k3s-io/k3s pull 13095, in v1.34.2+k3s1 and everything later).
 """
 
 import base64
 import hashlib
 import os
+from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 from .client import Client, RequestError
 from .output import write
@@ -15,6 +18,8 @@ from .paths import NODE_PASSWORD
 from .tokens import random_secret, same
 
 SECRETS = "/api/v1/namespaces/kube-system/secrets"
+KIND = "k3s.cattle.io/node-password"
+ORPHAN = timedelta(minutes=10)
 # pkg/authenticator/hash/scrypt.go
 N, R, P, LENGTH = 1 << 15, 8, 1, 64
 
@@ -40,6 +45,23 @@ def is_of(text: str, password: str) -> bool:
     return len(parts) == 6 and same(make_hash(password, bytes.fromhex(parts[1])), text)
 
 
+def look_after(api: Client, nodes: list[dict[str, Any]]) -> None:
+    """Give each Secret its Node as owner, and take away those whose Node is gone: no garbage collector runs here."""
+    uids = {f"{node['metadata']['name']}.node-password.k3s": node["metadata"] for node in nodes}
+    for secret in api.get(f"{SECRETS}?fieldSelector=type%3D{quote(KIND, safe='')}")["items"]:
+        meta = secret["metadata"]
+        owners = {owner["uid"] for owner in meta.get("ownerReferences", [])}
+        node = uids.get(meta["name"])
+        made = datetime.fromisoformat(meta["creationTimestamp"])
+        if node is None and not owners and datetime.now(timezone.utc) - made < ORPHAN:  # noqa: UP017
+            continue
+        if node is None or (owners and node["uid"] not in owners):
+            api.request("DELETE", f"{SECRETS}/{meta['name']}", {"preconditions": {"uid": meta["uid"]}})
+        elif not owners:
+            owner = {"apiVersion": "v1", "kind": "Node", "name": node["name"], "uid": node["uid"]}
+            api.merge(f"{SECRETS}/{meta['name']}", {"metadata": {"ownerReferences": [owner]}})
+
+
 def ensure(api: Client, node: str, password: str) -> None:
     """Take the password for a new name; raise WrongPasswordError where the name has another one."""
     name = f"{node}.node-password.k3s".lower()
@@ -50,6 +72,7 @@ def ensure(api: Client, node: str, password: str) -> None:
         return
     secret = {
         "metadata": {"name": name, "namespace": "kube-system"},
+        "type": KIND,
         "immutable": True,
         "data": {"hash": base64.b64encode(make_hash(password, os.urandom(8)).encode()).decode()},
     }
