@@ -23,9 +23,14 @@ def main() -> None:
     elif command in {"server", "agent"}:
         run_node(command, rest)
     elif command == "etcd-snapshot":
-        from .snapshots import snapshot_command
+        if is_full():
+            from .snapshots import snapshot_command
 
-        snapshot_command(rest)
+            snapshot_command(rest)
+        else:
+            from .light import light_snapshot
+
+            light_snapshot(rest)
     elif command == "token":
         from .token_command import token_command
 
