@@ -138,6 +138,8 @@ class Machine:
         self._pid = int(children[0])
         port = f"v{self.address.rpartition('.')[2]}"
         inside = ["nsenter", f"--target={self._switch}", "--net"]
+        # The kernel takes down what the machine had before in its own time.
+        run([*inside, "ip", "link", "del", port], check=False)
         run([*inside, "ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(self._pid)])
         run([*inside, "ip", "link", "set", port, "master", "br0", "up"])
         here = ["nsenter", f"--target={self._pid}", "--net", "ip"]
