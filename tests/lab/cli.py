@@ -4,8 +4,10 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.lab.errors import LabError
+from tests.lab.k3s_layer import k3s_layer
 from tests.lab.lab import Lab
 from tests.lab.prerequisites import cache_directory
 from tests.lab.record import LabRecord, all_labs, sweep, take_down
@@ -19,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="boot hosts until there are COUNT")
     up.add_argument("count", type=int)
+    up.add_argument("--full-k3s", action="store_true", help="new hosts run K3s's stand-in with etcd and an API server")
     down = commands.add_parser(
         "down", help="take down the kept labs and what dead processes left, or one lab by its id"
     )
@@ -38,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     if options.command == "up":
-        up(options.count)
+        up(options.count, k3s_layer() if options.full_k3s else None)
     elif options.command == "down":
         take_down_labs(options.id)
     elif options.command == "status":
@@ -53,10 +56,10 @@ def kept_labs() -> list[LabRecord]:
     return [record for record in all_labs(cache_directory()) if record.owner is None]
 
 
-def up(count: int) -> None:
+def up(count: int, layer: Path | None) -> None:
     kept = kept_labs()
     lab = Lab.attach(kept[0]) if kept else Lab.create(kept=True)
-    lab.grow(count)
+    lab.grow(count, layer)
     show_status()
     reach = " ".join(lab.controller_command(lab.ssh_command(lab.hosts[0])))
     sys.stdout.write(f"\nBy ssh, from the controller's network:\n  {reach}\n")

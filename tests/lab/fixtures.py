@@ -11,6 +11,7 @@ for; one that an earlier test has had is reset to a freshly installed system.
 import pytest
 
 from tests.lab.host import Host
+from tests.lab.k3s_layer import k3s_layer
 from tests.lab.lab import Lab
 
 
@@ -27,12 +28,20 @@ class LabPool:
             self._lab = Lab.create()
         return self._lab
 
-    def lease(self, count: int) -> list[Host]:
-        """Hosts host1 ... hostN, booted, clean, linked, and the mirror whole; whoever had them before has them no more."""
+    def lease(self, count: int, *, full_k3s: bool = False) -> list[Host]:
+        """Hosts host1 ... hostN, booted, clean, linked, and the mirror whole; whoever had them before has them no more.
+
+        `full_k3s`: what the mirror serves as K3s is, on these hosts, a real etcd and a real API server. Else it is the
+        light stand-in.
+        """
+        layer = k3s_layer() if full_k3s else None
         lab = self.lab
         lab.mirror.mend()
-        lab.reset([host for host in lab.hosts[:count] if host.name in self._used])
-        hosts = lab.grow(count)
+        stale = [host for host in lab.hosts[:count] if host.name in self._used or host.layer != layer]
+        for host in stale:
+            host.layer = layer
+        lab.reset(stale)
+        hosts = lab.grow(count, layer)
         self._used.update(host.name for host in hosts)
         return hosts
 

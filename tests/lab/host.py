@@ -47,6 +47,7 @@ class Host:
     address       IPv4 (10.77.x.y), address6: IPv6 (fd77::1:n); both answer ssh for the user `fleet`
     machine_id    what /etc/machine-id holds, the same after a reset
     known_host    its line for a known_hosts file
+    layer         a folder that lies over the image from the next mount on (`create`, `reset`), or None
     root          its file system seen from this machine, also while it is stopped (without what it has in RAM: /run, /tmp)
     """
 
@@ -60,6 +61,7 @@ class Host:
         self.root = self.directory / "root"
         self.console = self.directory / "console.log"
         self.namespace = f"{place.network.prefix}{name}"
+        self.layer: Path | None = None
         self._place = place
         self.cgroup = place.cgroup.child(name)
         self._key = self.directory / "ssh_host_ed25519_key"
@@ -88,7 +90,8 @@ class Host:
             directory.chmod(0o755)
         self._write_identity(upper)
         # volatile: what the host syncs need not reach this machine's disk, since no lab outlives a crash of it.
-        options = f"lowerdir={self._place.image},upperdir={upper},workdir={work},volatile"
+        lower = f"{self.layer}:{self._place.image}" if self.layer else str(self._place.image)
+        options = f"lowerdir={lower},upperdir={upper},workdir={work},volatile"
         run(["mount", "-t", "overlay", self.namespace, "-o", options, str(self.root)])
 
     def _write_identity(self, upper: Path) -> None:

@@ -17,11 +17,13 @@ HOST_PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo"),
     *("python3", "python3-yaml", "python3-apt"),
     *("nftables", "iproute2", "iputils-ping", "procps", "wireguard-tools", "wireguard-go", "curl", "ca-certificates"),
+    *("etcd-server", "etcd-client", "openssl"),  # the full stand-in for K3s
     "faketime",  # clocks of 1970 in tests of bad days
 )
 # Timers that would work behind a test's back, and consoles that nobody sits at.
 MASKED_UNITS = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
+    "etcd.service",  # Debian starts one of its own
     *("getty.target", "console-getty.service", "systemd-resolved.service", "systemd-networkd.service"),
 )
 FILES = {

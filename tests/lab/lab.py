@@ -125,9 +125,14 @@ class Lab:
             cwd=REPOSITORY,
         )
 
-    def grow(self, count: int) -> list[Host]:
-        """Boot hosts until there are `count`; returns the first `count`. They are called host1, host2, ..."""
+    def grow(self, count: int, layer: Path | None = None) -> list[Host]:
+        """Boot hosts until there are `count`; returns the first `count`. They are called host1, host2, ...
+
+        `layer` lies over the image of the new ones: `k3s_layer()` makes them hosts of the full stand-in for K3s.
+        """
         new = [self._host(f"host{number}", number) for number in range(len(self.hosts) + 1, count + 1)]
+        for host in new:
+            host.layer = layer
         self.hosts += new
         each(new, create_and_boot)
         self.known_hosts.write_text("".join(f"{host.known_host}\n" for host in self.hosts))

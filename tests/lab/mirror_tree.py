@@ -13,12 +13,13 @@ import json
 import re
 from pathlib import Path
 
+from tests.lab.k3s.archive import make_archive
+
 # Architecture as K3s names it -> the binary's name, from https://github.com/k3s-io/k3s/releases.
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 VERSIONS = ("v1.33.6+k3s1", "v1.34.2+k3s1", "v1.35.3+k3s1", "v1.35.4+k3s1", "v1.36.1+k3s1")
 STABLE = "v1.35.4+k3s1"
 CHANNELS_URL = "https://update.k3s.io/v1-release/channels"
-STANDIN = Path(__file__).with_name("k3s_standin.py")
 VERSION_FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)\+k3s(\d+)")
 
 
@@ -44,16 +45,8 @@ def make_mirror_tree(directory: Path, versions: tuple[str, ...] = VERSIONS, *, s
 
 def standin(version: str, arch: str) -> bytes:
     """The bytes of the stand-in for one version (v1.35.4+k3s1) and architecture (amd64, arm64, arm)."""
-    source, count = re.subn(
-        r'(?m)^(VERSION|ARCH) = "@\1@"$', lambda at: fill(at[1], version, arch), STANDIN.read_text()
-    )
-    if count != 2:
-        raise ValueError(f"{STANDIN} has {count} places for its version and architecture, expected 2")
-    return source.encode()
-
-
-def fill(name: str, version: str, arch: str) -> str:
-    return f'{name} = "{version if name == "VERSION" else arch}"'
+    rank(version)
+    return make_archive(version, arch)
 
 
 def channels(versions: tuple[str, ...], stable: str) -> str:
