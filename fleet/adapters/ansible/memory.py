@@ -26,12 +26,12 @@ _HINT = "mount a tmpfs at /dev/shm, or set XDG_RUNTIME_DIR to a folder on one"
 _WATCH = 'exec 3<&0; (read -r _ <&3; rm -rf -- "$1") >/dev/null 2>&1 &'
 
 
-def make_memory(run: Path) -> Path:
+def make_memory(run: Path, bases: Sequence[Path] = ()) -> Path:
     """A new private folder for a run, in place of any that an earlier attempt left. Raises UnavailableError where there is
     no file system in memory, UsageError where somebody else holds its place.
     """
     forget_memory(run)
-    base = next((base for base in _bases() if _is_memory(base) and os.access(base, os.W_OK)), None)
+    base = next((base for base in bases or _bases() if _is_memory(base) and os.access(base, os.W_OK)), None)
     if base is None:
         raise UnavailableError("this system has no folder in memory for what Ansible works with", _HINT)
     parent = base / _name()
