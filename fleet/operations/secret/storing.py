@@ -53,7 +53,10 @@ def value_of(name: str, store: Secrets) -> str:
 def text_of(name: str, data: bytes) -> str:
     """The value that was given. One line loses the end of line that `echo` and editors write; more lines stay."""
     if len(data) > MOST_BYTES:
-        raise UsageError(f"`{name}`: a secret holds at most {MOST_BYTES:,} bytes, found more")
+        raise UsageError(
+            f"`{name}`: a secret holds at most {MOST_BYTES:,} bytes, found more",
+            "Keep the key of such data as a secret, and the data elsewhere.",
+        )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
