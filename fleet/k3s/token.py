@@ -1,7 +1,10 @@
-"""What may stand in a token file of K3s.
+"""Tokens: what may be one, and their full form, `K10<hash of the cluster's CA>::<user>:<secret>` (k3s-io/docs, cli/token.md).
 
-Sources: docs.k3s.io/cli/token (the secure, the short and the bootstrap form), and pkg/clientaccess/token.go, whose
-`parseToken` and `NormalizeToken` take `K10<CA-HASH>::<USERNAME>:<PASSWORD>` or `<PASSWORD>`, nothing else.
+By the hash a node that joins knows the cluster before it gives the secret away; the short form is open to whoever
+answers first. Only a server of the cluster can tell it.
+
+What K3s takes is in pkg/clientaccess/token.go: `parseToken` and `NormalizeToken` know `K10<CA-HASH>::<USERNAME>:<PASSWORD>`
+and `<PASSWORD>`, nothing else.
 """
 
 from __future__ import annotations
@@ -9,12 +12,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_FULL: Final = re.compile(r"K10([0-9a-f]{64})?::[^:\s]+:[!-~]+")
-_BOOTSTRAP: Final = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
-_SHORT: Final = re.compile(r"[!-9;-~]+")
+CA_HASH = "k3s_ca"
+"""What it is called among the things that nodes tell for others."""
+CA_PATTERN = "^K10([0-9a-f]{64})::"
+"""Where it stands in the token that a server writes when it has started (`paths.Layout.token`)."""
 HINT: Final = (
     "A token is letters and digits without blanks, as `fleet secret generate` makes them, or K10HASH::USER:PASSWORD"
 )
+_FULL: Final = re.compile(r"K10([0-9a-f]{64})?::[^:\s]+:[!-~]+")
+_BOOTSTRAP: Final = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
+_SHORT: Final = re.compile(r"[!-9;-~]+")
 
 
 def wrong_token(value: str) -> str:

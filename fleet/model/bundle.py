@@ -10,12 +10,18 @@ from typing import Literal
 
 import msgspec
 
+Encoding = Literal["plain", "base64", "json", "k3s-server", "k3s-agent"]
+
 
 class SecretRef(msgspec.Struct, frozen=True):
-    """A secret's place in a content. `fingerprint` comes from secrets.lock: a new value is a new digest."""
+    """A secret's place in a content. `fingerprint` comes from secrets.lock: a new value is a new digest.
+
+    The two of K3s are tokens, `K10<hash of the cluster's CA>::<user>:<secret>` where the node joins a cluster whose CA
+    is known, the secret alone where it is not: a learned value that is of use only in joining, and no part of the digest.
+    """
 
     name: str
-    encoding: Literal["plain", "base64", "json"] = "plain"
+    encoding: Encoding = "plain"
     fingerprint: str = ""
 
 
@@ -94,6 +100,14 @@ class BundleUser(msgspec.Struct, frozen=True, omit_defaults=True):
     system: bool = False
 
 
+class BundleLearn(msgspec.Struct, frozen=True):
+    """What a node is to tell of itself: the first group of `pattern` in a file that programs there write."""
+
+    name: str
+    path: str
+    pattern: str
+
+
 class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What rules compare between what a node holds and what it shall hold; part of the manifest.
 
@@ -111,7 +125,7 @@ class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 class Bundle(msgspec.Struct, frozen=True):
     """Shapes: each tuple is sorted by path or name. `blobs` maps sha256 to the content of `files` without secrets.
 
-    `digest` is that of the canonical manifest. `modules` are kernel modules that must be loaded before units start.
+    `digest` is that of the canonical manifest; `learn` is no part of it.
     """
 
     node: str
@@ -126,3 +140,4 @@ class Bundle(msgspec.Struct, frozen=True):
     sysctl: dict[str, str] = {}
     updates: BundleUpdates | None = None
     blobs: dict[str, bytes] = {}
+    learn: tuple[BundleLearn, ...] = ()

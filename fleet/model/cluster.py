@@ -19,7 +19,8 @@ class ExternalDatastore(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True, eq=False):
-    """`servers` in the order in which they are touched; `url` is where everyone but the first server joins.
+    """`servers` in the order in which they are touched; `url` is where everyone but the first server joins, `rejoin`
+    where that one does when it is empty and the cluster lives: empty where it is alone.
 
     `tls_san` are the names and addresses that the API certificate must carry. `quorum` is how many servers must
     stay up: 1 for sqlite and external, a majority for etcd. `existed` is learned.
@@ -35,6 +36,7 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
     token: str
     agent_token: str
     place: Place
+    rejoin: str = ""
     growing: bool = False
     existed: bool = False
     external: ExternalDatastore | None = None

@@ -23,7 +23,6 @@ class LearnedCluster(msgspec.Struct, frozen=True):
     """`existed` is true from the first server's first success on: from then `cluster-init` is not rendered."""
 
     existed: bool = False
-    ca_hash: str = ""
     datastore: str = ""
 
 

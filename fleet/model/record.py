@@ -10,6 +10,8 @@ import msgspec
 # git, to another node) can be nothing but what it should be. It holds where a record is decoded.
 MachineId = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z-]{0,64}$")]
 ArchName = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z_]{0,32}$")]
+LearnedValue = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z+/=:._-]{0,128}$")]
+_LearnedName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,32}$")]
 _Digest = Annotated[str, msgspec.Meta(pattern=r"^(b1:[0-9a-z-]{1,64})?$")]
 _CommitId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,64}$")]
 
@@ -45,7 +47,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     or "" where only the digest is known. `at` is seconds since 1970 by the node's own clock: evidence, no truth.
     `base`: where a bundle came in half, the digest held before it. `differs` are paths that a look at the node found
     otherwise than `manifest` says; the node itself does not write it. `waiting` are paths that differ on a host which is
-    being adopted, and that nobody has taken yet.
+    being adopted, and that nobody has taken yet. `learned` is what others may need of it, by name: `k3s_ca` is the hash
+    of the CA of its K3s cluster.
     """
 
     node: str
@@ -62,6 +65,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     differs: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     updates: Updates | None = None
+    learned: dict[_LearnedName, LearnedValue] = {}
 
     @property
     def last_digest(self) -> str:

@@ -63,6 +63,11 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
         """As in `BatchOrder.expect`: what the node last told, or what has been sent to it since."""
         return ",".join((self.held(node), *self.unanswered.get(node, ())))
 
+    def learned_of(self, nodes: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """What these nodes have told for others, as `Records.learned`."""
+        known = {node: self.records[node].learned for node in nodes if node in self.records}
+        return {node: told for node, told in known.items() if told}
+
     def is_waiting(self, node: str) -> bool:
         """Whether the node is being adopted, and paths on it wait to be taken."""
         record = self.records.get(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleet.operations.intent import Intent
-from fleet.render.inventory import all_vars, groups, host_vars, listing
+from fleet.render.inventory import all_vars, ca_hashes, groups, host_vars, listing
 
 
 def inventory(intent: Intent) -> dict[str, Any]:
@@ -13,5 +13,9 @@ def inventory(intent: Intent) -> dict[str, Any]:
     fleet = intent.fleet
     shared = all_vars(fleet, intent.tree.revision.commit)
     machine_ids = {name: record.machine_id for name, record in intent.records.items()}
-    hosts = {node.name: {**shared, **host_vars(fleet, node, machine_ids.get(node.name, ""))} for node in fleet.nodes}
+    told = ca_hashes(fleet, fleet.nodes, intent.learned_of)
+    hosts = {
+        node.name: {**shared, **host_vars(fleet, node, machine_ids.get(node.name, ""), told.get(node.cluster, ""))}
+        for node in fleet.nodes
+    }
     return listing(hosts, groups(fleet, fleet.nodes))

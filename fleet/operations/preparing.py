@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from fleet.diff import content_id, secret_texts
 from fleet.errors import RefusedError, SpecError
 from fleet.k3s.token import HINT as TOKEN_HINT
@@ -22,6 +24,7 @@ from fleet.ports.folder import Folder
 from fleet.ports.records import Records
 from fleet.ports.secrets import Secrets
 from fleet.render import RenderError
+from fleet.render.inventory import ca_hashes
 from fleet.render.project import ProjectInputs, project
 from fleet.resolve import origins
 
@@ -119,7 +122,7 @@ def keep_contents(intent: Intent, nodes: Iterable[Node], records: Records) -> No
         records.keep_blobs(kept)
 
 
-def project_writer(intent: Intent, folder: Folder, shipped: Shipped) -> ProjectWriter:
+def project_writer(intent: Intent, folder: Folder, shipped: Shipped, records: Records) -> ProjectWriter:
     """Writes the project of a batch: the same that `fleet render` writes, for its nodes only."""
     nodes = {node.name: node for node in intent.fleet.nodes}
     inputs = project_inputs(intent, shipped)
@@ -127,8 +130,11 @@ def project_writer(intent: Intent, folder: Folder, shipped: Shipped) -> ProjectW
     one_at_a_time = threading.Lock()
 
     def write(path: Path, names: Sequence[str]) -> None:
+        those = [nodes[name] for name in names]
+        # A cluster's first server may have told its CA in an earlier batch of this very rollout.
+        told = ca_hashes(intent.fleet, those, records.learned)
         with one_at_a_time:
-            write_project(intent, inputs, [nodes[name] for name in names], folder, path)
+            write_project(intent, replace(inputs, ca_hashes=told), those, folder, path)
 
     return write
 
@@ -154,6 +160,7 @@ def project_inputs(intent: Intent, shipped: Shipped) -> ProjectInputs:
         shipped=shipped,
         absolute=lambda url: _absolute(url, intent.tree.root),
         machine_ids={name: record.machine_id for name, record in intent.records.items() if record.machine_id},
+        ca_hashes=ca_hashes(intent.fleet, intent.fleet.nodes, intent.learned_of),
     )
 
 

@@ -18,6 +18,10 @@ class Records(Protocol):
 
     def save(self, records: Iterable[Record]) -> None: ...
 
+    def learned(self, nodes: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+        """`Record.learned` of those nodes that have told something."""
+        ...
+
     def forget(self, nodes: Iterable[str]) -> None: ...
 
     def contacts(self) -> Mapping[str, float]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
 from fleet.formats.ssh_jump import jump_options
 from fleet.formats.yaml_write import dump_scalar
+from fleet.k3s.token import CA_HASH
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import Connection, Node, Updates
 from fleet.model.project import Group
@@ -19,7 +20,7 @@ RANKS = 5
 """Servers of a cluster beyond this many go one at a time through `server_rank_more`."""
 
 
-def host_vars(fleet: ResolvedFleet, node: Node, machine_id: str = "") -> dict[str, Any]:
+def host_vars(fleet: ResolvedFleet, node: Node, machine_id: str = "", ca_hash: str = "") -> dict[str, Any]:
     """The variables of one host: how to reach it, what it is, what it waits for."""
     values: dict[str, Any] = {
         **connection_vars(node),
@@ -39,7 +40,23 @@ def host_vars(fleet: ResolvedFleet, node: Node, machine_id: str = "") -> dict[st
         values["fleet_updates"] = _updates(updates)
     if machine_id:
         values["fleet_machine_id"] = machine_id
+    if ca_hash:
+        values["fleet_learned"] = {CA_HASH: ca_hash}
     return values
+
+
+def ca_hashes(
+    fleet: ResolvedFleet, nodes: Iterable[Node], learned: Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]]
+) -> dict[str, str]:
+    """The hash of its CA for each cluster of these nodes, as the first of its servers that knows has told it."""
+    clusters = [fleet.clusters[name] for name in dict.fromkeys(node.cluster for node in nodes if node.cluster)]
+    told = learned([server for cluster in clusters for server in cluster.servers])
+    found = {}
+    for cluster in clusters:
+        known = (told[server].get(CA_HASH, "") for server in cluster.servers if server in told)
+        if ca_hash := next(filter(None, known), ""):
+            found[cluster.name] = ca_hash
+    return found
 
 
 def connection_vars(node: Node) -> dict[str, Any]:

@@ -81,15 +81,14 @@ def registries_text(registries: Mapping[str, Any], secrets: Secrets) -> tuple[Se
     return segments(_placed(_HEADER + dump(registries, sort_keys=True)), secrets)
 
 
-def join_text(cluster: Cluster, name: str) -> str:
+def join_text(cluster: Cluster) -> str:
     """What only an empty first server of an etcd cluster reads: found the cluster, or join the living one.
 
     It is written when it is absent and never compared: on a server with data K3s passes it over (contract, rule 2).
     """
     if not cluster.existed:
         return "cluster-init: true\n"
-    others = [server for server in cluster.servers if server != name]
-    return dump({"server": cluster.url}) if others else ""
+    return dump({"server": cluster.rejoin}) if cluster.rejoin else ""
 
 
 def fact_config(config: Mapping[str, Any]) -> dict[str, object]:

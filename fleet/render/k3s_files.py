@@ -10,7 +10,16 @@ import msgspec
 from fleet.k3s import cis, paths
 from fleet.k3s.artifacts import RELEASES, release_path, release_url
 from fleet.k3s.proxy import environment_file, proxy_environment
-from fleet.model.bundle import BundleArtifact, BundleFile, BundleFolder, BundleUnit, SecretRef
+from fleet.k3s.token import CA_HASH, CA_PATTERN
+from fleet.model.bundle import (
+    BundleArtifact,
+    BundleFile,
+    BundleFolder,
+    BundleLearn,
+    BundleUnit,
+    Encoding,
+    SecretRef,
+)
 from fleet.model.cluster import Cluster
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.lock import Lock
@@ -53,6 +62,7 @@ class K3sKind(msgspec.Struct, frozen=True, eq=False):
     artifacts: tuple[BundleArtifact, ...]
     unit: BundleUnit
     sysctl: dict[str, str]
+    learn: tuple[BundleLearn, ...]
 
 
 class K3sShape(msgspec.Struct, frozen=True, eq=False):
@@ -77,6 +87,7 @@ def k3s_kind(inputs: K3sInputs, node: Node) -> K3sKind:
         artifacts=_binary(inputs, node),
         unit=BundleUnit(node.k3s_unit, enabled=True, state="started"),
         sysctl={key: str(value) for key, value in cis.SYSCTLS.items()} if is_hardened else {},
+        learn=(BundleLearn(CA_HASH, paths.Layout(data_dir(k3s)).token, CA_PATTERN),) if role == "server" else (),
     )
 
 
@@ -88,16 +99,18 @@ def k3s_shape(inputs: K3sInputs, kind: K3sKind, node: Node, cluster: Cluster) ->
     return K3sShape(
         kind=kind,
         slots=(config, *_cluster_slots(inputs, node, cluster), *kind.slots),
-        seeds=tuple(_seeds(node, cluster)) if is_first else (),
+        seeds=tuple(_seeds(cluster)) if is_first else (),
     )
 
 
 def _cluster_slots(inputs: K3sInputs, node: Node, cluster: Cluster) -> Iterator[Slot]:
     role, unit = node.role, (node.k3s_unit,)
-    yield _token(inputs, paths.token_path(role), cluster.token if role == "server" else cluster.agent_token, unit)
     if role == "server":
-        yield _token(inputs, paths.AGENT_TOKEN, cluster.agent_token, unit)
+        yield _secret(inputs, paths.token_path(role), cluster.token, unit, "k3s-server")
+        yield _secret(inputs, paths.AGENT_TOKEN, cluster.agent_token, unit)
         yield from _datastore_files(inputs, cluster, unit)
+    else:
+        yield _secret(inputs, paths.token_path(role), cluster.agent_token, unit, "k3s-agent")
 
 
 def _kind_slots(inputs: K3sInputs, node: Node) -> Iterator[Slot]:
@@ -148,17 +161,17 @@ def _datastore_files(inputs: K3sInputs, cluster: Cluster, unit: tuple[str, ...])
         if source:
             yield _user_slot(inputs, _private(path, unit), ContentSource("source", source))
     if said.key:
-        yield _token(inputs, paths.DATASTORE_KEY, said.key, unit)
+        yield _secret(inputs, paths.DATASTORE_KEY, said.key, unit)
 
 
-def _seeds(node: Node, cluster: Cluster) -> Iterator[Slot]:
-    if cluster.datastore == "etcd" and (text := join_text(cluster, node.name)):
+def _seeds(cluster: Cluster) -> Iterator[Slot]:
+    if cluster.datastore == "etcd" and (text := join_text(cluster)):
         yield FixedSlot(BundleFile(JOIN_FILE, mode=paths.MODE_SECRET, seed=True), (text,))
 
 
-def _token(inputs: K3sInputs, path: str, name: str, unit: tuple[str, ...]) -> Slot:
+def _secret(inputs: K3sInputs, path: str, name: str, unit: tuple[str, ...], encoding: Encoding = "plain") -> Slot:
     locked = inputs.secrets.get(name)
-    secret = SecretRef(name, "plain", "" if locked is None else locked.fingerprint)
+    secret = SecretRef(name, encoding, "" if locked is None else locked.fingerprint)
     return FixedSlot(_private(path, unit), (secret, "\n"))
 
 

@@ -44,7 +44,8 @@ _PLAYBOOKS = (
 class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
     """What a project is made of beside the bundles.
 
-    `files` are the repository's. `absolute` makes a `file:` URL of a mirror absolute; `machine_ids` are those of enrolled nodes.
+    `files` are the repository's. `absolute` makes a `file:` URL of a mirror absolute; `machine_ids` are those of enrolled
+    nodes; `ca_hashes` those of the CAs of clusters, by cluster, as far as a server told one.
     """
 
     fleet: ResolvedFleet
@@ -55,6 +56,7 @@ class ProjectInputs(msgspec.Struct, frozen=True, eq=False):
     shipped: Shipped
     absolute: Callable[[str], str]
     machine_ids: Mapping[str, str] = {}
+    ca_hashes: Mapping[str, str] = {}
 
 
 def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterator[ProjectFile]:
@@ -66,7 +68,8 @@ def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterat
     secrets: set[str] = set()
     for node in nodes:
         bundle = inputs.renderer.bundle(node)
-        variables = host_vars(inputs.fleet, node, inputs.machine_ids.get(node.name, ""))
+        ca_hash = inputs.ca_hashes.get(node.cluster, "")
+        variables = host_vars(inputs.fleet, node, inputs.machine_ids.get(node.name, ""), ca_hash)
         yield ProjectFile(f"inventory/host_vars/{node.name}.yml", dump(variables).encode())
         yield ProjectFile(f"bundles/{node.name}.json", bundle_text(inputs, bundle))
         for sha256, content in bundle.blobs.items():
@@ -93,6 +96,7 @@ def bundle_text(inputs: ProjectInputs, bundle: Bundle) -> bytes:
         b',\n"updates":' + encoded(bundle.updates) if bundle.updates is not None else b"",
         b',\n"users":', encoded(bundle.users),
         b'\n},\n"node":', encoded(bundle.node), b',\n"seeds":', _lines(seeds),
+        b',\n"learn":' + encoded(bundle.learn) if bundle.learn else b"",
         b',\n"urls":', encoded(urls), b"}\n",
     )  # fmt: skip
     return b"".join(parts)

@@ -13,6 +13,7 @@ from fleet.model.bundle import (
     BundleFacts,
     BundleFile,
     BundleFolder,
+    BundleLearn,
     BundlePackage,
     BundleUnit,
     BundleUpdates,
@@ -84,6 +85,7 @@ class _Shape(msgspec.Struct, frozen=True, eq=False):
     artifacts: tuple[BundleArtifact, ...]
     units: tuple[BundleUnit, ...]
     sysctl: dict[str, str]
+    learn: tuple[BundleLearn, ...]
     os: _OsPart
     encoded: _Encoded
 
@@ -150,6 +152,7 @@ class Renderer:
             sysctl=shape.sysctl,
             updates=shape.os.updates,
             blobs={each.file.sha256: each.blob for each in (*files, *seeds) if each.blob is not None},
+            learn=shape.learn,
         )
 
     def faults(self, node: Node) -> Iterator[RenderError]:
@@ -226,6 +229,7 @@ class Renderer:
             artifacts=artifacts,
             units=tuple(units),
             sysctl=sysctl,
+            learn=() if kind is None else kind.learn,
             os=own,
             encoded=_Encoded(
                 artifacts=[artifact_entry(artifact) for artifact in artifacts],

@@ -45,8 +45,7 @@ def clusters(spec: Spec, nodes: Iterable[Node], learned: Learned, mistakes: list
         if not servers.get(name):
             mistakes.append(_no_server(name, agents[name][0]))
             continue
-        existing = learned.clusters.get(name, LearnedCluster())
-        cluster = _cluster(name, founded[name], servers[name], agents.get(name, []), existing)
+        cluster = _cluster(name, founded[name], servers[name], agents.get(name, []), learned)
         mistakes.extend(_even(cluster))
         made[name] = cluster
     return made
@@ -63,11 +62,8 @@ def _founded(document: Document[SiteSpec]) -> Iterator[tuple[str, Founded]]:
             yield f"{document.name}-{key}", Founded(document.name, cluster, document.place("spec", "clusters", key))
 
 
-def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node], existing: LearnedCluster) -> Cluster:
+def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node], learned: Learned) -> Cluster:
     endpoint = "" if isinstance(founded.spec.endpoint, UnsetType) else founded.spec.endpoint
-    first = servers[0].addresses[0] if servers[0].addresses else servers[0].connection.address
-    port = servers[0].settings.k3s.config.get("https-listen-port", DEFAULT_PORT)
-    host = endpoint or first
     datastore = founded.spec.datastore
     external = None
     if isinstance(datastore, ExternalDatastoreSpec):
@@ -78,15 +74,31 @@ def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node
         servers=tuple(node.name for node in servers),
         agents=tuple(node.name for node in agents),
         datastore=_datastore(founded.spec, len(servers)),
-        url=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        url=_url(servers[0], endpoint),
+        rejoin=_rejoin(servers, endpoint, learned),
         tls_san=(endpoint,) if endpoint else (),
         token=f"{name}.k3s-token",
         agent_token=f"{name}.k3s-agent-token",
         place=founded.place,
         growing=founded.spec.growing is True,
-        existed=existing.existed,
+        existed=learned.clusters.get(name, LearnedCluster()).existed,
         external=external,
     )
+
+
+def _url(server: Node, endpoint: str) -> str:
+    """Where a cluster's API answers: at its endpoint, or else at one of its servers."""
+    host = endpoint or (server.addresses[0] if server.addresses else server.connection.address)
+    port = server.settings.k3s.config.get("https-listen-port", DEFAULT_PORT)
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _rejoin(servers: list[Node], endpoint: str, learned: Learned) -> str:
+    """Another server than the first: one that has told of itself, if there is one."""
+    others = servers[1:]
+    if not others:
+        return ""
+    return _url(next((server for server in others if server.name in learned.nodes), others[0]), endpoint)
 
 
 def _datastore(spec: ClusterSpec, servers: int) -> Datastore:

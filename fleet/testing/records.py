@@ -36,6 +36,10 @@ class MemoryRecords:
             if record.manifest and record.digest:
                 self._objects.setdefault(record.digest, record.manifest.encode())
 
+    def learned(self, nodes: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+        known = {node: self._records[node].learned for node in nodes if node in self._records}
+        return {node: told for node, told in known.items() if told}
+
     def forget(self, nodes: Iterable[str]) -> None:
         for node in nodes:
             self._records.pop(node, None)

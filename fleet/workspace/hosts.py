@@ -108,7 +108,9 @@ class Hosts:
     def _hand(self, intent: Intent) -> Hand:
         from fleet.operations.preparing import project_writer
 
-        return self._wiring.hand(project_writer(intent, self._wiring.folder, self._wiring.shipped), self._forks)
+        return self._wiring.hand(
+            project_writer(intent, self._wiring.folder, self._wiring.shipped, self._wiring.records), self._forks
+        )
 
 
 def _named(intent: Intent, names: Sequence[str]) -> list[Node]:

@@ -279,7 +279,7 @@ class Workspace:
     def _writer(self, intent: Intent) -> ProjectWriter:
         from fleet.operations.preparing import project_writer
 
-        return project_writer(intent, self._wiring.folder, self._wiring.shipped)
+        return project_writer(intent, self._wiring.folder, self._wiring.shipped, self._wiring.records)
 
     def _asked(self, intent: Intent, names: Sequence[str], ask: Any, forks: int) -> Iterator[Observation]:
         asked = set(names)

@@ -32,6 +32,23 @@ def test_servers_start_one_after_another_and_agents_last(first: First) -> None:
     assert first.joined == {"north-a": 4, "south-a": 2}
 
 
+def test_who_joins_does_it_with_the_full_token_of_the_living_cluster(ground: Ground, first: First) -> None:
+    """The first server founds its cluster, and nobody knows its CA before; the others come in later batches."""
+    assert first.said.code == 0
+    values = ground.secret_values()
+    for site, joining in (("north", ("north-b", "north-c", "north-till-001")), ("south", SOUTH[1:])):
+        token, agent_token = (values[f"{site}.{kind}"] for kind in ("k3s-token", "k3s-agent-token"))
+        own = ground.hosts[f"{site}-a"].read("/var/lib/rancher/k3s/server/token")
+        prefix = own.partition("::")[0]
+        assert (prefix[:3], len(prefix), own) == ("K10", 67, f"{prefix}::server:{token}\n")
+        assert ground.hosts[f"{site}-a"].read("/etc/rancher/k3s/server-token") == f"{token}\n"
+        for name in joining:
+            path, held = ("agent-token", f"node:{agent_token}")
+            if name in SERVERS:
+                path, held = ("server-token", f"server:{token}")
+            assert ground.hosts[name].read(f"/etc/rancher/k3s/{path}") == f"{prefix}::{held}\n", name
+
+
 def test_units_files_packages_and_sysctl_are_as_git_says(ground: Ground) -> None:
     for name, host in ground.hosts.items():
         for unit in (ground.k3s_unit(name), "acme.service"):

@@ -30,7 +30,7 @@ class SqliteRecords:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs, waiting, "
-                "updates FROM records"
+                "updates, learned FROM records"
             ).fetchall()
         return {row[0]: _record(*row) for row in rows}
 
@@ -41,11 +41,11 @@ class SqliteRecords:
         those = list(records)
         with self._database.writing() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         *(r.node, r.fleet, r.machine_id, r.digest, r.commit, r.controller, r.epoch, r.arch, r.at),
-                        *(r.base, _text(r.differs), _text(r.waiting), _text(r.updates)),
+                        *(r.base, _text(r.differs), _text(r.waiting), _text(r.updates), _text(r.learned)),
                     )
                     for r in those
                 ],
@@ -55,6 +55,14 @@ class SqliteRecords:
             connection.executemany("DELETE FROM unanswered WHERE node = ?", [(r.node,) for r in those])
             # A manifest without its digest is that of a bundle which came in half: the next one brings it again.
             _keep(connection, {r.digest: r.manifest.encode() for r in those if r.manifest and r.digest})
+
+    def learned(self, nodes: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT node, learned FROM records WHERE learned != '' AND node IN (SELECT value FROM json_each(?))",
+                (_array(nodes),),
+            ).fetchall()
+        return {node: msgspec.json.decode(text, type=dict[str, str]) for node, text in rows}
 
     def forget(self, nodes: Iterable[str]) -> None:
         with self._database.writing() as connection:
@@ -87,14 +95,14 @@ class SqliteRecords:
 
     def clusters(self) -> Mapping[str, LearnedCluster]:
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT cluster, existed, ca_hash, datastore FROM clusters").fetchall()
-        return {cluster: LearnedCluster(bool(existed), ca_hash, store) for cluster, existed, ca_hash, store in rows}
+            rows = connection.execute("SELECT cluster, existed, datastore FROM clusters").fetchall()
+        return {cluster: LearnedCluster(bool(existed), store) for cluster, existed, store in rows}
 
     def learn_clusters(self, clusters: Mapping[str, LearnedCluster]) -> None:
         with self._database.writing() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO clusters VALUES (?, ?, ?, ?)",
-                [(name, c.existed, c.ca_hash, c.datastore) for name, c in clusters.items()],
+                "INSERT OR REPLACE INTO clusters VALUES (?, ?, ?)",
+                [(name, c.existed, c.datastore) for name, c in clusters.items()],
             )
 
     def _objects(self, keys: Iterable[str]) -> dict[str, bytes]:
@@ -109,13 +117,15 @@ class SqliteRecords:
 
 
 def _record(*row: Any) -> Record:
-    *told, base, differs, waiting, updates = row
+    *told, base, differs, waiting, updates, learned = row
     paths = (msgspec.json.decode(text, type=tuple[str, ...]) if text else () for text in (differs, waiting))
-    values = (*told, "", base, *paths, msgspec.json.decode(updates, type=Updates) if updates else None)
+    kept_up = msgspec.json.decode(updates, type=Updates) if updates else None
+    known = msgspec.json.decode(learned, type=dict[str, str]) if learned else {}
+    values = (*told, "", base, *paths, kept_up, known)
     return Record(*values)
 
 
-def _text(value: tuple[str, ...] | Updates | None) -> str:
+def _text(value: tuple[str, ...] | dict[str, str] | Updates | None) -> str:
     return msgspec.json.encode(value).decode() if value else ""
 
 

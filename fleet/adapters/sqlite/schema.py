@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 
 TABLES = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -54,7 +54,8 @@ CREATE TABLE records (
     base TEXT NOT NULL,
     differs TEXT NOT NULL,      -- JSON, empty for none
     waiting TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
-    updates TEXT NOT NULL DEFAULT ''    -- JSON, empty for none
+    updates TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
+    learned TEXT NOT NULL DEFAULT ''    -- JSON, empty for none
 ) WITHOUT ROWID;
 CREATE TABLE contacts (         -- when a node last answered, by this machine's clock
     node TEXT PRIMARY KEY, at REAL NOT NULL
@@ -67,7 +68,7 @@ CREATE TABLE objects (          -- manifests by digest (b1:...), contents by sha
     key TEXT PRIMARY KEY, body BLOB NOT NULL
 );
 CREATE TABLE clusters (
-    cluster TEXT PRIMARY KEY, existed INTEGER NOT NULL, ca_hash TEXT NOT NULL, datastore TEXT NOT NULL
+    cluster TEXT PRIMARY KEY, existed INTEGER NOT NULL, datastore TEXT NOT NULL
 ) WITHOUT ROWID;
 """
 
@@ -79,6 +80,10 @@ CREATE TABLE contacts (node TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 """,
     2: """
 CREATE TABLE unanswered (node TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (node, digest)) WITHOUT ROWID;
+""",
+    3: """
+ALTER TABLE records ADD COLUMN learned TEXT NOT NULL DEFAULT '';
+ALTER TABLE clusters DROP COLUMN ca_hash;
 """,
 }
 """What makes the next version of each older one, in the transaction that opens the file."""

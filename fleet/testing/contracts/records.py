@@ -1,6 +1,8 @@
 # ruff: noqa: S101 - a contract suite is made of asserts
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import PackageChange, Record, Updates
 from fleet.ports.records import Records
@@ -78,6 +80,14 @@ class RecordsContract:
         records.save([Record("lyon-1", "acme", "m1", "b1:aa")])
         assert dict(records.manifests(["b1:aa"])) == {"b1:aa": '{"files":[]}'}
 
+    def test_what_nodes_told_for_others(self, records: Records) -> None:
+        told = {"k3s_ca": "aa" * 32}
+        records.save([replace(LYON, learned=told), NICE])
+        assert records.all()["lyon-1"].learned == told
+        assert dict(records.learned(["lyon-1", "nice-1", "never-there"])) == {"lyon-1": told}
+        records.save([LYON])
+        assert dict(records.learned(["lyon-1"])) == {}
+
     def test_forgotten_nodes_are_gone(self, records: Records) -> None:
         records.save([LYON, NICE])
         records.forget(["lyon-1", "never-there"])
@@ -90,10 +100,10 @@ class RecordsContract:
 
     def test_clusters_are_learned_and_learned_again(self, records: Records) -> None:
         records.learn_clusters({"lyon": LearnedCluster(existed=True), "nice": LearnedCluster()})
-        records.learn_clusters({"lyon": LearnedCluster(existed=True, ca_hash="K10aa", datastore="etcd")})
+        records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore="etcd")})
         assert dict(records.clusters()) == {
-            "lyon": LearnedCluster(existed=True, ca_hash="K10aa", datastore="etcd"),
-            "nice": LearnedCluster(existed=False, ca_hash="", datastore=""),
+            "lyon": LearnedCluster(existed=True, datastore="etcd"),
+            "nice": LearnedCluster(existed=False, datastore=""),
         }
 
     def test_2_000_at_once(self, records: Records) -> None:

@@ -215,9 +215,9 @@ def _tables(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]
 def test_a_newer_schema_is_refused(database: Database) -> None:
     SqliteRecords(database).save([])
     with database.writing() as connection:
-        connection.execute("UPDATE schema_version SET version = 4")
+        connection.execute("UPDATE schema_version SET version = 99")
     database.close()
-    with pytest.raises(UsageError, match="has version 4 of the schema, this fleet knows version 3") as caught:
+    with pytest.raises(UsageError, match="has version 99 of the schema, this fleet knows version 4") as caught:
         SqliteRecords(database).all()
     assert "newer fleet" in caught.value.hint
 

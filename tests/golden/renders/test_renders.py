@@ -239,12 +239,11 @@ def test_secrets_are_references_with_a_fingerprint(minor: str) -> None:
     }
     registry = SecretRef("registry-password", "json", "4e610000")
     feed = SecretRef("feed-password", "plain", "feed0000")
-    token, agent_token = (
-        SecretRef("lyon.k3s-token", "plain", "70c00001"),
-        SecretRef("lyon.k3s-agent-token", "plain", "a9e00001"),
-    )
+    token = SecretRef("lyon.k3s-token", "k3s-server", "70c00001")
+    agent_token = SecretRef("lyon.k3s-agent-token", "plain", "a9e00001")
+    to_join = SecretRef("lyon.k3s-agent-token", "k3s-agent", "a9e00001")
     assert found["lyon-b"] == {registry, feed, token, agent_token}
-    assert found["lyon-till-001"] == {registry, feed, agent_token}, "an agent must never hold the servers' token"
+    assert found["lyon-till-001"] == {registry, feed, to_join}, "an agent must never hold the servers' token"
     assert found["oslo-kiosk"] == {feed}
     assert SecretRef("nancy-datastore", "json", "da7a0003") in found["nancy-a"]
     assert SecretRef("nancy-key", "plain", "6e700003") in found["nancy-a"]

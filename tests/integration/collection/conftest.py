@@ -55,6 +55,7 @@ class Project:
     urls: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     hostvars: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    learn: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def blob(self, data: bytes) -> dict[str, Any]:
         name = hashlib.sha256(data).hexdigest()
@@ -72,7 +73,8 @@ class Project:
     def bundle(self, node: str) -> dict[str, Any]:
         manifest = self.nodes[node]
         bundle = {"format": "fleet.bundle/v1", "node": node, "digest": digest_of(manifest), "fleet": "acme"}
-        return {**bundle, "manifest": manifest, "urls": self.urls.get(node, {}), "seeds": self.seeds.get(node, [])}
+        beside = {"urls": self.urls.get(node, {}), "seeds": self.seeds.get(node, []), "learn": self.learn.get(node, [])}
+        return {**bundle, "manifest": manifest, **beside}
 
     def write(self) -> None:
         for name in ("bundles", "host_vars", "group_vars", "inventory", "collections"):

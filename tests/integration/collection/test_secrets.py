@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 NODE = "lyon-1-a"
-TOKEN = 'K10tok"""en-{{ x }}-\\sesame22'
-FORMS = [TOKEN.encode(), b"K10tok", b"sesame22", base64.b64encode(TOKEN.encode())]
+TOKEN = 'tok"""en-{{ x }}-\\sesame22'
+FORMS = [TOKEN.encode(), b'tok"""en', b"sesame22", base64.b64encode(TOKEN.encode())]
 
 
 @pytest.fixture
@@ -146,3 +146,44 @@ def test_clear_text_in_a_file_of_secrets_is_refused(vaulted: Any, clear: str) ->
     assert shown.hosts[NODE]["msg"] == "secrets/lyon-1.yaml: `other` is not encrypted"
     assert "hunter2" not in shown.output
     assert not vaulted.sandbox(NODE).exists()
+
+
+CA = "ab" * 32
+
+
+@pytest.fixture
+def cluster(vaulted: Any) -> Any:
+    """A server, whose K3s has written the token that it goes by, a second server and an agent."""
+    learn = {"name": "k3s_ca", "path": "/var/lib/rancher/k3s/server/token", "pattern": "^K10([0-9a-f]{64})::"}
+    vaulted.nodes = {}
+    for node, encoding in (("s1", "k3s-server"), ("s2", "k3s-server"), ("a1", "k3s-agent")):
+        part = {"name": "lyon-1-token", "encoding": encoding, "fingerprint": "aa"}
+        vaulted.nodes[node] = {"files": [{"path": "/etc/token", "mode": "0600", "segments": [part, "\n"]}]}
+    vaulted.learn = {"s1": [learn], "s2": [learn]}
+    vaulted.groups = {"server_rank_1": ["s1"], "server_rank_2": ["s2"], "role_agent": ["a1"]}
+    vaulted.hostvars = {"s2": {"fleet_after": ["s1"]}, "a1": {"fleet_after": ["s1", "s2"]}}
+    written = vaulted.sandbox("s1") / "var/lib/rancher/k3s/server/token"
+    written.parent.mkdir(parents=True)
+    written.write_text(f"K10{CA}::server:whatever\n")
+    vaulted.write()
+    return vaulted
+
+
+def tokens(cluster: Any) -> list[str]:
+    return [(cluster.sandbox(node) / "etc/token").read_text() for node in ("s1", "s2", "a1")]
+
+
+def test_who_joins_knows_the_ca_that_the_first_server_told_in_the_same_run(cluster: Any) -> None:
+    """The first one founds the cluster: nobody can tell it yet."""
+    assert cluster.play(*password(cluster)).code == 0
+    assert tokens(cluster) == [f"{TOKEN}\n", f"K10{CA}::server:{TOKEN}\n", f"K10{CA}::node:{TOKEN}\n"]
+    again = cluster.play(*password(cluster))
+    assert [one["changed"] for one in again.stats.values()] == [0, 0, 0]
+
+
+def test_what_is_known_of_the_ca_before_counts_more(cluster: Any) -> None:
+    known = {"fleet_learned": {"k3s_ca": "cd" * 32}}
+    cluster.hostvars["a1"] |= known
+    cluster.write()
+    assert cluster.play(*password(cluster)).code == 0
+    assert tokens(cluster)[2] == f"K10{'cd' * 32}::node:{TOKEN}\n"

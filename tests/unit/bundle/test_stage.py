@@ -266,9 +266,9 @@ def test_too_little_room_is_said_before_anything_is_written(desk: Any, fleet_bun
 
     desk.file("/etc/a", b"0123456789")
     tree = Full(str(desk.root), make=False)
-    items = fleet_bundle.read_items(*fleet_bundle.read_bundle(desk.options()), {})[0]
+    items = fleet_bundle.read_items(*fleet_bundle.read_bundle(desk.options()), {}, {})[0]
     fleet_bundle.check_room(tree, items)
     desk.file("/etc/b", b"!")
-    items = fleet_bundle.read_items(*fleet_bundle.read_bundle(desk.options()), {})[0]
+    items = fleet_bundle.read_items(*fleet_bundle.read_bundle(desk.options()), {}, {})[0]
     with pytest.raises(fleet_bundle.Failure, match=r"room: /etc/b: 11 bytes are needed, 10 are free"):
         fleet_bundle.check_room(tree, items)

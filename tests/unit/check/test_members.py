@@ -1,8 +1,9 @@
 """Rules about who is in a fleet and in a cluster."""
 
 import pytest
+from msgspec.structs import replace
 
-from fleet.check import even_etcd, join_target, max_removed, moved_node, quorum
+from fleet.check import even_etcd, join_target, max_removed, moved_node, quorum, split_cluster
 from fleet.check.picture import Picture
 from fleet.model.change import Change
 from fleet.model.verdict import Verdict
@@ -216,35 +217,37 @@ def test_a_node_that_stays_passes():
     assert not list(moved_node.judge(Picture(given(node("a"), wanted={"a": facts()}))))
 
 
-def joining(records: str, *, url: str = "https://10.20.1.11:6443", existed: bool = True) -> list[Verdict]:
-    """Servers a (10.20.1.11) and b (10.20.1.12), of which those in `records` hold something."""
+def joining(records: str, *, existed: bool = True) -> list[Verdict]:
+    """Servers a and b, of which those in `records` hold something."""
     a, b = node("a"), node("b", address="10.20.1.12")
     return list(
-        join_target.judge(
-            Picture(given(a, b, clusters=[cluster("ab", url=url, existed=existed)], records=tuple(records)))
-        )
+        join_target.judge(Picture(given(a, b, clusters=[cluster("ab", existed=existed)], records=tuple(records))))
     )
 
 
-def test_an_empty_first_server_that_would_join_itself_is_refused():
-    assert joining("b") == [
-        Verdict(
-            "join-target",
-            "refused",
-            "lyon-1",
-            "a holds nothing yet, and everyone joins at its address (https://10.20.1.11:6443)",
-            "Name b first among the servers, or give the cluster an endpoint that leads to a living server.",
-            PLACE,
-        )
-    ]
-
-
-def test_an_endpoint_leads_to_a_living_server():
-    assert joining("b", url="https://lyon.acme.example:6443") == []
-    assert joining("a") == []
+def test_an_empty_server_joins_those_that_live():
+    assert joining("b") == joining("a") == joining("ab") == []
 
 
 def test_a_cluster_that_lost_all_servers_warns():
     (verdict,) = joining("")
     assert (verdict.rule, verdict.outcome) == ("join-target", "warning")
     assert joining("", existed=False) == []
+
+
+def split(**told: str) -> list[Verdict]:
+    """Servers a, b and c, and the hash of its CA that each has told."""
+    picture = given(node("a"), node("b"), node("c"), clusters=[cluster("abc")], records="abc")
+    records = {
+        name: replace(record, learned={"k3s_ca": told[name]} if name in told else {})
+        for name, record in picture.records.items()
+    }
+    return list(split_cluster.judge(Picture(replace(picture, records=records))))
+
+
+def test_servers_of_one_cluster_have_one_ca():
+    assert split() == split(b="11" * 32) == split(a="11" * 32, c="11" * 32) == []
+    (verdict,) = split(a="11" * 32, b="22" * 32, c="11" * 32)
+    assert (verdict.rule, verdict.outcome, verdict.subject) == ("split-cluster", "refused", "lyon-1")
+    assert verdict.message == "its servers have different CAs: a 111111111111, b 222222222222, c 111111111111"
+    assert "fleet node replace" in verdict.hint

@@ -285,7 +285,7 @@ def test_a_cluster_exists_once_a_server_came_through() -> None:
 
 def test_what_is_known_of_a_cluster_stays_known() -> None:
     records = MemoryRecords()
-    known = LearnedCluster(existed=True, ca_hash="abc", datastore="etcd")
+    known = LearnedCluster(existed=True, datastore="etcd")
     records.learn_clusters({"lyon": known})
     made = intent(FLEET, document("Site", "lyon", ONE), files=secrets_lock(*TOKENS), records=records)
     assert len(list(apply(made, planned(made), hands(records=records), PLAINLY))) == 2

@@ -81,7 +81,7 @@ def test_every_field_of_every_thing_is_known_here() -> None:
         apart = {"urls"} if kind is BundleArtifact else set()
         assert {field.name for field in msgspec.structs.fields(kind)} == {*others, *apart}
     assert {field.name for field in msgspec.structs.fields(Bundle)} == {
-        *PLACES.values(), "facts", "sysctl", "updates", "node", "digest", "blobs",
+        *PLACES.values(), "facts", "sysctl", "updates", "node", "digest", "blobs", "learn",
     }  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def test_what_is_not_on_the_node_does_not_count(changed: dict[str, Any]) -> None
 
 def test_what_was_learned_only_to_join_does_not_count() -> None:
     records = MemoryRecords([Record("a", "acme", "machine-1", "b1:x", arch="amd64", at=9.0, epoch=3)])
-    records.learn_clusters({"lyon": LearnedCluster(existed=True, ca_hash="abc", datastore="etcd")})
+    records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore="etcd")})
     assert differing(records=records) == set()
 
 

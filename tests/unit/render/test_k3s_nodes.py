@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from fleet.model.bundle import Bundle, BundleUnit
+from fleet.model.bundle import Bundle, BundleLearn, BundleUnit
 from fleet.model.learned import LearnedCluster
+from fleet.model.record import Record
+from fleet.render.manifest import digest_of, manifest_of
 from fleet.testing import MemoryRecords
 from tests.specs import FLEET, document
 from tests.unit.render.ground import bundles, file, intent, text
@@ -31,8 +35,8 @@ k3s:
 """
 
 
-def made(*parts: str, existed: bool = False, fleet: str = FLEET) -> dict[str, Bundle]:
-    records = MemoryRecords()
+def made(*parts: str, existed: bool = False, told: Iterable[str] = (), fleet: str = FLEET) -> dict[str, Bundle]:
+    records = MemoryRecords([Record(name, "acme", "m", "b1:aa") for name in told])
     if existed:
         records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore="etcd")})
     return bundles(intent(fleet, document("Site", "lyon", "nodes:\n" + "".join(parts)), records=records))
@@ -87,9 +91,18 @@ def test_mirrors_are_asked_in_their_order() -> None:
 def test_tokens_by_role() -> None:
     found = made(S1, S2, S3, A1)
     for name in ("s1", "s2", "s3"):
-        assert text(found[name], SERVER_TOKEN) == "<lyon.k3s-token:plain>\n"
+        assert text(found[name], SERVER_TOKEN) == "<lyon.k3s-token:k3s-server>\n"
         assert text(found[name], AGENT_TOKEN) == "<lyon.k3s-agent-token:plain>\n"
-    assert text(found["a1"], AGENT_TOKEN) == "<lyon.k3s-agent-token:plain>\n"
+    assert text(found["a1"], AGENT_TOKEN) == "<lyon.k3s-agent-token:k3s-agent>\n"
+
+
+def test_servers_tell_the_hash_of_their_ca_which_is_no_part_of_the_digest() -> None:
+    found = made(S1, S2, A1, "cluster: {growing: true}")
+    told = BundleLearn("k3s_ca", "/var/lib/rancher/k3s/server/token", "^K10([0-9a-f]{64})::")
+    assert [found[name].learn for name in ("s1", "s2", "a1")] == [(told,), (told,), ()]
+    elsewhere = made(S1, "k3s: {config: {data-dir: /data/k3s}}")["s1"]
+    assert elsewhere.learn[0].path == "/data/k3s/server/token"
+    assert digest_of(manifest_of(replace(found["s1"], learn=()))) == found["s1"].digest
 
 
 def test_the_configuration_of_the_first_server() -> None:
@@ -137,7 +150,11 @@ def test_who_joins_whom(said: str, joins: list[str]) -> None:
 def test_a_cluster_is_founded_once() -> None:
     assert text(made(S1, S2, S3)["s1"], JOIN) == "cluster-init: true\n"
     again = made(S1, S2, S3, existed=True)
-    assert text(again["s1"], JOIN) == 'server: "https://10.0.0.1:6443"\n'
+    assert text(again["s1"], JOIN) == 'server: "https://10.0.0.2:6443"\n', "another one, never itself"
+    behind = made(S1, S2, S3, "cluster: {endpoint: api.lyon.example}", existed=True)
+    assert text(behind["s1"], JOIN) == 'server: "https://api.lyon.example:6443"\n'
+    third = made(S1, S2, S3, existed=True, told=["s3"])
+    assert text(third["s1"], JOIN) == 'server: "https://10.0.0.3:6443"\n', "one that has told of itself"
     assert file(again["s1"], JOIN).seed
     # Alone there is nobody to join, and nothing may found it anew.
     alone = made(S1, "cluster: {datastore: etcd}\n", existed=True)["s1"]

@@ -48,6 +48,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("fleet_bundle: `node` is needed")
         bundle = self._read_json(project, f"bundles/{node}.json")
         args["secrets"] = self._secrets(project, bundle)
+        args["learned"] = learned(args.get("learned") or {}, after, task_vars["hostvars"])
         packed = pack(bundle, lambda name: self._read(project, f"files/{name[:2]}/{name}"))
         try:
             return dict(result, **self._call(args, packed, task_vars))
@@ -88,6 +89,16 @@ class ActionModule(ActionBase):
             return {name: secrets.value(name) for name in sorted(named_secrets(bundle))}
         except SecretError as exc:
             raise AnsibleActionFail(str(exc))
+
+
+def learned(known, after, hostvars):
+    """What is known, or else what the first of the hosts that came before has told in this run."""
+    for host in after if not known else ():
+        if host in hostvars:
+            told = hostvars[host].get("bundle_result", {}).get("learned")
+            if told:
+                return told
+    return known
 
 
 def named_secrets(bundle):

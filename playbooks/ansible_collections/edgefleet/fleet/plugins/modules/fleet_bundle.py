@@ -54,6 +54,12 @@ options:
   secrets:
     description: Values of the secrets that the bundle names. The action plugin sets it.
     type: dict
+  learned:
+    description:
+      - What other nodes told and this one needs to join them, by name. V(k3s_ca) is the hash of the K3s cluster's CA.
+      - The action plugin adds what hosts in O(after) told in this run.
+    type: dict
+    default: {}
   root:
     description: Directory that stands for C(/). Anything else than C(/) is a sandbox, in which nothing is started or owned.
     type: path
@@ -150,6 +156,7 @@ changes:
 waiting: {description: With O(adopt), paths that differ and were not taken., type: list, elements: str, returned: always}
 restarted: {description: Units that were restarted., type: list, elements: str, returned: always}
 reloaded: {description: Units that were reloaded., type: list, elements: str, returned: always}
+learned: {description: "What others may need of this node, by name: V(k3s_ca).", type: dict, returned: success}
 record: {description: The node's record., type: dict, returned: always}
 clock: {description: "The node's own time, in seconds since 1970.", type: float, returned: always}
 step: {description: Where it failed., type: str, returned: failure}
@@ -595,7 +602,9 @@ class Item:
         self.data = data
         self.urls = list(urls)
         self.sha256 = sha256(data) if data is not None else entry.get("sha256", "")
-        self.secret = any(not isinstance(part, str) for part in entry.get("segments", ()))
+        parts = [part for part in entry.get("segments", ()) if not isinstance(part, str)]
+        self.secret = bool(parts)
+        self.is_token = any(part.get("encoding") in TOKENS for part in parts)
         self.validate = entry.get("validate", "")
         self.restart = list(entry.get("restart", ()))
         self.reload = list(entry.get("reload", ()))
@@ -670,7 +679,7 @@ def verify(bundle, opts):
         raise Failure("bundle", "", "the manifest's digest is {}, expected {}".format(found, bundle["digest"]))
 
 
-def content(entry, blobs, secrets):
+def content(entry, blobs, secrets, learned):
     """The bytes of a file. Raises Failure where a blob or a secret is absent or wrong."""
     if entry.get("sha256"):
         data = blobs.get(entry["sha256"])
@@ -685,10 +694,11 @@ def content(entry, blobs, secrets):
         elif part["name"] not in secrets:
             raise Failure("secrets", entry["path"], "secret `{}` did not arrive".format(part["name"]))
         else:
-            encode = ENCODINGS.get(part.get("encoding", "plain"))
-            if encode is None:
+            kind = part.get("encoding", "plain")
+            if kind not in ENCODINGS and kind not in TOKENS:
                 raise Failure("bundle", entry["path"], "encoding `{}` is not known here".format(part["encoding"]))
-            parts.append(encode(secrets[part["name"]]))
+            value = secrets[part["name"]]
+            parts.append(token(value, TOKENS[kind], learned) if kind in TOKENS else ENCODINGS[kind](value))
     return "".join(parts).encode("utf-8")
 
 
@@ -702,14 +712,32 @@ def in_quotes(text):
 
 
 ENCODINGS = {"plain": str, "base64": in_base64, "json": in_quotes}
+TOKENS = {"k3s-server": "server", "k3s-agent": "node"}  # by encoding: whom K3s lets in with the token
+FULL_TOKEN = re.compile(rb"K10([0-9a-f]{64})::(?:server|node):")
 
 
-def read_items(bundle, blobs, secrets):
+def token(value, user, learned):
+    """A K3s token in its full form, by which a node knows the cluster's CA; the secret alone while nobody knows that."""
+    ca = learned.get("k3s_ca", "")
+    if ca and not re.match(r"[0-9a-f]{64}\Z", ca):
+        raise Failure("bundle", "", "learned k3s_ca is not a sha256 in hex")
+    return f"K10{ca}::{user}:{value}" if ca else value
+
+
+def is_same_token(item, found):
+    """The form is of use in joining only. A node that joined keeps the one it has, unless that is of another cluster."""
+    ours, theirs = FULL_TOKEN.search(item.data), FULL_TOKEN.search(found)
+    if ours and theirs and ours.group(1) != theirs.group(1):
+        return False
+    return FULL_TOKEN.sub(b"", found) == FULL_TOKEN.sub(b"", item.data)
+
+
+def read_items(bundle, blobs, secrets, learned):
     """(items to hold, seeds). Raises Failure, also where a path is named twice."""
     manifest, urls = bundle["manifest"], bundle.get("urls", {})
-    items = [Item(entry, data=content(entry, blobs, secrets)) for entry in manifest.get("files", ())]
+    items = [Item(entry, data=content(entry, blobs, secrets, learned)) for entry in manifest.get("files", ())]
     items += [Item(entry, "artifact", urls=urls.get(entry["path"], ())) for entry in manifest.get("artifacts", ())]
-    seeds = [Item(entry, data=content(entry, blobs, secrets)) for entry in bundle.get("seeds", ())]
+    seeds = [Item(entry, data=content(entry, blobs, secrets, learned)) for entry in bundle.get("seeds", ())]
     seen = set()
     for item in items + seeds:
         if item.path in seen:
@@ -892,7 +920,11 @@ def look_item(tree, item, ids, known):
         raise Failure("look", item.path, "is a symbolic link, which is never followed; remove it or manage its target")
     if not stat.S_ISREG(found.st_mode):
         raise Failure("look", item.path, "is not a regular file")
-    if item.data is not None and found.st_size != len(item.data):
+    if item.is_token and item.data is not None and found.st_size <= OUTPUT_BYTES:
+        data = tree.read(item.path)
+        what = [] if is_same_token(item, data) else ["content"]
+        item.sha256 = item.sha256 if what else sha256(data)
+    elif item.data is not None and found.st_size != len(item.data):
         what = ["content"]
     else:
         what = ["content"] if tree.digest(item.path) != item.sha256 else []
@@ -1737,8 +1769,8 @@ class Apply:
         self.opts, self.bundle, self.manifest = opts, bundle, bundle["manifest"]
         self.secrets = opts["secrets"]
         self.check = opts["check"]
-        self.items, self.seeds = read_items(bundle, blobs, self.secrets)
-        self.warnings, self.look, self.steps = [], Look(), []
+        self.items, self.seeds = read_items(bundle, blobs, self.secrets, opts["learned"])
+        self.warnings, self.look, self.steps, self.learned = [], Look(), [], {}
         self.changed = self.touched = False
         self.tree = Tree(opts["root"], make=False)
         self.ids = Ids(self.tree, self.check)
@@ -1766,6 +1798,7 @@ class Apply:
                 self.look_at_all()
             if self.opts["adopt"]:
                 self.look.leave(self.untaken())
+            self.learned = self.learn()
             self.changed = bool(self.look.changes or self.steps) or self.is_stale()
             if not self.look.changes and not self.steps and self.changed:
                 self.look.add("record", RECORD, "update")
@@ -1803,7 +1836,18 @@ class Apply:
         tree.rmdir(STATE)
         self.written = {}
 
+    def learn(self):
+        """What others may need of this node: out of files that programs here write, once they run."""
+        found = {}
+        for entry in self.bundle.get("learn", ()):
+            told = read_learned(self.tree, entry) or self.record.get("learned", {}).get(entry["name"])
+            if told:
+                found[entry["name"]] = told
+        return found
+
     def is_stale(self):
+        if self.learned != self.record.get("learned", {}):
+            return True
         held = (
             self.record.get("digest"),
             self.record.get("fleet"),
@@ -1869,6 +1913,7 @@ class Apply:
             return self.finish_adopting(files, folders)
         self.refused.update(set_sysctl(self.sysctl, self.warnings))
         bad = self.units()
+        self.learned = self.learn()
         hashes = {item.path: item.sha256 for item in self.items if item.secret}
         if hashes != (tree.read_json(PRIVATE) or {}):
             tree.write_json(PRIVATE, hashes, 0o600)
@@ -1921,6 +1966,8 @@ class Apply:
             record["pending"]["daemon_reload"] = look.daemon_reload and bad is None
         if look.waiting:
             record["waiting"] = sorted(look.waiting)
+        if self.learned:
+            record["learned"] = self.learned
         if self.refused:
             record["refused"] = self.refused
         if opts["take_over"]:
@@ -1934,13 +1981,21 @@ class Apply:
         out = {"changed": self.changed, "digest": self.bundle["digest"], "before_digest": self.before}
         out.update(machine_id=self.machine, arch=arch(), changes=self.look.changes, warnings=self.warnings)
         out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record, self.tree))
-        out.update(waiting=sorted(self.look.waiting), clock=time.time())
+        out.update(waiting=sorted(self.look.waiting), clock=time.time(), learned=self.learned)
         if self.opts["diff"]:
             out["diff"] = [
                 dict(one, before=scrub(one["before"], self.secrets), after=scrub(one["after"], self.secrets))
                 for one in self.look.diff
             ]
         return out
+
+
+def read_learned(tree, entry):
+    """What a pattern's first group finds in a file; empty where the file is not there, or holds no such thing."""
+    with contextlib.suppress(OSError):
+        found = re.search(entry["pattern"], tree.read(entry["path"], OUTPUT_BYTES).decode("utf-8", "replace"))
+        return found.group(1) if found else ""
+    return ""
 
 
 def public(record, tree):
@@ -2017,6 +2072,7 @@ OPTIONS = {
     "files": ("text", ""),
     "payload": ("text", ""),
     "secrets": ("values", {}),
+    "learned": ("values", {}),
     "root": ("text", "/"),
     "read": ("flag", False),
     "adopt": ("flag", False),
@@ -2073,7 +2129,7 @@ def alone(argv):
     """For hands and for seeding a node without a network: secrets come as a JSON object on stdin."""
     parser = argparse.ArgumentParser(description="Bring a bundle onto this node and print the result as JSON.")
     for name, (kind, default) in OPTIONS.items():
-        if name in ("project", "after", "payload", "secrets"):
+        if name in ("project", "after", "payload", "secrets", "learned"):
             continue
         flag = "--" + name.replace("_", "-")
         if kind == "flag":
@@ -2087,7 +2143,7 @@ def alone(argv):
     opts = vars(parser.parse_args(argv))
     if not opts["bundle"] and not (opts["read"] or opts["retire"]):
         parser.error("--bundle FILE, --read or --retire is needed")
-    opts.update(payload="", secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {})
+    opts.update(payload="", learned={}, secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {})
     result = run(opts)
     print(json.dumps(result, indent=1, sort_keys=True))
     return 1 if result.get("failed") else 0
