@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.adapters.ansible.memory import memory_of
 from tests.e2e.command import Repository, environment
 from tests.leaks import Leak, Processes, Search, readable_by_others
 
@@ -73,13 +74,17 @@ class Ground:
             )  # fmt: skip
 
     def leaks(self) -> set[Leak]:
-        """On the controller: its repository, home and temporary folders, memory, logs, and what was printed."""
+        """On the controller: its repository, journal, home and temporary folders, memory, logs, and what was printed."""
         shown = {leak for text in self.outputs for leak in self.search.in_bytes(text.encode(), "an output")}
         places = [path for path in self.place.iterdir() if path not in (self.nodes, self.repository.password)]
         folders = [path for path in places if path.is_dir()]
         files = {leak for path in places if path.is_file() for leak in self.search.in_file(path)}
         shared = [Path(f"/dev/shm/fleet-{os.geteuid()}"), Path(f"/tmp/fleet-{os.geteuid()}")]
-        return shown | files | self.search.in_folders(*folders, *shared)
+        return shown | files | self.search.in_folders(*folders, self.nodes / ".fleet", *shared)
+
+    def held(self) -> set[Leak]:
+        """On the nodes."""
+        return self.search.in_folders(*(self.nodes / name for name in (SERVER, TILL)))
 
     def children(self) -> list[int]:
         """What belongs to a run of this ground, the oldest first: the child is before what it started."""
@@ -133,6 +138,8 @@ def test_a_secret_is_in_private_files_of_its_nodes_and_nowhere_else(ground: Grou
     with Processes(ground.search) as watched:
         ground.run("plan", "--sandbox", str(ground.nodes), "--json", code=3)
         ground.run("apply", "--yes", "-vvv", "--sandbox", str(ground.nodes))
+        for node in (SERVER, TILL):
+            assert (ground.nodes / node / "etc/acme/own.conf").read_bytes() == f'own="{OWN}"\n'.encode()
         ground.run("secret", "set", "own", "--from-file", str(ground.repository.folder / "fleet.yaml"))
         ground.repository.commit("Another value")
         ground.run("plan", "--sandbox", str(ground.nodes), code=3)
@@ -146,7 +153,7 @@ def test_a_secret_is_in_private_files_of_its_nodes_and_nowhere_else(ground: Grou
     assert ground.leaks() == set()
     assert watched.leaks == set()
     assert (watched.rounds > 100, len(watched.seen) > 20) == (True, True)
-    held = ground.search.in_folders(ground.nodes)
+    held = ground.held()
     assert readable_by_others(held) == set()
     assert {leak.secret for leak in held} >= {"turin-1.k3s-token", "turin-1.k3s-agent-token"}, "it finds what is there"
     assert not [leak for leak in held if leak.secret == "turin-1.k3s-token" and f"/{TILL}/" in leak.where]
@@ -157,7 +164,9 @@ def test_what_is_told_of_everything_else_stays_readable(ground: Ground) -> None:
     profiles = ground.repository.folder / "profiles.yaml"
     text = profiles.read_text()
     start, end = text.index("validate: ") + len("validate: "), text.index("\n", text.index("validate: "))
-    profiles.write_text(text[:start] + "\"sh -c 'echo the check is not content; cat $0; exit 3' {file}\"" + text[end:])
+    profiles.write_text(
+        text[:start] + "\"sh -c 'echo the check is not content: $(cat $0); exit 3' {file}\"" + text[end:]
+    )
     ground.repository.edit("profiles.yaml", "kept by fleet", "looked after by fleet")
     ground.repository.commit("A check that fails")
 
@@ -166,7 +175,7 @@ def test_what_is_told_of_everything_else_stays_readable(ground: Ground) -> None:
 
     assert ground.leaks() == set()
     assert "the check is not content" in "".join(ground.outputs)
-    assert readable_by_others(ground.search.in_folders(ground.nodes)) == set()
+    assert readable_by_others(ground.held()) == set()
 
 
 @pytest.mark.parametrize("moment", ["the project is written", "Ansible starts", "a file is checked on the node"])
@@ -182,6 +191,7 @@ def test_nothing_is_left_by_kill_9_in_the_middle(ground: Ground, moment: str) ->
         controller = ground.start("apply", "--yes", "-vvv", "--sandbox", str(ground.nodes))
         until(is_reached)
         during = ground.leaks()
+        assert in_memory(ground), "the search looks at what is there"
         controller.send_signal(signal.SIGKILL)
         controller.wait()
         between = ground.leaks()
@@ -189,7 +199,7 @@ def test_nothing_is_left_by_kill_9_in_the_middle(ground: Ground, moment: str) ->
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         until(lambda: not ground.children())
-        held = ground.search.in_folders(ground.nodes)
+        held = ground.held()
         after = ground.leaks()
 
     assert (during, between, after, watched.leaks) == (set(), set(), set(), set())
@@ -204,13 +214,6 @@ def test_nothing_is_left_by_kill_9_in_the_middle(ground: Ground, moment: str) ->
 
 
 def in_memory(ground: Ground) -> list[Path]:
-    """Folders of this ground's runs in memory: each is named by the paths that are written in it."""
-    shared, mark = Path(f"/dev/shm/fleet-{os.geteuid()}"), str(ground.nodes).encode()
-    found = []
-    for folder in shared.iterdir() if shared.is_dir() else ():
-        with suppress(OSError):
-            if mark in (folder / "ssh_config").read_bytes() + b"".join(
-                p.read_bytes() for p in folder.glob("project/inventory/*.yml")
-            ):
-                found.append(folder)
-    return found
+    """Folders in memory of this ground's runs."""
+    runs = ground.nodes / ".fleet" / "runs"
+    return [folder for run in runs.iterdir() if (folder := memory_of(run)) is not None] if runs.is_dir() else []

@@ -64,12 +64,10 @@ def _rotated(event: TokensRotated) -> Iterator[Line]:
     yield Line(f"{count(event.tokens, 'token')} rotated", "answer")
     if event.servers:
         yield Line(
-            "K3s keeps a cluster's bootstrap data under its server token: a running cluster takes the new one only by "
-            "`k3s token rotate`",
-            "warning",
+            "A running cluster takes a new server token only by `k3s token rotate` on one of its servers.", "warning"
         )
         yield Line(
-            "on a server, and snapshots from before open with the old one alone: keep both until then", "warning"
+            "Snapshots from before open with the old one alone: keep NAME.previous while they are needed.", "warning"
         )
     yield Line(f"{_COMMIT}; fleet plan shows which nodes change", "next")
 
