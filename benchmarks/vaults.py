@@ -73,6 +73,7 @@ def make(folder: Path, sites: int) -> Path:
     folder.mkdir()
     text = "".join(SITE.format(number=at, high=at // 250, low=at % 250) for at in range(sites))
     (folder / "fleet.yaml").write_text(FLEET_DOCUMENT + text)
+    once(Command(["git", "init", "--quiet"], folder))  # it may lie in somebody else's repository
     return folder
 
 

@@ -4,7 +4,6 @@ Source: ansible-core, ansible.parsing.vault.VaultAES256 (PBKDF2-HMAC-SHA256 with
 HMAC-SHA256 over the ciphertext, PKCS7), as in its documentation page "Protecting sensitive data with Ansible vault".
 """
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -155,7 +154,11 @@ def _read_header(header: str) -> str:
 
 def _derive(password: bytes, salt: bytes) -> tuple[bytes, bytes, bytes]:
     """Give the cipher's key, the key of the HMAC, and the first counter block."""
-    material = hashlib.pbkdf2_hmac("sha256", password, salt, _ROUNDS, dklen=80)
+    # Late, as below. Its OpenSSL is newer than most Pythons' own, and takes half the time for this.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+    material = PBKDF2HMAC(SHA256(), 80, salt, _ROUNDS).derive(password)
     return material[:32], material[32:64], material[64:]
 
 
