@@ -39,4 +39,6 @@ def command(face: Face, *, new_vault_password_file: str, vault_password_file: st
     from fleet.cli.passwords import new_password_source
 
     secrets = face.workspace(vault_password_file=vault_password_file).secrets()
-    return carry_out(face, secrets.rekey(new_password_source(new_vault_password_file)), as_json=as_json)
+    new = new_password_source(new_vault_password_file)
+    face.err.line("opening every vault file: nothing is written before all are open")
+    return carry_out(face, secrets.rekey(new), as_json=as_json)
