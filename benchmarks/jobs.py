@@ -181,6 +181,13 @@ def imports(ground: Ground) -> list[Row]:
     ]
 
 
+def secrets(ground: Ground) -> list[Row]:
+    """1,250 vault files, and the real ansible-vault on the same."""
+    import vaults
+
+    return vaults.compare(ground.folder, ground.runs, ground.scale)
+
+
 def few_changed(ground: Ground) -> list[Row]:
     """2,000 nodes of which 20 change. The first apply of all of them takes minutes."""
     import few
@@ -206,9 +213,9 @@ def gone(folder: Path) -> Callable[[], None]:
 
 JOBS: dict[str, Job] = {
     "start": start, "retail": plan_retail, "exploded": plan_exploded, "growth": growth, "render": render,
-    "inventory": inventory, "imports": imports, "few": few_changed, "hosts": on_hosts,
+    "inventory": inventory, "imports": imports, "secrets": secrets, "few": few_changed, "hosts": on_hosts,
 }  # fmt: skip
-LONG = ("few", "hosts")
+LONG = ("secrets", "few", "hosts")
 """Only those who name them wait for them."""
 
 

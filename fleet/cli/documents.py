@@ -16,6 +16,7 @@ from fleet.model.diagnosis import Diagnosis
 from fleet.model.host_key import TrustRow
 from fleet.model.problem import Problem
 from fleet.model.rollout import RolloutSummary
+from fleet.model.secret import SecretRow
 from fleet.model.status import NodeRow
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -44,6 +45,10 @@ class KeyList(msgspec.Struct, frozen=True):
 
     keys: tuple[TrustRow, ...]
     commit: str = ""
+
+
+class SecretList(msgspec.Struct, frozen=True):
+    secrets: tuple[SecretRow, ...]
 
 
 class DoctorReport(msgspec.Struct, frozen=True):
@@ -114,7 +119,12 @@ OUTPUTS = {
     ),
     "lock-event": Output("fleet.lock-event/v1", "fleet.operations.lock:LockEvent", "A line of `fleet lock --json`."),
     "secret-event": Output(
-        "fleet.secret-event/v1", "fleet.operations.secret:SecretEvent", "A line of `fleet secret generate --json`."
+        "fleet.secret-event/v1",
+        "fleet.operations.secret:SecretEvent",
+        "A line of `fleet secret generate`, `set`, `rotate` and `rekey --json`.",
+    ),
+    "secrets": Output(
+        "fleet.secret-list/v1", "fleet.cli.documents:SecretList", "What `fleet secret list --json` prints."
     ),
     "import": Output(
         "fleet.import/v1", "fleet.model.translation:ImportReport", "What `fleet import ansible --json` prints."

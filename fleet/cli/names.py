@@ -1,4 +1,4 @@
-"""Names for the shell's completion: of nodes, sites and rollouts of the fleet in the folder that -C names."""
+"""Names for the shell's completion: of nodes, sites, rollouts and secrets of the fleet in the folder that -C names."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ def complete_rollouts(context: click.Context, _parameter: click.Parameter, incom
     except FleetError:
         return []
     return _matching((each.id for each in rollouts), incomplete)
+
+
+def complete_secrets(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """From secrets.lock: no password is asked for, and the spec may be wrong."""
+    try:
+        names = context.ensure_object(Face).workspace(may_ask=False).secrets().names()
+    except FleetError:
+        return []
+    return _matching(names, incomplete)
 
 
 def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

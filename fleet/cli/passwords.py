@@ -1,16 +1,21 @@
-"""Where the password of the vaults comes from: the option, the environment, or a question where there is a terminal."""
+"""Where passwords and values come from: an option, the environment, standard input, or a question on a terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fleet.errors import UsageError
+
 if TYPE_CHECKING:
     from fleet.wiring import PasswordSource
+
+_MOST_BYTES = 16 * 1024 * 1024
 
 
 def password_source(file: str) -> PasswordSource:
@@ -54,6 +59,45 @@ def become_source(file: str, *, asks: bool) -> PasswordSource | None:
         return answer.encode()
 
     return asked
+
+
+def new_password_source(file: str) -> PasswordSource:
+    """The one that vaults are to have: from a file or a program, else asked for twice. Read once."""
+
+    @cache
+    def password() -> bytes:
+        from fleet.adapters.vault.password import password_in
+
+        if file:
+            found = password_in(file, "the new vault password")
+        elif sys.stdin.isatty() and sys.stderr.isatty():
+            answer: str = click.prompt("New vault password", hide_input=True, confirmation_prompt=True, err=True)
+            found = answer.encode()
+        else:
+            raise UsageError(
+                "the new vault password is needed, and nobody is there to ask", "give --new-vault-password-file FILE"
+            )
+        if not found:
+            raise UsageError("the new vault password is empty", "give --new-vault-password-file FILE")
+        return found
+
+    return password
+
+
+def given_value(name: str, file: str) -> bytes:
+    """A secret's value: from `file`, else from standard input, which on a terminal is a question asked twice."""
+    if file and file != "-":
+        try:
+            with Path(file).expanduser().open("rb") as opened:
+                return opened.read(_MOST_BYTES)
+        except OSError as error:
+            raise UsageError(
+                f"cannot read the value from {file}: {error.strerror}", "name a file that holds it"
+            ) from None
+    if sys.stdin.isatty() and not file:
+        answer: str = click.prompt(f"Value of {name}", hide_input=True, confirmation_prompt=True, err=True)
+        return answer.encode(errors="surrogateescape")
+    return sys.stdin.buffer.read(_MOST_BYTES)
 
 
 def _asked() -> str:

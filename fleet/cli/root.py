@@ -22,7 +22,7 @@ VERBS = {
     "status": "Say what is applied where, since when, by which commit.",
     "rollout": "List rollouts, look at one, go on with one.",
     "node": "Look at nodes; let hosts come and go.",
-    "secret": "Make the secrets that clusters need.",
+    "secret": "Make, store, list and rotate the secrets of a fleet.",
     "import": "Start a fleet from what another tool knows.",
     "inventory": "Be an Ansible inventory source.",
     "doctor": "Look at this machine, the mirrors and the nodes, and say what keeps them from working.",

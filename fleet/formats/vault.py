@@ -4,7 +4,6 @@ Source: ansible-core, ansible.parsing.vault.VaultAES256 (PBKDF2-HMAC-SHA256 with
 HMAC-SHA256 over the ciphertext, PKCS7), as in its documentation page "Protecting sensitive data with Ansible vault".
 """
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -20,17 +19,22 @@ _MAGIC: Final = "$ANSIBLE_VAULT"
 _ROUNDS: Final = 10_000
 _COLUMNS: Final = 80
 _BLOCK: Final = 16
+_HEX: Final = re.compile(r"[0-9a-fA-F]*")
 _VAULT_ID: Final = re.compile(r"[^;\s]+")
 _DAMAGED: Final = "Fetch the file again from where it is whole (git, a backup), or encrypt its content anew"
 
 
 class VaultError(ValueError):
-    """A vault that cannot be opened or made: `problem` says why, `hint` how to mend it. Never holds a secret."""
+    """A vault that cannot be opened or made: `problem` says why, `hint` how to mend it. Never holds a secret.
 
-    def __init__(self, problem: str, hint: str) -> None:
+    `line` counts from 1 within the vault's text, 0 where no single line is to blame.
+    """
+
+    def __init__(self, problem: str, hint: str, line: int = 0) -> None:
         super().__init__(f"{problem}. {hint}")
         self.problem = problem
         self.hint = hint
+        self.line = line
 
 
 class WrongPasswordError(VaultError):
@@ -112,18 +116,18 @@ def _open_envelope(text: str | bytes) -> _Envelope:
     vault_id = _read_header(lines[0] if lines else "")
     body = "".join(lines[1:])
     if not body:
-        raise VaultError("the vault is cut short: nothing follows its header", _DAMAGED)
+        raise VaultError("the vault is cut short: nothing follows its header", _DAMAGED, 1)
     try:
         parts = [unhexlify(part) for part in unhexlify(body).split(b"\n")]
     except HexError:
-        short = re.fullmatch("[0-9a-fA-F]*", body) is not None
-        raise VaultError(
-            "the vault is cut short" if short else "the vault is damaged: not hexadecimal", _DAMAGED
-        ) from None
+        bad = [at for at, line in enumerate(lines[1:], 2) if _HEX.fullmatch(line) is None]
+        if bad:
+            raise VaultError("the vault is damaged: not hexadecimal", _DAMAGED, bad[0]) from None
+        raise VaultError("the vault is cut short", _DAMAGED, len(lines)) from None
     if len(parts) > 3:
         raise VaultError("the vault is damaged: it has more than three parts", _DAMAGED)
     if len(parts) < 3 or len(parts[1]) != 32 or not parts[2] or len(parts[2]) % _BLOCK:
-        raise VaultError("the vault is cut short", _DAMAGED)
+        raise VaultError("the vault is cut short", _DAMAGED, len(lines))
     return _Envelope(vault_id, *parts)
 
 
@@ -132,24 +136,29 @@ def _read_header(header: str) -> str:
     fields = [field.strip() for field in header.split(";")]
     if fields[0] != _MAGIC:
         raise VaultError(
-            f"this is not an Ansible Vault: it does not start with {_MAGIC}", "Encrypt it with ansible-vault"
+            f"this is not an Ansible Vault: it does not start with {_MAGIC}", "Encrypt it with ansible-vault", 1
         )
     if len(fields) < 3:
-        raise VaultError("the vault's header is cut short", _DAMAGED)
+        raise VaultError("the vault's header is cut short", _DAMAGED, 1)
     if fields[1] not in {"1.1", "1.2"} or fields[2] != "AES256":
         found = ";".join(fields[1:3])
         raise VaultError(
             f"a vault of format {found} is not supported",
             "Run `ansible-vault rekey` on it: 1.1 and 1.2 with AES256 are",
+            1,
         )
     if fields[1] == "1.2" and (len(fields) < 4 or not fields[3]):
-        raise VaultError("the vault's header has no vault id, which version 1.2 needs", _DAMAGED)
+        raise VaultError("the vault's header has no vault id, which version 1.2 needs", _DAMAGED, 1)
     return fields[3] if fields[1] == "1.2" else DEFAULT_ID
 
 
 def _derive(password: bytes, salt: bytes) -> tuple[bytes, bytes, bytes]:
     """Give the cipher's key, the key of the HMAC, and the first counter block."""
-    material = hashlib.pbkdf2_hmac("sha256", password, salt, _ROUNDS, dklen=80)
+    # Late, as below. Its OpenSSL is newer than most Pythons' own, and takes half the time for this.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+    material = PBKDF2HMAC(SHA256(), 80, salt, _ROUNDS).derive(password)
     return material[:32], material[32:64], material[64:]
 
 

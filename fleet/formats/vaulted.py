@@ -24,6 +24,15 @@ class ClearTextError(FormatError):
 
 def read_vaulted(text: bytes) -> dict[str, str]:
     """Give each name's ciphertext, as it is. Raises ClearTextError or FormatError; neither holds a value."""
+    return {name: value.value for name, _, value in _items(text)}
+
+
+def places_of(text: bytes) -> dict[str, tuple[int, int]]:
+    """Line and column of each name, both from 1. Raises as `read_vaulted`: only for texts that it has read."""
+    return {name: _place(key) for name, key, _ in _items(text)}
+
+
+def _items(text: bytes) -> list[tuple[str, Node, ScalarNode]]:
     check_encoding(text)
     loader = CSafeLoader(text)
     try:
@@ -34,7 +43,7 @@ def read_vaulted(text: bytes) -> dict[str, str]:
         loader.dispose()
     if not isinstance(root, MappingNode):
         raise _at(root, "a file of secrets is a mapping of names to vaults", "Write `name: !vault |`, one a line")
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, Node, ScalarNode]] = {}
     for key, value in root.value:
         name = key.value if isinstance(key, ScalarNode) and key.tag == "tag:yaml.org,2002:str" else ""
         if not name:
@@ -47,8 +56,8 @@ def read_vaulted(text: bytes) -> dict[str, str]:
                 "Encrypt it with `ansible-vault encrypt_string`; and change what it held",
                 *_place(key),
             )
-        found[name] = value.value
-    return found
+        found[name] = (name, key, value)
+    return [*found.values()]
 
 
 def dump_vaulted(vaults: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from fleet.model.node import Node
 from fleet.model.plan import Plan
 from fleet.model.rollout import RolloutNode, RolloutOrder, WaveOrder
 from fleet.operations.intent import Intent
-from fleet.operations.preparing import check_password, keep_contents, refuse_dirty, refuse_missing_secrets
+from fleet.operations.preparing import check_vaults, keep_contents, refuse_dirty, refuse_missing_secrets
 from fleet.operations.upkeep import UpkeepWish, reboot_until
 from fleet.ports.engine import Engine
 from fleet.ports.records import Records
@@ -48,7 +48,7 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
     if not plan.nodes:
         return
     nodes = _changing(intent, plan)
-    check_password(intent, nodes, hands.secrets)
+    check_vaults(intent, nodes, hands.secrets)
     keep_contents(intent, nodes, hands.records)
     order = RolloutOrder(
         id=secrets.token_hex(4),

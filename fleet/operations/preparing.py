@@ -10,12 +10,15 @@ from msgspec.structs import replace
 
 from fleet.diff import content_id, secret_texts
 from fleet.errors import RefusedError, SpecError
+from fleet.k3s.token import HINT as TOKEN_HINT
+from fleet.k3s.token import wrong_token
 from fleet.load import to_problems
 from fleet.model.bundle import Bundle, SecretRef
 from fleet.model.node import Node
-from fleet.model.problem import Mistake
+from fleet.model.problem import Mistake, Problem
 from fleet.model.project import FolderReport, Shipped
 from fleet.operations.intent import Intent, each_rendered
+from fleet.operations.secret.listing import names_in
 from fleet.ports.applier import ProjectWriter
 from fleet.ports.folder import Folder
 from fleet.ports.records import Records
@@ -27,7 +30,6 @@ from fleet.resolve import origins
 
 _BLOBS_AT_ONCE = 500
 _SUDO = "connection.becomePassword"
-_NAMED = b'"fingerprint":"'
 _UNLISTED = b'"fingerprint":""'
 """How a secret that secrets.lock does not list stands in a manifest; in a text of one the quotes would be escaped."""
 
@@ -71,22 +73,27 @@ def _place_of_sudo(intent: Intent, node: Node) -> str:
     return f"{problem.file}:{problem.line}:{problem.column}"
 
 
-def check_password(intent: Intent, nodes: Iterable[Node], store: Secrets) -> None:
-    """Opens one vault file that one of the nodes needs: a wrong password is one error here, not one for each node.
+def check_vaults(intent: Intent, nodes: Iterable[Node], store: Secrets) -> None:
+    """Opens every vault file that one of the nodes needs, and no other: all that is wrong with them is told here, once,
+    and not by each node in the middle of a run.
 
-    Nothing is opened, and no password asked for, where none of them needs a secret.
+    Nothing is opened, and no password asked for, where none of them needs a secret. Raises SpecError, or what `store`
+    raises for a wrong password.
     """
     locked = intent.spec.secrets_lock.secrets
-    for node in nodes:
-        sudo = node.connection.become_password
-        if sudo:
-            store.read(locked[sudo].file)
-            return
-        if _NAMED in intent.renderer.sketch(node).manifest:
-            bundle = intent.renderer.bundle(node)
-            names = [part.name for file in bundle.files for part in file.segments if isinstance(part, SecretRef)]
-            store.read(locked[names[0]].file)
-            return
+    nodes = list(nodes)
+    names = dict.fromkeys(name for node in nodes for name in names_in(intent, node))
+    wanted = {name: locked[name] for name in names if name in locked}
+    problems = list(store.problems(wanted))
+    if not problems:
+        clusters = (intent.fleet.clusters[name] for name in {node.cluster: None for node in nodes if node.cluster})
+        tokens = [name for cluster in clusters for name in (cluster.token, cluster.agent_token) if name in wanted]
+        for name in tokens:
+            if wrong := wrong_token(store.read(wanted[name].file)[name]):
+                told = f"`{name}` is no K3s token: {wrong}"
+                problems.append(Problem(wanted[name].file, 1, 1, "", told, TOKEN_HINT))
+    if problems:
+        raise SpecError(problems, len({secret.file for secret in wanted.values()}))
 
 
 def _unlisted(bundle: Bundle) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from fleet.testing.host_keys import MemoryHostKeys
 from fleet.testing.journal import MemoryJournal
 from fleet.testing.observer import MemoryObserver
 from fleet.testing.records import MemoryRecords
+from fleet.testing.secrets import MemorySecrets
 
 __all__ = [
     "FolderApplier",
@@ -23,4 +24,5 @@ __all__ = [
     "MemoryJournal",
     "MemoryObserver",
     "MemoryRecords",
+    "MemorySecrets",
 ]

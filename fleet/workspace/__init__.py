@@ -2,6 +2,7 @@
 
     Workspace.open(path).validate() | plan() | render(folder) | apply(plan) | status() | nodes() | node(name)
     Workspace.open(path).hosts().keys() | pin() | seed() | adopt() | retire() | replace()
+    Workspace.open(path).secrets().generate() | store() | value() | rows() | rotate() | rekey()
 
 Errors are `FleetError`s (`fleet.errors`); found changes and a halted rollout are results.
 """

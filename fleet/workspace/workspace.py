@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from fleet.ports.applier import ProjectWriter
     from fleet.ports.engine import Engine
     from fleet.workspace.hosts import Hosts
+    from fleet.workspace.secrets import Secrets
 
 
 class Workspace:
     """One fleet folder. It is read again at each call; nothing is written but by `apply`, `render`, `lock` and
-    `generate_secrets`, and below `.fleet/`.
+    `secrets`, and below `.fleet/`.
     """
 
     def __init__(self, wiring: Wiring) -> None:
@@ -237,12 +238,13 @@ class Workspace:
         """Makes the K3s tokens that clusters lack, and lists what people keep in vault files of their own; a value
         that is there is never changed.
         """
-        from fleet.operations.secret import generate, list_own
+        return self.secrets().generate()
 
-        intent = self._read()
-        clusters, lock, store = intent.fleet.clusters.values(), intent.spec.secrets_lock, self._wiring.secrets
-        yield from list_own(intent.tree.files, clusters, lock, store)
-        yield from generate(clusters, lock, store)
+    def secrets(self) -> Secrets:
+        """Values in vault files: stored, told, listed, rotated, rekeyed."""
+        from fleet.workspace.secrets import Secrets
+
+        return Secrets(self._wiring, self._read)
 
     def import_ansible(
         self, hosts: str | Path, out: str | Path, options: ImportOptions | None = None, *, dry_run: bool = False

@@ -7,6 +7,7 @@ import inspect
 import fleet
 from fleet.workspace import Workspace
 from fleet.workspace.hosts import Hosts
+from fleet.workspace.secrets import Secrets
 
 METHODS = {
     "open": "(path='.', *, sandbox='', vault_password=None, become_password=None)",
@@ -28,6 +29,7 @@ METHODS = {
     "inventory": "(self)",
     "lock": "(self, upgrade=())",
     "generate_secrets": "(self)",
+    "secrets": "(self)",
     "import_ansible": "(self, hosts, out, options=None, *, dry_run=False)",
 }
 
@@ -41,6 +43,17 @@ HOSTS = {
     "retire": "(self, names, options)",
     "replace": "(self, name)",
     "doctor": "(self, scope=EVERYTHING, *, asks_nodes=True)",
+}
+
+
+SECRETS = {
+    "generate": "(self, *, edited=False)",
+    "store": "(self, name, value, *, file='')",
+    "value": "(self, name)",
+    "names": "(self)",
+    "rows": "(self)",
+    "rotate": "(self, names, *, forget_previous=False)",
+    "rekey": "(self, new)",
 }
 
 
@@ -69,3 +82,9 @@ def test_the_methods_of_its_hosts():
     public = {name for name, _ in inspect.getmembers(Hosts, callable) if not name.startswith("_")}
 
     assert {name: shape(getattr(Hosts, name)) for name in public} == HOSTS
+
+
+def test_the_methods_of_its_secrets():
+    public = {name for name, _ in inspect.getmembers(Secrets, callable) if not name.startswith("_")}
+
+    assert {name: shape(getattr(Secrets, name)) for name in public} == SECRETS

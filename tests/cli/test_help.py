@@ -31,7 +31,8 @@ def test_the_verbs_of_this_version():
     assert {" ".join(path) for path in EVERY} == {
         "init", "validate", "schema", "lock", "render", "plan", "apply", "status", "rollout", "rollout list",
         "rollout show", "rollout resume", "node", "node list", "node show", "node trust", "node seed", "node adopt",
-        "node replace", "node retire", "secret", "secret generate", "import", "import ansible",
+        "node replace", "node retire", "secret", "secret generate", "secret set", "secret get",
+        "secret list", "secret rotate", "secret rekey", "import", "import ansible",
         "inventory", "doctor", "completion",
     }  # fmt: skip
 

@@ -39,6 +39,7 @@ def test_the_formats_by_name():
         "rollouts": "fleet.rollouts/v1",
         "lock-event": "fleet.lock-event/v1",
         "secret-event": "fleet.secret-event/v1",
+        "secrets": "fleet.secret-list/v1",
         "import": "fleet.import/v1",
         "render": "fleet.render/v1",
         "keys": "fleet.keys/v1",

@@ -43,11 +43,23 @@ def test_an_import_gives_each_host_what_ansible_gives_it():
     assert "times less CPU" in ran.out
 
 
+def test_another_password_for_all_vaults_against_ansibles_own_tool():
+    ran = bench("secrets")
+
+    assert ran.code == 0, ran.text
+    assert "their secrets.lock, read" in ran.out
+    assert "secret rekey, 13 files" in ran.out
+    assert "fleet against ansible-vault" in ran.out
+
+
 def test_an_unknown_job_is_named():
     ran = bench("plans")
 
     assert ran.code == 2
-    assert "no job plans; there are start, retail, exploded, growth, render, inventory, imports, few, hosts" in ran.err
+    assert (
+        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, few, hosts"
+        in ran.err
+    )
 
 
 def test_the_large_fleet_is_large_and_every_node_has_files_of_its_own(tmp_path: Path):

@@ -1,28 +1,21 @@
 """Secret values are in the vaults, and on the hosts in files that root alone may read: nowhere else."""
 
 import base64
-import sqlite3
+import os
 import stat
-import zlib
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.hosts.ground import NAMES, SERVERS, Ground, holders
+from tests.leaks import Processes, Search, forms_of, unpacked
 
 TOKENS = "/etc/rancher/k3s/"
 
 
 def forms(values: dict[str, str]) -> list[str]:
-    """Each value as it is, and in base64, wherever it may start in a longer text."""
-    found: list[str] = []
-    for value in values.values():
-        found.append(value)
-        for shift in range(3):
-            coded = base64.b64encode(b"x" * shift + value.encode()).decode()
-            found.append(coded[4 if shift else 0 : len(coded) // 4 * 4 - 4])
-    return found
+    """Each value as it is, in a URL, escaped, in hex, and in base64 wherever it may start in a longer text."""
+    return list(dict.fromkeys(text.decode() for value in values.values() for _, text in forms_of(value)))
 
 
 @pytest.fixture
@@ -42,19 +35,14 @@ def test_the_search_finds_what_is_planted(ground: Ground, secret_forms: list[str
     assert holders(tmp_path, secret_forms) == {tmp_path / "0", tmp_path / "1"}
 
 
-def unpacked(database: Path) -> bytes:
-    """All that a database of ours holds, one after another: it keeps larger contents compressed."""
-    found: list[bytes] = []
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            for value in (value for row in connection.execute(f"SELECT * FROM {table}") for value in row):
-                data = value if isinstance(value, bytes) else str(value).encode()
-                found.append(zlib.decompress(data) if data[:1] == b"\x78" else data)
-    return b"\n".join(found)
+def database(ground: Ground) -> bytes:
+    """All that the journal holds, one after another: it keeps larger contents compressed."""
+    path = ground.checkout.folder / ".fleet/state.db"
+    return b"\n".join(unpacked(path, path.read_bytes()))
 
 
 def test_the_search_reads_what_the_database_compresses(ground: Ground) -> None:
-    text = unpacked(ground.checkout.folder / ".fleet/state.db")
+    text = database(ground)
     assert b"greeting=welcome\nnode=north-a\n" in text
     assert b"{secret north.k3s-token}" in text, "contents are kept with the secrets' names in their place"
 
@@ -63,7 +51,9 @@ def test_no_secret_stays_on_the_controller(ground: Ground, secret_forms: list[st
     """After applies that worked, that failed, and that were killed: the home, the repository, the runs, the journal."""
     ground.checkout.fleet("render", str(ground.folder / "rendered"))
     assert holders(ground.folder, secret_forms) == set()
-    text = unpacked(ground.checkout.folder / ".fleet/state.db")
+    memory = [Path(f"/dev/shm/fleet-{os.geteuid()}"), Path(f"/tmp/fleet-{os.geteuid()}")]
+    assert Search(ground.secret_values()).in_folders(ground.folder, *memory) == set()
+    text = database(ground)
     assert [form for form in secret_forms if form.encode() in text] == []
     commits = ground.checkout.git("rev-list", "--all").split()
     said = ground.checkout.run(["git", "grep", "-lF", *(w for f in secret_forms for w in ("-e", f)), *commits], code=1)
@@ -83,3 +73,19 @@ def test_only_root_may_read_them_on_a_host(ground: Ground, secret_forms: list[st
             assert (state.owner, stat.S_IMODE(state.mode)) == ("root", 0o600), f"{path} of {name}"
             assert path.startswith((TOKENS, "/var/lib/rancher/k3s/server/")), f"{path} of {name}"
         assert bool([path for path in found if path.startswith("/var/lib/rancher")]) is (name in SERVERS)
+
+
+def test_no_process_and_no_output_shows_one_while_an_apply_runs(ground: Ground) -> None:
+    """Those of the hosts among them: this machine sees their processes. What units and tasks log is looked at after."""
+    search = Search({**ground.secret_values(), "password": ground.checkout.password_file.read_text().strip()})
+    ground.greet("south-a", "secretly")
+    with Processes(search) as watched:
+        said = ground.checkout.fleet("apply", "--yes", "-vvv")
+
+    assert watched.leaks == set()
+    assert watched.rounds > 50
+    assert search.in_bytes(said.text.encode(), "apply -vvv") == set()
+    for name in ("south-a", "south-till-001"):
+        told = ground.hosts[name].run(["journalctl", "--no-pager", "--output=cat", "--boot"])
+        assert told, "the search looks at what is there"
+        assert search.in_bytes(told.encode(), f"the journal of {name}") == set()

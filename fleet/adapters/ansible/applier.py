@@ -57,6 +57,7 @@ class AnsibleApplier:
                 if (result := self._attempt(workdir, order)) is not None:
                     return result
         finally:
+            self._launcher.release(workdir)
             with self._guard:
                 del self._running[order.batch_id]
         raise UnavailableError(f"batch {order.batch_id} is run by someone else", "is another fleet running here?")

@@ -77,6 +77,7 @@ class _Run(Generic[T]):
         self.workdir = Workdir(folder)
         make_private_folder(folder)
         self.missing = dict.fromkeys(job.nodes)
+        self._launcher = launcher
         self.process = launcher.start(self.workdir, job, variables)
         self._kind = kind
         self._offset = 0
@@ -92,6 +93,7 @@ class _Run(Generic[T]):
         end_marked(str(self.workdir.path))
         self.process.wait()
         forget_sockets(self.workdir.path)
+        self._launcher.release(self.workdir)
         self.workdir.remove()
 
 

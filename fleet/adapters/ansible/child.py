@@ -93,7 +93,7 @@ def _run(workdir: Workdir, job: Job, answers: _Applying | _Asking, asked_to_end:
     import ansible_runner.interface
 
     # `command` tells the whole environment; it is of no use once the run has begun.
-    command = workdir.path / "artifacts" / "run" / "command"
+    command = workdir.memory / "artifacts" / "run" / "command"
 
     def on_event(raw: dict[str, Any]) -> bool:
         answers.take(event_of(raw))
@@ -104,7 +104,7 @@ def _run(workdir: Workdir, job: Job, answers: _Applying | _Asking, asked_to_end:
             command.unlink(missing_ok=True)
 
     ansible_runner.interface.run(
-        private_data_dir=str(workdir.path),
+        private_data_dir=str(workdir.memory),
         project_dir=str(workdir.project),
         playbook=job.playbook,
         ident="run",
@@ -123,11 +123,11 @@ def _options(workdir: Workdir, job: Job) -> list[str]:
     """Passwords are held in memory by this process as long as ansible-playbook runs: never on disk, never in an
     environment.
     """
-    options = ["-e", f"@{workdir.path / 'vars.yml'}"]
+    options = ["-e", f"@{workdir.memory / 'vars.yml'}"]
     if job.vault_fd >= 0:
         options += ["--vault-password-file", f"/proc/{os.getpid()}/fd/{job.vault_fd}"]
     if job.become_fd >= 0:
-        options += ["--become-password-file", str(_poured(workdir.path / "become", job.become_fd))]
+        options += ["--become-password-file", str(_poured(workdir.memory / "become", job.become_fd))]
     return options
 
 

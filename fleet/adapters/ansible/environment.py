@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import stat
 import sys
 from pathlib import Path
 
+from fleet.adapters.ansible.memory import make_owned
 from fleet.adapters.ansible.process import MARK
 from fleet.adapters.ansible.workdir import Workdir
-from fleet.adapters.disk import cannot, write_atomic
+from fleet.adapters.disk import write_atomic
 from fleet.adapters.ssh.config import client_config
 from fleet.errors import UsageError
 
@@ -26,7 +26,7 @@ _DROPPED = ("ANSIBLE_", "FLEET_VAULT_", "AWX_", "RUNNER_", "LC_")
 
 def environment(workdir: Workdir, private_key: Path | None) -> dict[str, str]:
     """The child's environment. Writes the ssh configuration and makes the socket folder."""
-    config = workdir.path / "ssh_config"
+    config = workdir.memory / "ssh_config"
     write_atomic(config, client_config(workdir.project / "known_hosts", private_key).encode())
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     return kept | {
@@ -62,7 +62,7 @@ def socket_folder(run: Path) -> Path:
         folder = parent / name
         if len(os.fsencode(folder)) <= _MAX_SOCKET_FOLDER:
             for made in (parent, folder):
-                _make_owned(made)
+                make_owned(made)
             return folder
     raise UsageError(f"no folder is short enough for ssh's sockets: {parents}", "set XDG_RUNTIME_DIR to a short one")
 
@@ -70,13 +70,3 @@ def socket_folder(run: Path) -> Path:
 def forget_sockets(run: Path) -> None:
     """After a run: its connections are found by nobody any more, and end by themselves (ControlPersist)."""
     shutil.rmtree(socket_folder(run), ignore_errors=True)
-
-
-def _make_owned(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError as error:
-        raise cannot("make the folder", folder, error) from None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise UsageError(f"{folder} is not a private folder of yours", f"remove {folder}, or set XDG_RUNTIME_DIR")

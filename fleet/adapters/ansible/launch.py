@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from fleet.adapters.ansible.environment import environment
+from fleet.adapters.ansible.memory import watch
 from fleet.adapters.ansible.workdir import Job, Workdir
 from fleet.adapters.disk import cannot, write_atomic
 from fleet.errors import UnavailableError
@@ -49,9 +50,10 @@ class Launcher:
         self._write_project = write_project
         self._password = password
         self._become = become
+        self._watching: dict[Path, int] = {}
 
     def start(self, workdir: Workdir, job: Job, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """Writes the project into the folder and starts the child there, in a session of its own with stdin closed.
+        """Writes the project into memory and starts the child, in a session of its own with stdin closed. `release` follows.
 
         `variables` are YAML by name, passed to Ansible as extra variables. The password is asked for only when the
         project holds a vault file.
@@ -59,20 +61,32 @@ class Launcher:
         workdir.make()
         self._write_project(workdir.project, job.nodes)
         text = "".join(f"{name}: {value}\n" for name, value in variables.items()) or "{}\n"
-        write_atomic(workdir.path / "vars.yml", text.encode())
+        write_atomic(workdir.memory / "vars.yml", text.encode())
         held: dict[str, int] = {}
         try:
+            self._watch(workdir)
             if self._password is not None and _has_vault(workdir.project):
                 held["vault_fd"] = _held_in_memory(self._password())
             if self._become is not None:
                 held["become_fd"] = _held_in_memory(self._become())
             workdir.order_job(msgspec.structs.replace(job, **held))
-            return self._spawn(workdir, environment(workdir, self.settings.private_key), [*held.values()])
+            return self._spawn(
+                workdir, environment(workdir, self.settings.private_key), [*held.values(), self._watching[workdir.path]]
+            )
         except OSError as error:
             raise cannot("start Ansible in", workdir.path, error) from None
         finally:
             for descriptor in held.values():
                 os.close(descriptor)
+
+    def release(self, workdir: Workdir) -> None:
+        """This process needs the run no more: once its child is gone too, what is in memory goes."""
+        if (held := self._watching.pop(workdir.path, None)) is not None:
+            os.close(held)
+
+    def _watch(self, workdir: Workdir) -> None:
+        """What is in memory goes when this process and the child are gone."""
+        self._watching[workdir.path] = watch(workdir.memory)
 
     def _spawn(self, workdir: Workdir, env: Mapping[str, str], kept: Sequence[int]) -> subprocess.Popen[bytes]:
         # The child imports this very fleet, wherever it lies; Ansible and what it runs do not see it.

@@ -1,17 +1,19 @@
 """The folder of one run of Ansible, and the papers in it.
 
 - intent.json: what was ordered, before anything else is there
-- job.json, vars.yml: what the child shall run
+- job.json: what the child shall run
 - child.json: which process runs it, written by that process before it starts anything
 - child.lock: held by that process as long as it lives
 - results.jsonl: answers as they come, one line each, synced; a later line about a node replaces an earlier one
 - done.json: the whole result; whoever finds it has nothing left to do
 - output.txt: what ansible-playbook printed, for people
-- project/, artifacts/, tmp/: while it runs; removed with the end
+
+In memory (`memory`), only while it runs: project/, vars.yml, ssh_config, artifacts/ (ansible-runner's), tmp/ (Ansible's).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -20,6 +22,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from fleet.adapters.ansible.memory import forget_memory, make_memory, memory_of
 from fleet.adapters.ansible.process import Identity
 from fleet.adapters.disk import cannot, make_private_folder, sync_folder, write_atomic
 from fleet.errors import FleetError
@@ -58,6 +61,7 @@ class Workdir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._memory: Path | None = None
 
     @classmethod
     def named(cls, run_dir: Path, name: str) -> Workdir:
@@ -67,12 +71,19 @@ class Workdir:
         return cls(run_dir / name)
 
     @property
+    def memory(self) -> Path:
+        """Where nothing is on a disk; a folder that does not exist, once the run is over."""
+        if self._memory is None:
+            self._memory = memory_of(self.path)
+        return self._memory or self.path / "memory"
+
+    @property
     def project(self) -> Path:
-        return self.path / "project"
+        return self.memory / "project"
 
     @property
     def temporary(self) -> Path:
-        return self.path / "tmp"
+        return self.memory / "tmp"
 
     @property
     def lock(self) -> Path:
@@ -93,17 +104,18 @@ class Workdir:
         self.clear()
         for name in ("results.jsonl", "child.json", "output.txt", "child.log"):
             (self.path / name).unlink(missing_ok=True)
-        make_private_folder(self.project)
-        make_private_folder(self.temporary)
+        self._memory = make_memory(self.path)
+        for folder in (self.project, self.temporary):
+            folder.mkdir(mode=0o700)
 
     def clear(self) -> None:
         """Removes what is only there while it runs."""
-        for name in ("project", "artifacts", "tmp", "env"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("job.json", "vars.yml", "ssh_config", "become"):
-            (self.path / name).unlink(missing_ok=True)
+        forget_memory(self.path)
+        self._memory = None
+        (self.path / "job.json").unlink(missing_ok=True)
 
     def remove(self) -> None:
+        forget_memory(self.path)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def intend(self, order: BatchOrder) -> None:
@@ -154,7 +166,7 @@ class Workdir:
 
     def tail(self) -> str:
         """The last words of a run that broke: the child's own, or ansible-playbook's, an error before all else."""
-        for path in (self.log, self.path / "artifacts" / "run" / "stdout", self.output):
+        for path in (self.log, self._printed, self.output):
             lines = [line.strip() for line in _end_of(path).splitlines() if line.strip()]
             if lines:
                 errors = [line for line in lines if line.startswith(_ERRORS)]
@@ -162,10 +174,15 @@ class Workdir:
         return ""
 
     def keep_output(self) -> None:
-        """Keeps ansible-playbook's output before the artifacts go."""
-        artifact = self.path / "artifacts" / "run" / "stdout"
-        if artifact.is_file():
-            artifact.replace(self.output)
+        """Keeps ansible-playbook's output before the artifacts go: it shows no secret. Where the disk refuses, it goes."""
+        with contextlib.suppress(OSError), self._printed.open("rb") as printed:
+            handle = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "wb") as kept:
+                shutil.copyfileobj(printed, kept)
+
+    @property
+    def _printed(self) -> Path:
+        return self.memory / "artifacts" / "run" / "stdout"
 
     def _write(self, name: str, value: msgspec.Struct) -> None:
         write_atomic(self.path / name, msgspec.json.encode(value))

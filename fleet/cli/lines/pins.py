@@ -1,12 +1,11 @@
-"""What `fleet lock` and `fleet secret generate` did, as lines."""
+"""What `fleet lock` did, as lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.formats.words import count, some
+from fleet.formats.words import count
 from fleet.operations.lock import ChannelPinned, Locked, LockEvent, ReleasePinned, ReleaseUnverified
-from fleet.operations.secret import SecretEvent, SecretsComplete, SecretsListed, SecretsMade
 from fleet.report import Line, clean
 
 
@@ -31,19 +30,3 @@ def _locked(event: Locked) -> Iterator[Line]:
         return
     yield Line(f"fleet.lock pins {releases}", "answer")
     yield Line("git add fleet.lock && git commit: plans read nothing else", "next")
-
-
-def secret_lines(event: SecretEvent) -> Iterator[Line]:
-    match event:
-        case SecretsMade():
-            found = f", {len(event.found)} of them were there" if event.found else ""
-            yield Line(clean(f"{event.file}: {some(event.names)}{found}"), "added")
-        case SecretsListed():
-            yield Line(clean(f"{event.file}: {some(event.names)}, listed"), "added")
-        case SecretsComplete():
-            clusters = count(event.clusters, "cluster")
-            if not event.made:
-                yield Line(f"nothing to make: {clusters} have their tokens", "answer")
-                return
-            yield Line(f"{count(event.made, 'new secret')} for {clusters}", "answer")
-            yield Line("git add secrets && git commit: apply never makes a secret", "next")

@@ -20,8 +20,15 @@ from fleet.model.cluster import Cluster
 from fleet.model.problem import Place
 from fleet.model.secret import LockedSecret, SecretsLock
 from fleet.operations.secret import SecretsComplete, SecretsListed, SecretsMade, generate, list_own
+from fleet.testing.contracts.secrets import SecretsContract
 
 TOOL = Path(sys.executable).parent / "ansible-vault"
+
+
+class TestVaultSecrets(SecretsContract):
+    @pytest.fixture
+    def secrets(self, tmp_path: Path) -> VaultSecrets:
+        return store(tmp_path)
 
 
 def ansible_vault(root: Path, verb: str, file: str, text: str = "", password: str = "open sesame") -> str:
@@ -349,7 +356,8 @@ def test_what_people_keep_in_vaults_of_their_own_is_listed_and_noticed(tmp_path:
     assert {"lyon.k3s-token", "lyon.k3s-agent-token", "registry-password"} == set(first)
 
     ansible_vault(tmp_path, "encrypt", str(own), 'registry-password: "two"\n')
-    assert list(list_own(files, [cluster("lyon")], store(tmp_path).lock(), store(tmp_path))) == []
+    again = list(list_own(files, [cluster("lyon")], store(tmp_path).lock(), store(tmp_path)))
+    assert again == [SecretsListed("secrets/registry.yaml", (), ("registry-password",))]
     second = store(tmp_path).lock().secrets
     assert second["registry-password"].fingerprint != first["registry-password"].fingerprint
     assert second["registry-password"].version == first["registry-password"].version + 1

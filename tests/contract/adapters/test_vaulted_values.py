@@ -110,7 +110,7 @@ def test_what_is_neither_kind_is_refused(tmp_path: Path, text: str) -> None:
 def test_another_password_is_told_with_the_name(tmp_path: Path) -> None:
     put(tmp_path, dump_vaulted({"a": vault.encrypt(b"1", PASSWORD, None), "b": vault.encrypt(b"2", b"other", "prod")}))
 
-    with pytest.raises(UsageError, match=r"web\.yaml: `b`: the vault is of id `prod`"):
+    with pytest.raises(UsageError, match=r"web\.yaml:8:1: `b`: the vault is of id `prod`"):
         store(tmp_path).read(FILE)
     put(tmp_path, dump_vaulted({"a": vault.encrypt(b"\xff", PASSWORD, None)}))
     with pytest.raises(UsageError, match="`a` to be a text, found bytes that are not UTF-8"):

@@ -24,6 +24,7 @@ from fleet.testing import (
     MemoryJournal,
     MemoryObserver,
     MemoryRecords,
+    MemorySecrets,
 )
 from fleet.testing.contracts.applier import ApplierContract
 from fleet.testing.contracts.cluster import ClusterContract
@@ -32,6 +33,7 @@ from fleet.testing.contracts.host_keys import HostKeysContract
 from fleet.testing.contracts.journal import JournalContract
 from fleet.testing.contracts.observer import ObserverContract
 from fleet.testing.contracts.records import RecordsContract
+from fleet.testing.contracts.secrets import SecretsContract
 from tests.specs import document, resolved
 
 WANTED = {"lyon-1": "b1:aa", "nice-1": "b1:bb"}
@@ -48,6 +50,12 @@ class TestMemoryRecords(RecordsContract):
     @pytest.fixture
     def records(self) -> MemoryRecords:
         return MemoryRecords()
+
+
+class TestMemorySecrets(SecretsContract):
+    @pytest.fixture
+    def secrets(self) -> MemorySecrets:
+        return MemorySecrets()
 
 
 class TestMemoryApplier(ApplierContract):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,16 @@ FOREIGN = {
 
 
 @pytest.fixture
-def workdir(tmp_path: Path) -> Workdir:
+def workdir(tmp_path: Path) -> Iterator[Workdir]:
     made = Workdir.named(tmp_path / "runs", "7f3c-1")
-    made.path.mkdir(parents=True)
-    return made
+    made.make()
+    yield made
+    made.remove()
 
 
 def test_ssh_trusts_what_git_pins_and_nothing_else(workdir: Workdir) -> None:
     environment(workdir, None)
-    config = workdir.path / "ssh_config"
+    config = workdir.memory / "ssh_config"
     assert config.read_text() == (
         f'UserKnownHostsFile "{workdir.project}/known_hosts"\n'
         "StrictHostKeyChecking yes\n"
@@ -51,7 +53,7 @@ def test_ssh_trusts_what_git_pins_and_nothing_else(workdir: Workdir) -> None:
 
 def test_a_key_of_the_settings_comes_first(workdir: Workdir) -> None:
     environment(workdir, Path("/home/ops/key"))
-    assert (workdir.path / "ssh_config").read_text().startswith('IdentityFile "/home/ops/key"\nUserKnownHostsFile ')
+    assert (workdir.memory / "ssh_config").read_text().startswith('IdentityFile "/home/ops/key"\nUserKnownHostsFile ')
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\nb", "a%b", "a$b", "a\\b"])
@@ -78,7 +80,7 @@ def test_the_environment_is_ours(workdir: Workdir, monkeypatch: pytest.MonkeyPat
     assert made["ANSIBLE_CONFIG"] == f"{workdir.project}/ansible.cfg"
     assert made["ANSIBLE_HOME"] == made["ANSIBLE_LOCAL_TEMP"] == str(workdir.temporary)
     assert made["ANSIBLE_RETRY_FILES_ENABLED"] == "0"
-    assert f"-F '{workdir.path}/ssh_config'" in made["ANSIBLE_SSH_ARGS"]
+    assert f"-F '{workdir.memory}/ssh_config'" in made["ANSIBLE_SSH_ARGS"]
     sockets = Path(made["ANSIBLE_SSH_CONTROL_PATH_DIR"])
     assert (sockets.stat().st_mode & 0o777, sockets.stat().st_uid) == (0o700, os.geteuid())
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from typing import Any
 
+import pytest
 import yaml
 
 VALUES = {"registry": "hunter22-plain", "auth": "fleet:hunter22"}
@@ -120,6 +122,53 @@ def test_a_quoted_secret_is_hidden_too(desk: Any) -> None:
     said = desk.refused()
     assert "********" in said
     assert "hunter" not in said
+
+
+def shown(desk: Any, script: str, **secrets: str) -> str:
+    """What a failing check says that prints what `script` does."""
+    desk.files = [
+        {
+            "path": "/etc/key",
+            "mode": "0600",
+            "segments": [{"name": name, "encoding": "plain"} for name in secrets],
+            "validate": f"sh -c '{script}; exit 1' {{file}}",
+        }
+    ]
+    desk.secrets = secrets
+    return str(desk.refused())
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "user:"])
+def test_a_secret_within_base64_is_hidden_wherever_it_begins(desk: Any, before: str) -> None:
+    said = shown(desk, f'(printf %s "{before}"; cat $0) | base64 -w0', key="s3cret-w0rd")
+    coded = base64.b64encode(f"{before}s3cret-w0rd".encode()).decode()
+    assert "********" in said
+    assert coded not in said
+    assert coded[4 if before else 0 : -4] not in said
+
+
+def test_a_secret_within_a_url_is_hidden(desk: Any) -> None:
+    said = shown(
+        desk, "echo https://u:p%40ss%20w%C3%B6rd%2F@host/ https://host/?k=p%40ss+w%C3%B6rd%2F", key="p@ss w\u00f6rd/"
+    )
+    assert said.endswith("ended with 1: https://u:********@host/ https://host/?k=********")
+
+
+def test_a_secret_that_another_one_begins_with_leaves_nothing_of_it(desk: Any) -> None:
+    said = shown(desk, "echo it is password123", a="password", b="password123")
+    assert said.endswith("ended with 1: it is ********")
+
+
+def test_a_secret_that_is_cut_by_the_length_of_a_reason_is_not_shown_by_half(desk: Any) -> None:
+    said = shown(desk, "cat $0; head -c 1990 /dev/zero | tr \\\\0 x", key="hunter22-and-more")
+    assert "x" * 1900 in said
+    assert "more" not in said
+
+
+def test_what_is_told_beside_a_secret_of_many_lines_stays_readable(desk: Any) -> None:
+    said = shown(desk, "echo { a: 1 }; cat $0", key='{\n  "pass": "hunter22"\n}\n')
+    assert "{ a: 1 }" in said
+    assert "hunter22" not in said
 
 
 def test_an_encoding_that_this_module_does_not_know_is_refused(desk: Any) -> None:

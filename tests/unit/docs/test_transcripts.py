@@ -91,6 +91,17 @@ def test_commands_print_what_the_page_says(page: str, expected: list[str], tmp_p
     assert checked(ROOT / page, tmp_path)[: len(expected)] == expected
 
 
+def test_secrets_are_kept_as_their_page_says(tmp_path: Path):
+    (tmp_path / "registry-password").write_text("hunter2\n")
+    (tmp_path / "new-password").write_text("another one\n")
+
+    held = checked(ROOT / "docs" / "secrets.md", tmp_path)
+
+    assert [words for words in held if words != "lock"] == [
+        f"secret {verb}" for verb in ("generate", "set", "set", "get", "list", "rotate", "rotate", "rotate", "rekey")
+    ]
+
+
 def test_the_import_prints_what_its_page_says(tmp_path: Path):
     page = ROOT / "docs" / "import.md"
     reader = Reader(tmp_path)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
+from fleet.model.problem import Problem
 from fleet.model.record import Record
+from fleet.model.secret import LockedSecret
 from fleet.model.tree import Revision, Tree
+from fleet.testing import MemorySecrets
 from tests.specs import document
 from tests.unit.render.ground import COMMIT
 
@@ -26,6 +31,18 @@ OTHER = "AAAAC3NzaC1lZDI1NTE5AAAAIJ2WQ0eXN2X5Q5c9u0eJt3mO3Q0e9j8oQm7wU0F1b2c4"
 
 def held(node: str, digest: str = "b1:aa", commit: str = COMMIT, **more: object) -> Record:
     return Record(node, "acme", f"machine of {node}", digest, commit=commit, **more)  # type: ignore[arg-type]
+
+
+class EverySecret(MemorySecrets):
+    """Holds whatever secrets.lock lists, with the value that it lists."""
+
+    def read(self, file: str) -> Mapping[str, str]:
+        self.opened.append(file)
+        return defaultdict(lambda: "t0k3n")
+
+    def problems(self, wanted: Mapping[str, LockedSecret]) -> Sequence[Problem]:
+        self.opened += sorted({secret.file for secret in wanted.values()})
+        return ()
 
 
 def secrets_lock(*names: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -17,8 +17,9 @@ from fleet.model.verdict import Verdict
 from fleet.operations.apply import ApplyOptions, Hands, apply, refuse
 from fleet.operations.intent import Intent
 from fleet.operations.plan import plan
-from fleet.testing import MemoryRecords
+from fleet.testing import MemoryRecords, MemorySecrets
 from tests.specs import FLEET, ONE, document
+from tests.unit.operations.hosts import EverySecret
 from tests.unit.render.ground import COMMIT, intent
 
 TOKENS = ("lyon.k3s-token", "lyon.k3s-agent-token")
@@ -70,40 +71,23 @@ class ScriptedEngine:
         self.failing = ()
 
 
-class LockedSecrets:
-    """Vault files that a wrong password does not open; `asked` are the files that somebody wanted."""
-
-    def __init__(self, *, wrong: bool = False) -> None:
-        self.wrong = wrong
-        self.asked: list[str] = []
-
-    def read(self, file: str) -> Mapping[str, str]:
-        self.asked.append(file)
-        if self.wrong:
-            raise UsageError("wrong password")
-        return {}
-
-    def write(self, files: Mapping[str, Mapping[str, str]]) -> None:
-        raise AssertionError(f"apply never makes a secret: {sorted(files)}")
-
-
 def hands(
     engine: ScriptedEngine | None = None,
     records: MemoryRecords | None = None,
-    secrets: LockedSecrets | None = None,
+    secrets: MemorySecrets | None = None,
 ) -> Hands:
-    return Hands(engine or ScriptedEngine(), records or MemoryRecords(), secrets or LockedSecrets(), "ops@laptop")
+    return Hands(engine or ScriptedEngine(), records or MemoryRecords(), secrets or EverySecret(), "ops@laptop")
 
 
 def test_a_wrong_password_is_one_error_before_anything_starts() -> None:
     made = intent(FLEET, document("Site", "lyon", ONE), files=secrets_lock("lyon.k3s-token", "lyon.k3s-agent-token"))
-    engine, secrets = ScriptedEngine(), LockedSecrets(wrong=True)
-    with pytest.raises(UsageError, match="wrong password"):
+    engine, secrets = ScriptedEngine(), MemorySecrets(fits=False)
+    with pytest.raises(UsageError, match="does not open it"):
         list(apply(made, planned(made), hands(engine, secrets=secrets), PLAINLY))
-    assert (len(secrets.asked), engine.orders) == (1, [])
+    assert (len(secrets.opened), engine.orders) == (1, [])
     plain = intent(PLAIN, document("Site", "lyon", HOSTS))
     list(apply(plain, planned(plain), hands(engine, secrets=secrets), PLAINLY))
-    assert (len(secrets.asked), len(engine.orders)) == (1, 1), "no secret is needed, so no password is"
+    assert (len(secrets.opened), len(engine.orders)) == (1, 1), "no secret is needed, so no password is"
 
 
 def test_hosts_are_changed_from_a_commit() -> None:

@@ -18,7 +18,7 @@ from fleet.operations.plan import plan
 from fleet.operations.upkeep import Upkeep, UpkeepWish, reboot_until, until, upkeep
 from fleet.testing import MemoryRecords
 from tests.specs import document, node_of
-from tests.unit.operations.hosts import held
+from tests.unit.operations.hosts import EverySecret, held
 from tests.unit.render.ground import intent
 
 POLICY = document(
@@ -173,14 +173,6 @@ class Engine:
         self.orders.clear()
 
 
-class NoSecrets:
-    def read(self, file: str) -> dict[str, str]:
-        raise LookupError(file)
-
-    def write(self, files: object) -> None:
-        raise LookupError(files)
-
-
 def done(*names: str, updates: Updates | None = None) -> list[Record]:
     """Records of nodes that hold just what git wants."""
     fleet = made()
@@ -197,7 +189,7 @@ def ordered(records: list[Record], now: float, *, updates: bool = False) -> list
     wish = UpkeepWish(now, updates_now=updates)
     intended, engine = made(*records), Engine()
     current = plan(intended, MemoryRecords(records), EVERYTHING, wish)
-    hands = Hands(engine, MemoryRecords(records), NoSecrets(), "ops@laptop")  # type: ignore[arg-type]
+    hands = Hands(engine, MemoryRecords(records), EverySecret(), "ops@laptop")
     list(apply(intended, current, hands, ApplyOptions(unenforced=True, wish=wish)))
     return engine.orders
 
@@ -263,7 +255,7 @@ def test_a_rollout_may_reboot_for_updates_that_it_brings_itself() -> None:
 def test_a_fleet_without_updates_has_no_upkeep() -> None:
     intended = intent(document("Fleet", "acme", ""), *SITES)
     engine = Engine()
-    hands = Hands(engine, MemoryRecords(), NoSecrets(), "ops@laptop")  # type: ignore[arg-type]
+    hands = Hands(engine, MemoryRecords(), EverySecret(), "ops@laptop")
     list(apply(intended, plan(intended, MemoryRecords(), EVERYTHING), hands, ApplyOptions()))
     assert (engine.orders[0].upkeep, engine.orders[0].reboot_until) == (False, {})
 

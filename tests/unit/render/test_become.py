@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from fleet.errors import RefusedError
-from fleet.operations.preparing import check_password, project_inputs, refuse_missing_secrets
+from fleet.errors import RefusedError, SpecError
+from fleet.operations.preparing import check_vaults, project_inputs, refuse_missing_secrets
 from fleet.render.inventory import connection_vars
 from fleet.render.project import project
+from fleet.testing import MemorySecrets
 from tests.specs import document, node_of
 from tests.unit.operations.hosts import secrets_lock
 from tests.unit.render.ground import intent, shipped
@@ -66,22 +67,15 @@ def test_a_password_that_secrets_do_not_have_is_refused_with_its_place() -> None
     refuse_missing_secrets(whole, whole.fleet.nodes)
 
 
-class Store:
-    def __init__(self) -> None:
-        self.opened: list[str] = []
-
-    def read(self, file: str) -> dict[str, str]:
-        self.opened.append(file)
-        return {"sudo": "x"}
-
-    def write(self, files: object) -> None:
-        raise LookupError(files)
-
-
 @pytest.mark.parametrize(("connection", "opened"), [("", ["secrets/lyon.yaml"]), ("become: false", [])])
 def test_the_vault_is_opened_once_and_only_where_somebody_needs_it(connection: str, opened: list[str]) -> None:
-    made, store = intent(PLAIN, site(connection, connection), files=secrets_lock("sudo")), Store()
-    check_password(made, made.fleet.nodes, store)
+    made, store = intent(PLAIN, site(connection, connection), files=secrets_lock("sudo")), MemorySecrets()
+    if opened:
+        with pytest.raises(SpecError) as caught:
+            check_vaults(made, made.fleet.nodes, store)
+        assert [problem.file for problem in caught.value.problems] == opened, "the vault does not hold it"
+    else:
+        check_vaults(made, made.fleet.nodes, store)
     assert store.opened == opened
 
 

@@ -24,6 +24,7 @@ from fleet.wiring import Wiring
 from fleet.workspace import Workspace
 from tests import specs
 from tests.specs import FLEET, document
+from tests.unit.operations.hosts import EverySecret
 from tests.unit.render.ground import COMMIT, shipped
 
 LYON = "nodes: [{name: s1, role: server, arch: amd64, address: 10.0.0.1}]\nos: {files: [{path: /etc/x, content: %s}]}"
@@ -106,6 +107,10 @@ class InMemory(Wiring):
     @cached_property
     def journal(self) -> MemoryJournal:
         return MemoryJournal(MemoryClock())
+
+    @cached_property
+    def secrets(self) -> EverySecret:
+        return EverySecret()
 
     @cached_property
     def folder(self) -> DiskFolder:

@@ -337,3 +337,26 @@ def test_a_disk_that_is_full_while_the_project_is_written_starts_nothing(run_dir
         AnsibleApplier(Settings(run_dir), write_nothing).run_batch(order("a"))
     assert not (run_dir / "r1-0001" / "child.json").exists()
     assert marked(str(run_dir / "r1-0001")) == []
+
+
+def test_what_is_in_memory_is_gone_after_kill_9_of_controller_and_child(
+    project: Any, run_dir: Path, order: Order, start_controller: Any
+) -> None:
+    """While it runs, the disk holds its papers and nothing of the project; afterwards no folder in memory is left."""
+    project.add("a")
+    project.put("a", "hold")
+    controller = start_controller(order("a", epoch=4))
+    project.wait_for_run("a")
+    batch = run_dir / "r1-0001"
+    folder, child = Workdir(batch).memory, Workdir(batch).child()
+    assert child is not None
+    assert {"project", "artifacts", "tmp", "vars.yml", "ssh_config"} <= {path.name for path in folder.iterdir()}
+    assert {path.name for path in batch.iterdir()} <= {
+        "intent.json", "job.json", "child.json", "child.lock", "child.log", "results.jsonl",
+    }  # fmt: skip
+
+    kill(controller)
+    assert folder.is_dir(), "the child works on"
+    os.kill(child.identity.pid, signal.SIGKILL)
+
+    until(lambda: not folder.exists())

@@ -233,6 +233,8 @@ READ_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS, linux/f
 FLAGS = ((0x10, "immutable", "i"), (0x20, "append-only", "a"))
 SELINUX = "/sys/fs/selinux/enforce"
 DIFF_BYTES = 128 * 1024
+SHORTEST_LINE = 4  # characters of a line of a secret that is hidden by itself
+URL_SAFE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986, 2.3
 CHUNK = 1024 * 1024
 
 
@@ -1098,7 +1100,7 @@ def run_validate(tree, item, warnings, secrets):
         tree.unlink(path)
         tree.rmdir(CHECK)
     if code != 0:
-        said = scrub(output.strip()[-2000:], secrets)
+        said = scrub(output.strip(), secrets)[-2000:]  # in this order: half of a value would not be known
         raise Failure(
             "validate", item.path, "`{}` ended with {}: {}".format(item.validate, code, said or "it said nothing")
         )
@@ -1137,13 +1139,31 @@ def run_command(command, seconds):
 
 
 def scrub(text, secrets):
-    """`text` without the values of secrets, plain, quoted or in base64, also line by line."""
+    """`text` without the values of secrets, in every form in which a program may quote them, also line by line.
+
+    The longest first: a value that another one begins with would leave the other's end. A line of a longer value that is
+    hardly a word (`}`) stays: it tells nothing, and everything else would lose its sense.
+    """
+    forms = set()
     for value in secrets.values():
-        for part in [value] + value.splitlines():
-            for form in (part, in_quotes(part)[1:-1], in_base64(part)):
-                if part.strip():
-                    text = text.replace(form, "********")
+        for part in [value] + [line for line in value.splitlines() if len(line.strip()) >= SHORTEST_LINE]:
+            if part.strip():
+                forms.update(forms_of(part))
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "********")
     return text
+
+
+def forms_of(text):
+    """Plain, in quotes, as a part of a URL, and in base64 wherever it begins in a longer text."""
+    data = text.encode("utf-8")
+    url = "".join(chr(byte) if chr(byte) in URL_SAFE else f"%{byte:02X}" for byte in data)
+    forms = [text, in_quotes(text)[1:-1], in_base64(text), url, url.replace("%20", "+")]
+    if len(data) >= SHORTEST_LINE:
+        for shift in range(3):
+            coded = base64.b64encode(b"-" * shift + data).decode("ascii")
+            forms.append(coded[(shift * 8 + 5) // 6 : (shift + len(data)) * 8 // 6])
+    return forms
 
 
 def shown_url(url):

@@ -1,4 +1,4 @@
-"""secret: makes the K3s tokens of clusters that have none. Before a commit, and never by apply.
+"""secret generate: makes the K3s tokens of clusters that have none. Before a commit, and never by apply.
 
 Vault files are written before secrets.lock. A crash in between leaves at worst values that the lock does not list yet:
 the next run lists them, and never makes others in their place.
@@ -9,44 +9,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from fleet.model.cluster import Cluster
 from fleet.model.secret import SecretsLock
+from fleet.operations.secret.events import SecretEvent, SecretsComplete, SecretsListed, SecretsMade
+from fleet.operations.secret.names import FOLDER, KEY_FILE
 from fleet.ports.secrets import Secrets
 
-FOLDER = "secrets"
-KEY_FILE = "secrets/fleet.yaml"
 _TOKEN_BYTES = 32
 FILES_AT_ONCE = 25
 """Vault files between two writes of secrets.lock, and so between two signs of progress."""
-
-
-class SecretsMade(msgspec.Struct, frozen=True, tag=True):
-    """`names` are in `file` and listed now; `done` of `total` files. `found` of the names were there, only unlisted."""
-
-    file: str
-    names: tuple[str, ...]
-    done: int
-    total: int
-    found: tuple[str, ...] = ()
-
-
-class SecretsListed(msgspec.Struct, frozen=True, tag=True):
-    """`names` of a vault file that somebody wrote by hand are in secrets.lock now."""
-
-    file: str
-    names: tuple[str, ...]
-
-
-class SecretsComplete(msgspec.Struct, frozen=True, tag=True):
-    """The end: every cluster has its tokens. `made` counts new values."""
-
-    clusters: int
-    made: int
-
-
-SecretEvent = SecretsMade | SecretsListed | SecretsComplete
 
 
 def generate(clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets) -> Iterator[SecretEvent]:
@@ -66,7 +37,7 @@ def generate(clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets) -> 
     for start in range(0, len(waiting), FILES_AT_ONCE):
         files = waiting[start : start + FILES_AT_ONCE]
         held = {file: store.read(file) for file, _ in files}
-        store.write({file: {name: _token() for name in names} | dict(held[file]) for file, names in files})
+        store.write({file: {name: new_token() for name in names} | dict(held[file]) for file, names in files})
         for file, names in files:
             done += 1
             found = tuple(name for name in names if name in held[file])
@@ -76,22 +47,28 @@ def generate(clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets) -> 
 
 
 def list_own(
-    files: Iterable[str], clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets
+    files: Iterable[str], clusters: Iterable[Cluster], lock: SecretsLock, store: Secrets, *, everything: bool = False
 ) -> Iterator[SecretEvent]:
     """Lists what is in vault files that people keep themselves (`ansible-vault edit secrets/registry.yaml`).
 
     A value that was changed there gets its new fingerprint, so that plans see it. `files` are the repository's paths;
-    those of clusters' tokens are left to `generate`.
+    those of clusters' tokens are left to `generate`, and are opened only with `everything`.
     """
-    tokens = {f"{FOLDER}/{cluster.site}.yaml" for cluster in clusters}
+    tokens = {KEY_FILE, *(f"{FOLDER}/{cluster.site}.yaml" for cluster in clusters)}
     for file in sorted(files):
-        if not file.startswith(f"{FOLDER}/") or not file.endswith((".yaml", ".yml")) or file in tokens | {KEY_FILE}:
+        is_vault = file.startswith(f"{FOLDER}/") and file.endswith((".yaml", ".yml"))
+        if not is_vault or (file in tokens and not everything):
             continue
         values = store.read(file)
         store.write({file: values})
-        if new := tuple(sorted(name for name in values if name not in lock.secrets)):
-            yield SecretsListed(file, new)
+        after = store.lock().secrets
+        listed = sorted(name for name in values if name in after)
+        new = tuple(name for name in listed if name not in lock.secrets)
+        changed = tuple(name for name in listed if name in lock.secrets and after[name] != lock.secrets[name])
+        if new or changed:
+            yield SecretsListed(file, new, changed)
 
 
-def _token() -> str:
+def new_token() -> str:
+    """256 random bits in hex: the short form of a K3s token."""
     return secrets.token_hex(_TOKEN_BYTES)
