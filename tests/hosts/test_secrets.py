@@ -71,7 +71,9 @@ def test_only_root_may_read_them_on_a_host(ground: Ground, secret_forms: list[st
         for path in found:
             state = host.stat(path)
             assert (state.owner, stat.S_IMODE(state.mode)) == ("root", 0o600), f"{path} of {name}"
-            assert path.startswith((TOKENS, "/var/lib/rancher/k3s/server/")), f"{path} of {name}"
+            assert path.startswith((TOKENS, "/var/lib/rancher/k3s/server/", "/var/lib/fleet/snapshots/")), (
+                f"{path} of {name}"
+            )
         assert bool([path for path in found if path.startswith("/var/lib/rancher")]) is (name in SERVERS)
 
 

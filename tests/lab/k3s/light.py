@@ -251,7 +251,7 @@ def open_door(server: Server, ca: str) -> Door:
 
 
 def light_snapshot(arguments: list[str]) -> None:
-    """`etcd-snapshot save` where there is a folder of etcd's name: a file with nothing to restore."""
+    """`etcd-snapshot save` where there is a folder of etcd's name: a file that names the release, and has nothing to restore."""
     if arguments[:1] != ["save"]:
         fatal("the light stand-in knows `etcd-snapshot save` only")
     home = Path(DATA) / "server" / "db"
@@ -260,5 +260,5 @@ def light_snapshot(arguments: list[str]) -> None:
     words = " ".join(arguments).replace("=", " ").split()
     name = words[words.index("--name") + 1] if "--name" in words else "on-demand"
     file = home / "snapshots" / f"{name}-{socket.gethostname()}-{int(time.time())}"
-    write(file, "light stand-in: nothing to restore\n", 0o600)
+    write(file, f"{VERSION}\n", 0o600)
     log("info", f"Snapshot {file.name} saved.")
