@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from fleet.model.drain import DrainEvent
+
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
     """A path of a host in use that is not as the bundle says. `what`: absent, content, mode, owner, group.
@@ -36,7 +38,8 @@ class NodeAdopted(msgspec.Struct, frozen=True, tag_field="event", tag="NodeAdopt
 class NodeRetired(msgspec.Struct, frozen=True, tag_field="event", tag="NodeRetired", omit_defaults=True):
     """`restored` came back as they were before, `removed` are gone. `was_asked`: the host itself took part.
 
-    `unpinned` are lines that left known_hosts; `left` is what only a person can do now.
+    `unpinned` are lines that left known_hosts; `left` is what only a person can do now. `left_cluster`: Kubernetes has
+    neither Node nor node password of it, and etcd no member.
     """
 
     node: str
@@ -45,14 +48,20 @@ class NodeRetired(msgspec.Struct, frozen=True, tag_field="event", tag="NodeRetir
     removed: tuple[str, ...] = ()
     unpinned: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    left_cluster: bool = False
 
 
 class NodeReplaced(msgspec.Struct, frozen=True, tag_field="event", tag="NodeReplaced", omit_defaults=True):
-    """The name is free for new hardware: the old machine-id, and the digest that it held, are expected no more."""
+    """The name is free for new hardware: the old machine-id, and the digest that it held, are expected no more.
+
+    `left` and `left_cluster` as in NodeRetired.
+    """
 
     node: str
     machine_id: str = ""
     digest: str = ""
+    left: tuple[str, ...] = ()
+    left_cluster: bool = False
 
 
 class NodeUntouched(msgspec.Struct, frozen=True, tag_field="event", tag="NodeUntouched", omit_defaults=True):
@@ -63,4 +72,4 @@ class NodeUntouched(msgspec.Struct, frozen=True, tag_field="event", tag="NodeUnt
     reason: str
 
 
-HostEvent = NodeAdopted | NodeRetired | NodeReplaced | NodeUntouched
+HostEvent = NodeAdopted | NodeRetired | NodeReplaced | NodeUntouched | DrainEvent

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import msgspec
 
-from fleet.errors import FleetError, UsageError
+from fleet.errors import FleetError, RefusedError, UnavailableError, UsageError
 from fleet.formats import known_hosts as pins
 from fleet.load import KNOWN_HOSTS_FILE
 from fleet.model.batch import NodeAnswer, NodeTask
+from fleet.model.drain import DrainRule
 from fleet.model.host import HostEvent, NodeReplaced, NodeRetired, NodeUntouched
 from fleet.model.learned import LearnedCluster
 from fleet.model.node import Node
 from fleet.model.record import Record
 from fleet.operations.intent import Intent
+from fleet.operations.leaving import ClusterOf, Leaving, delete, drain_out, leaving, rounds
 from fleet.ports.applier import Hand
 from fleet.ports.records import Records
 from fleet.ports.source import Source
 
+_STILL_LISTED = "Kubernetes still lists it: kubectl delete node {}"
+
 
 class RetireOptions(msgspec.Struct, frozen=True):
-    """`is_gone`: the hardware is not there any more, so nobody asks it."""
+    """`is_gone`: the hardware is not there any more, so nobody asks it. `drain` is how its pods are moved off it."""
 
     is_gone: bool = False
     commit: bool = True
+    drain: DrainRule = DrainRule()
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -37,12 +42,16 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class RetireHands(msgspec.Struct, frozen=True, eq=False):
-    """What a node is given back with: what git said at a commit, a hand for that, and where things are kept."""
+    """What a node is given back with: what git said at a commit, a hand for that, and where things are kept.
+
+    `cluster_of` None: nobody talks to Kubernetes.
+    """
 
     at: Callable[[str], Intent]
     hand_for: Callable[[Intent], Hand]
     records: Records
     source: Source
+    cluster_of: ClusterOf | None = None
 
 
 def retire(names: Sequence[str], intent: Intent, hands: RetireHands, options: RetireOptions) -> Iterator[HostEvent]:
@@ -58,7 +67,7 @@ def retire(names: Sequence[str], intent: Intent, hands: RetireHands, options: Re
     gone: dict[str, str] = {}
     try:
         for commit, those in by_commit.items():
-            for event in _given_back(those, intent, before[commit], hands, is_gone=options.is_gone):
+            for event in _Giving(intent, before[commit], names, hands, options).back(those):
                 if isinstance(event, NodeRetired):
                     gone |= dict.fromkeys(event.unpinned, event.node)
                 yield event
@@ -66,22 +75,68 @@ def retire(names: Sequence[str], intent: Intent, hands: RetireHands, options: Re
         _unpin(intent, gone, hands.source, commit=options.commit)
 
 
-def _given_back(
-    names: Sequence[str], intent: Intent, before: Intent | None, hands: RetireHands, *, is_gone: bool
-) -> Iterator[HostEvent]:
-    """Those of one commit. What leaves known_hosts with them is still in it."""
-    nodes = {} if before is None else {node.name: node for node in before.fleet.nodes if node.name in names}
-    hand = None if is_gone or before is None else hands.hand_for(before)
-    for answer in _answers(names, hand, {name: intent.expected(name) for name in names}):
-        if isinstance(answer, NodeUntouched):
-            yield answer
-            continue
-        node = nodes.get(answer.node)
-        unpinned = _pinned_for(intent, node)
-        hands.records.forget([answer.node])
-        if before is not None and node is not None:
-            _forget_cluster(before, node, hands.records)
-        yield msgspec.structs.replace(answer, unpinned=unpinned, left=_left(node))
+class _Giving:
+    """Back of those of one commit; `all_names` are those of all commits. What leaves known_hosts is still in it."""
+
+    def __init__(
+        self,
+        intent: Intent,
+        before: Intent | None,
+        all_names: Sequence[str],
+        hands: RetireHands,
+        options: RetireOptions,
+    ) -> None:
+        self._intent, self._before, self._hands, self._options = intent, before, hands, options
+        self._nodes = {} if before is None else {node.name: node for node in before.fleet.nodes}
+        self._leaving: Mapping[str, Leaving] = {}
+        if before is not None and hands.cluster_of is not None:
+            self._leaving = leaving(intent, before, set(all_names))
+
+    def back(self, names: Sequence[str]) -> Iterator[HostEvent]:
+        clusters = {name: node.cluster for name, node in self._nodes.items()}
+        for part in rounds(names, self._leaving, clusters):
+            ready = []
+            for name in part:
+                untouched = yield from self._drain_out(name)
+                if untouched is not None:
+                    yield untouched
+                else:
+                    ready.append(name)
+            yield from self._give_back(ready)
+
+    def _drain_out(self, name: str) -> Generator[HostEvent, None, NodeUntouched | None]:
+        one = self._leaving.get(name)
+        if one is None or self._hands.cluster_of is None or self._options.is_gone:
+            return None
+        return (yield from drain_out(one, self._hands.cluster_of, self._options.drain))
+
+    def _give_back(self, names: Sequence[str]) -> Iterator[HostEvent]:
+        is_asked = bool(names) and self._before is not None and not self._options.is_gone
+        hand = self._hands.hand_for(self._before) if is_asked and self._before is not None else None
+        for answer in _answers(names, hand, {name: self._intent.expected(name) for name in names}):
+            if isinstance(answer, NodeUntouched):
+                yield answer
+                continue
+            node = self._nodes.get(answer.node)
+            unpinned = _pinned_for(self._intent, node)
+            left = self._leave_cluster(answer.node)
+            self._hands.records.forget([answer.node])
+            if self._before is not None and node is not None:
+                _forget_cluster(self._before, node, self._hands.records)
+            is_out = answer.node in self._leaving and not left
+            yield msgspec.structs.replace(answer, unpinned=unpinned, left=left, left_cluster=is_out)
+
+    def _leave_cluster(self, name: str) -> tuple[str, ...]:
+        """Once the host has given itself back. What only a person can do, where it did not come through."""
+        if self._hands.cluster_of is None:
+            return _left(self._nodes.get(name))
+        if (one := self._leaving.get(name)) is None:
+            return ()
+        try:
+            delete(one, self._hands.cluster_of)
+        except (UnavailableError, RefusedError) as error:
+            return (f"{_STILL_LISTED.format(name)} ({error.message})",)
+        return ()
 
 
 def _refuse_unknown(intent: Intent, names: Sequence[str]) -> None:
@@ -165,7 +220,7 @@ def _unpin(intent: Intent, gone: dict[str, str], source: Source, *, commit: bool
 def _left(node: Node | None) -> tuple[str, ...]:
     if node is None or not node.is_k3s:
         return ()
-    return (f"Kubernetes still lists it: kubectl delete node {node.name}",)
+    return (_STILL_LISTED.format(node.name),)
 
 
 def enrolled(intent: Intent, name: str) -> Record:
@@ -178,8 +233,22 @@ def enrolled(intent: Intent, name: str) -> Record:
     return record
 
 
-def replace(intent: Intent, name: str, records: Records) -> NodeReplaced:
-    """Frees the name of a node of the spec for new hardware. Raises UsageError as `enrolled` does."""
+def replace(intent: Intent, name: str, records: Records, cluster_of: ClusterOf | None = None) -> NodeReplaced:
+    """Frees the name of a node of the spec for new hardware, in its cluster first. `cluster_of` None: nobody talks to
+    Kubernetes. Raises UsageError as `enrolled` does, and what `leaving.delete` does: then nothing is forgotten.
+    """
     record = enrolled(intent, name)
+    one = leaving(intent, intent, {name}).get(name)
+    if one is not None and cluster_of is not None:
+        try:
+            delete(one, cluster_of)
+        except (UnavailableError, RefusedError) as error:
+            raise type(error)(error.message, error.hint or _FREES_NAME.format(name)) from None
+    left = () if one is None or cluster_of is not None else (_STILL_LISTED.format(name),)
     records.forget([name])
-    return NodeReplaced(name, record.machine_id, record.last_digest)
+    return NodeReplaced(
+        name, record.machine_id, record.last_digest, left, left_cluster=one is not None and cluster_of is not None
+    )
+
+
+_FREES_NAME = "--no-cluster frees the name alone; kubectl delete node {} before the new machine joins"

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from fleet.model.host import HostEvent, NodeReplaced
     from fleet.model.host_key import TrustRow
     from fleet.model.node import Node
+    from fleet.model.secret import LockedSecret
     from fleet.operations.adopt import AdoptOptions
     from fleet.operations.intent import Intent
     from fleet.operations.retire import RetireOptions
     from fleet.ports.applier import Hand
+    from fleet.ports.cluster import Cluster
+    from fleet.ports.secrets import Secrets
     from fleet.wiring import Wiring
 
 
@@ -76,12 +79,14 @@ class Hosts:
         nodes = _named(intent, names)
         yield from adopt(intent, nodes, self._hand(intent), self._wiring.records, options)
 
-    def retire(self, names: Sequence[str], options: RetireOptions) -> Iterator[HostEvent]:
-        """Gives back nodes that left the spec."""
+    def retire(self, names: Sequence[str], options: RetireOptions, *, cluster: bool = True) -> Iterator[HostEvent]:
+        """Gives back nodes that left the spec; without `cluster`, Kubernetes is not told."""
         from fleet.operations.retire import RetireHands, retire
 
-        hands = RetireHands(self._read, self._hand, self._wiring.records, self._wiring.source)
-        yield from retire(names, self._read(""), hands, options)
+        intent, wiring = self._read(""), self._wiring
+        cluster_of = self._cluster_of(intent) if cluster else None
+        hands = RetireHands(self._read, self._hand, wiring.records, wiring.source, cluster_of)
+        yield from retire(names, intent, hands, options)
 
     def check_enrolled(self, name: str) -> None:
         """Raises UsageError for a node that cannot be replaced: the spec does not have it, or it was never applied."""
@@ -89,11 +94,14 @@ class Hosts:
 
         enrolled(self._read(""), name)
 
-    def replace(self, name: str) -> NodeReplaced:
-        """Frees a node's name for new hardware: the old machine is expected no more."""
+    def replace(self, name: str, *, cluster: bool = True) -> NodeReplaced:
+        """Frees a node's name for new hardware: the old machine is expected no more; without `cluster`, Kubernetes is not
+        told. Raises UnavailableError or RefusedError where its cluster does not let it go.
+        """
         from fleet.operations.retire import replace
 
-        return replace(self._read(""), name, self._wiring.records)
+        intent = self._read("")
+        return replace(intent, name, self._wiring.records, self._cluster_of(intent) if cluster else None)
 
     def doctor(self, scope: Scope = EVERYTHING, *, asks_nodes: bool = True) -> Iterator[Diagnosis]:
         """What keeps this machine, the mirrors or the nodes of the scope from working."""
@@ -105,12 +113,27 @@ class Hosts:
         hands = DoctorHands(wiring.machine, wiring.mirror, hand, wiring.records, wiring.clock, self._forks)
         yield from doctor(intent, in_scope(intent.fleet, scope), hands)
 
+    def _cluster_of(self, intent: Intent) -> Callable[[Node], Cluster]:
+        secrets, locked = self._wiring.secrets, intent.spec.secrets_lock.secrets
+
+        def open_cluster(server: Node) -> Cluster:
+            name = server.connection.become_password
+            if name not in locked:
+                return self._wiring.cluster(server, intent.spec.known_hosts)
+            return self._wiring.cluster(server, intent.spec.known_hosts, lambda: _value(secrets, locked[name], name))
+
+        return open_cluster
+
     def _hand(self, intent: Intent) -> Hand:
         from fleet.operations.preparing import project_writer
 
         return self._wiring.hand(
             project_writer(intent, self._wiring.folder, self._wiring.shipped, self._wiring.records), self._forks
         )
+
+
+def _value(secrets: Secrets, locked: LockedSecret, name: str) -> bytes:
+    return secrets.read(locked.file)[name].encode()
 
 
 def _named(intent: Intent, names: Sequence[str]) -> list[Node]:

@@ -40,8 +40,8 @@ HOSTS = {
     "seed": "(self, name, public_key='')",
     "adopt": "(self, names, options)",
     "check_enrolled": "(self, name)",
-    "retire": "(self, names, options)",
-    "replace": "(self, name)",
+    "retire": "(self, names, options, *, cluster=True)",
+    "replace": "(self, name, *, cluster=True)",
     "doctor": "(self, scope=EVERYTHING, *, asks_nodes=True)",
 }
 

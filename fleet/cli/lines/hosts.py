@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from fleet.diff.lines import diff_lines, printable
 from fleet.formats.words import count, some
-from fleet.model.host import HostEvent, NodeAdopted, NodeReplaced, NodeRetired, Waiting
+from fleet.model.drain import DrainEvent, NodeDrained, PodGone, PodHeld
+from fleet.model.host import HostEvent, NodeAdopted, NodeReplaced, NodeRetired, NodeUntouched, Waiting
 from fleet.model.host_key import TrustRow
 from fleet.report import Column, Line, LineKind, clean, table_lines
 
@@ -39,8 +40,29 @@ def event_lines(event: HostEvent) -> Iterator[Line]:
     elif isinstance(event, NodeReplaced):
         machine = f"machine {event.machine_id[:12]}…" if event.machine_id else "no machine"
         yield Line(clean(f"{event.node}: {machine} is expected no more"), "answer")
-    else:
+        yield from _cluster_side(event)
+    elif isinstance(event, NodeUntouched):
         yield Line(clean(f"x {event.node}  {event.reason}"), "warning")
+    else:
+        yield from _draining(event)
+
+
+def _draining(event: DrainEvent) -> Iterator[Line]:
+    """What moves, and what holds; why it did not come through is told with the node."""
+    if isinstance(event, PodGone):
+        yield Line(clean(f"  {event.pod} has left"))
+    elif isinstance(event, PodHeld):
+        by = f"PodDisruptionBudget {event.budget}: " if event.budget else ""
+        yield Line(clean(f"  ! {event.pod} is held by {by}{event.reason}"), "warning")
+    elif isinstance(event, NodeDrained):
+        yield Line(clean(f"{event.node}: drained, {count(event.gone, 'pod')} gone"), "answer")
+
+
+def _cluster_side(event: NodeRetired | NodeReplaced) -> Iterator[Line]:
+    if event.left_cluster:
+        yield Line("  its cluster has no Node, node password or member of it any more")
+    for each in event.left:
+        yield Line(clean(f"  ! {each}"), "warning")
 
 
 def _adopted(event: NodeAdopted) -> Iterator[Line]:
@@ -72,5 +94,4 @@ def _retired(event: NodeRetired) -> Iterator[Line]:
         yield Line(clean(f"{event.node}: given back; {told}"), "answer")
     for target in event.unpinned:
         yield Line(clean(f"  known_hosts forgets {target}"))
-    for each in event.left:
-        yield Line(clean(f"  ! {each}"), "warning")
+    yield from _cluster_side(event)

@@ -1,0 +1,134 @@
+"""The cluster's side of a node that leaves: its pods, its Node, K3s's password for its name, its member of etcd.
+
+K3s takes a member out of etcd when its Node is deleted. A server's Node goes while all members still run, so that quorum is
+never in between; an agent's goes once it has stopped, for one that runs would register anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from fleet.errors import FleetError, RefusedError, UnavailableError
+from fleet.model.cluster_node import ClusterNode, NodeIdentity
+from fleet.model.drain import DrainEvent, DrainRule, NodeNotDrained
+from fleet.model.host import NodeUntouched
+from fleet.model.node import Node
+from fleet.operations.intent import Intent
+from fleet.ports.cluster import Cluster
+
+REASON = "it is being retired by fleet"
+ClusterOf = Callable[[Node], Cluster]
+"""A server's cluster, by way of that server."""
+
+
+class Leaving(msgspec.Struct, frozen=True):
+    """One node, and the servers of its cluster that stay and can be asked; at least one."""
+
+    node: NodeIdentity
+    is_server: bool
+    servers: tuple[Node, ...]
+
+
+def leaving(now: Intent, before: Intent, names: Collection[str]) -> dict[str, Leaving]:
+    """Of `names` those that leave a cluster which goes on. `before` is the spec that has them; servers are reached as `now`
+    says, where it has them. A sandbox has no Kubernetes.
+    """
+    nodes = {node.name: node for node in (*before.fleet.nodes, *now.fleet.nodes)}
+    found = {}
+    for node in before.fleet.nodes:
+        if node.name not in names or not node.cluster:
+            continue
+        cluster = now.fleet.clusters.get(node.cluster) or before.fleet.clusters[node.cluster]
+        staying = (nodes[name] for name in cluster.servers if name not in names and name in now.records)
+        servers = tuple(server for server in staying if server.connection.type == "ssh")
+        record = now.records.get(node.name)
+        if servers and record is not None:
+            found[node.name] = Leaving(NodeIdentity(node.name, record.machine_id), node.role == "server", servers)
+    return found
+
+
+def rounds(names: Sequence[str], found: Mapping[str, Leaving], cluster_of_node: Mapping[str, str]) -> list[list[str]]:
+    """In which order nodes are given back: of a cluster's servers one in each round, all others in the first."""
+    made: list[list[str]] = [[]]
+    taken: dict[str, int] = {}
+    for name in names:
+        turn = 0
+        if name in found and found[name].is_server:
+            turn = taken.get(cluster_of_node[name], 0)
+            taken[cluster_of_node[name]] = turn + 1
+        while len(made) <= turn:
+            made.append([])
+        made[turn].append(name)
+    return made
+
+
+def drain_out(
+    one: Leaving, cluster_of: ClusterOf, rule: DrainRule
+) -> Generator[DrainEvent, None, NodeUntouched | None]:
+    """Before the host is touched. Ends with why it may not be, if so; then the Node is there, and cordoned at most."""
+    name = one.node.name
+    try:
+        with asked(one.servers, cluster_of) as (cluster, nodes):
+            if refused := _costs_quorum(cluster, nodes, name):
+                return NodeUntouched(name, "failed", refused)
+            if any(node.name == name for node in nodes):
+                for event in cluster.drain(one.node, rule, REASON):
+                    yield event
+                    if isinstance(event, NodeNotDrained):
+                        return NodeUntouched(
+                            name, "failed", f"could not be drained, and stays cordoned: {event.reason}"
+                        )
+            if one.is_server:
+                cluster.delete(one.node)
+    except UnavailableError as error:
+        return NodeUntouched(name, "unreachable", f"its cluster does not answer: {error.message}")
+    except FleetError as error:
+        return NodeUntouched(name, "failed", error.message)
+    return None
+
+
+def delete(one: Leaving, cluster_of: ClusterOf) -> None:
+    """Node, password and member of a machine that is gone or has stopped; done already is done.
+
+    Raises RefusedError where etcd would lose its quorum, or the Node is another machine's; UnavailableError.
+    """
+    with asked(one.servers, cluster_of) as (cluster, nodes):
+        if one.is_server and (refused := _costs_quorum(cluster, nodes, one.node.name)):
+            raise RefusedError(refused)
+        cluster.delete(one.node)
+
+
+@contextmanager
+def asked(servers: Sequence[Node], cluster_of: ClusterOf) -> Iterator[tuple[Cluster, Sequence[ClusterNode]]]:
+    """The cluster, by the first server that answers, and its Nodes. Raises UnavailableError with what each of them said."""
+    said = []
+    for server in servers:
+        with cluster_of(server) as cluster:
+            try:
+                nodes = cluster.nodes()
+            except UnavailableError as error:
+                said.append(error)
+                continue
+            yield cluster, nodes
+            return
+    raise UnavailableError("; ".join(error.message for error in said), said[0].hint)
+
+
+def _costs_quorum(cluster: Cluster, nodes: Sequence[ClusterNode], name: str) -> str:
+    """Why etcd would stand still without this member, empty if it would not, or if there is none."""
+    health = cluster.datastore()
+    if not health.is_serving:
+        return f"the datastore of its cluster does not serve: {health.reason}"
+    if name not in {member.node for member in health.members}:
+        return ""
+    ready = {node.name for node in nodes if node.is_ready}
+    others = [member for member in health.members if member.node != name]
+    up = [member.node for member in others if member.is_voter and member.node in ready]
+    needed = len(others) // 2 + 1
+    if len(up) >= needed:
+        return ""
+    down = ", ".join(member.node for member in others if member.node not in up) or "there is no other"
+    return f"etcd would lose its quorum: without {name} it needs {needed} of {len(others)} members up; not up: {down}"
