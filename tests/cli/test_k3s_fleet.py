@@ -150,7 +150,7 @@ def test_a_wrong_password_changes_no_node(living: Path):
     ran = run("apply", "--sandbox", "../nodes", "--vault-password-file", "wrong", cwd=living)
 
     assert (ran.code, ran.out) == (2, ""), ran
-    assert "secrets/lyon-1.yaml" in ran.err
+    assert "secrets/fleet.yaml: the password of vault id `default` does not open it" in ran.err
     assert not (living.parent / "nodes" / "lyon-1-a").exists()
 
 

@@ -125,8 +125,8 @@ def test_a_wrong_vault_password_is_one_error_before_any_node(repository: Reposit
     ran = repository.apply(*SITE, code=2)
 
     assert ran.out == ""
-    assert ran.err.startswith("error: secrets/turin-1.yaml: ")
-    assert "password" in ran.err
+    assert ran.err.startswith("error: secrets/fleet.yaml: the password of vault id `default` does not open it\n")
+    assert ran.err.count("does not open") == 1
     assert not (repository.nodes / "turin-1-a").exists()
 
 
