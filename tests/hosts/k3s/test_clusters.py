@@ -1,0 +1,164 @@
+"""K3s clusters on hosts: formed from nothing, an agent retired, a server lost and replaced, all upgraded.
+
+In the order of this file: each test goes on where the one before it has left the clusters.
+"""
+
+import json
+import threading
+import time
+from typing import Any, Self
+
+import pytest
+
+from tests.hosts.ground import NEW, NORTH, OLD, SOUTH, Ground
+from tests.lab.fixtures import LabPool
+from tests.lab.host import Host
+from tests.lab.k3s_layer import k3s_layer
+
+TILL = """  nodeSets:
+    - name: till
+      count: 1
+      role: agent
+      arch: amd64
+      addresses: 10.77.1.14-10.77.1.14
+      vars: {greeting: welcome}
+"""
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "till", "namespace": "acme"},
+    "spec": {"nodeName": "north-till-001", "containers": [{"name": "till", "image": "till:1"}]},
+}
+
+
+def kubectl(server: Host, *words: str, stdin: str | None = None) -> str:
+    return server.run(["k3s", "kubectl", *words], stdin=stdin, timeout=90)
+
+
+def items(server: Host, *words: str) -> dict[str, dict[str, Any]]:
+    found = json.loads(kubectl(server, "get", *words, "-o", "json"))["items"]
+    return {each["metadata"]["name"]: each for each in found}
+
+
+def ready(server: Host) -> dict[str, str]:
+    """Version by Node, of those that are Ready."""
+    return {
+        name: node["status"]["nodeInfo"]["kubeletVersion"]
+        for name, node in items(server, "nodes").items()
+        if {"type": "Ready", "status": "True"}.items()
+        <= next((row for row in node["status"]["conditions"] if row["type"] == "Ready"), {}).items()
+    }
+
+
+def voters(server: Host) -> set[str]:
+    return {
+        name
+        for name, node in items(server, "nodes").items()
+        for row in node["status"]["conditions"]
+        if row["type"] == "EtcdIsVoter" and row["status"] == "True"
+    }
+
+
+class Asking(threading.Thread):
+    """Asks the API of a cluster all the time, by whichever of these servers answers. `longest` is its longest silence."""
+
+    def __init__(self, *servers: Host) -> None:
+        super().__init__(daemon=True)
+        self.servers, self.longest, self.is_over = servers, 0.0, threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_over.set()
+        self.join()
+
+    def run(self) -> None:
+        answered = time.monotonic()
+        while not self.is_over.wait(0.5):
+            for server in self.servers:
+                said = server.run(["k3s", "kubectl", "get", "--raw", "/readyz"], check=False, timeout=20)
+                if said.strip() == "ok":
+                    answered = time.monotonic()
+                    break
+            self.longest = max(self.longest, time.monotonic() - answered)
+
+
+def test_two_clusters_from_nothing(formed: Ground) -> None:
+    assert ready(formed.hosts["north-a"]) == dict.fromkeys(NORTH, OLD)
+    assert ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, OLD)
+    assert voters(formed.hosts["north-a"]) == {"north-a", "north-b", "north-c"}
+    nodes = items(formed.hosts["north-a"], "nodes")
+    assert {node["metadata"]["labels"].get("acme.example/fleet") for node in nodes.values()} == {"acme"}
+    assert "acme" in items(formed.hosts["north-b"], "namespaces"), "server/manifests is applied"
+    assert formed.checkout.plan("--refresh")["changing"] == 0
+
+
+def test_an_agent_leaves_its_cluster_and_only_then(formed: Ground) -> None:
+    """A pod that nothing would bring back keeps it, until somebody says `--force`."""
+    server, till = formed.hosts["north-a"], formed.hosts["north-till-001"]
+    kubectl(server, "create", "-f", "-", stdin=json.dumps(POD))
+    formed.checkout.edit("sites/north.yaml", TILL, "")
+    formed.checkout.commit("The till closes")
+
+    said = formed.checkout.fleet("node", "retire", "north-till-001", "--yes", code=4)
+    assert "acme/till (no controller would bring it back)" in said.out
+    assert till.unit_show("k3s-agent.service", "ActiveState") == {"ActiveState": "active"}
+    assert items(server, "nodes")["north-till-001"]["spec"]["unschedulable"] is True
+
+    said = formed.checkout.fleet("node", "retire", "north-till-001", "--yes", "--force")
+    assert "acme/till has left" in said.out
+    assert "north-till-001: drained, 1 pod gone" in said.out
+    assert "its cluster has no Node, node password or member of it any more" in said.out
+    assert set(ready(server)) == {"north-a", "north-b", "north-c"}
+    secrets = items(server, "secrets", "-n", "kube-system")
+    assert {name for name in secrets if name.endswith(".node-password.k3s")} == {
+        f"{name}.node-password.k3s" for name in ("north-a", "north-b", "north-c")
+    }
+    assert till.unit_show("k3s-agent.service", "LoadState") == {"LoadState": "not-found"}
+
+
+@pytest.fixture
+def spare(formed: Ground, lab_pool: LabPool) -> Host:
+    """Another machine, with a machine-id and host key of its own."""
+    host = formed.lab.grow(7, k3s_layer())[6]
+    assert host.machine_id != formed.hosts["north-c"].machine_id
+    return host
+
+
+def test_a_lost_server_is_replaced_while_the_others_serve(formed: Ground, spare: Host) -> None:
+    first, second, lost = (formed.hosts[name] for name in ("north-a", "north-b", "north-c"))
+    lost.kill()
+    formed.checkout.edit("sites/north.yaml", lost.address, spare.address)
+    formed.checkout.commit("Another machine for north-c")
+    shown = spare.run(["ssh-keygen", "-l", "-f", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[1]
+    with Asking(first, second) as asking:
+        said = formed.checkout.fleet("node", "replace", "north-c", "--fingerprint", shown)
+        assert "its cluster has no Node, node password or member of it any more" in said.out
+        assert voters(first) == {"north-a", "north-b"}
+        formed.checkout.fleet("apply", "--yes")
+    formed.hosts["north-c"] = spare
+    assert ready(spare) == dict.fromkeys(("north-a", "north-b", "north-c"), OLD)
+    assert voters(spare) == {"north-a", "north-b", "north-c"}
+    assert asking.longest < 15, "two of three served all the time"
+    assert items(spare, "nodes")["north-c"]["status"]["nodeInfo"]["machineID"] == spare.machine_id
+
+
+def test_an_upgrade_keeps_the_cluster_serving_and_leaves_a_real_snapshot(formed: Ground) -> None:
+    servers = [formed.hosts[name] for name in ("north-a", "north-b", "north-c")]
+    formed.checkout.edit("fleet.yaml", OLD, NEW)
+    formed.checkout.fleet("lock")
+    formed.checkout.commit("A newer K3s")
+    with Asking(*servers) as asking:
+        said = formed.checkout.fleet("apply", "--yes", "--json")
+    assert [event["node"] for event in said.events("NodeApplied") if event["node"].startswith("north")] == [
+        "north-a", "north-b", "north-c",
+    ]  # fmt: skip
+    assert ready(servers[1]) == dict.fromkeys(("north-a", "north-b", "north-c"), NEW)
+    assert ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, NEW)
+    assert voters(servers[0]) == {"north-a", "north-b", "north-c"}
+    assert asking.longest < 15, "one server at a time"
+    for server in servers:
+        listed = server.run(["k3s", "etcd-snapshot", "ls"])
+        assert f"fleet-before-upgrade-of-{OLD.replace('+', '-')}" in listed
