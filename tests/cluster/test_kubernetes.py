@@ -133,6 +133,25 @@ def test_a_node_that_a_finalizer_holds(cluster: KubernetesCluster, stage: ApiSer
     assert (cluster.nodes(), stage.has_password(A.name)) == ([], False)
 
 
+def test_a_finalizer_that_does_its_work_is_waited_for(api: ApiServer, stage: ApiServerStage) -> None:
+    """As K3s's own, which takes a member out of etcd before it lets the Node of a server go."""
+    seen: list[bool] = []
+
+    class EtcdLeaves(MemoryClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            seen.append(stage.has_password(A.name))
+            if len(seen) == 3:
+                stage.patch(A.name, {"metadata": {"finalizers": None}}, "k3s")
+
+    stage.patch(A.name, {"metadata": {"finalizers": ["wrangler.cattle.io/managed-etcd-controller"]}}, "k3s")
+    with KubernetesCluster(DirectAccess("lyon-1-a", lambda: api.kubeconfig().encode()), EtcdLeaves()) as cluster:
+        cluster.delete(A)
+        assert cluster.nodes() == []
+    assert seen == [True] * 3, "the password stays as long as the Node does"
+    assert not stage.has_password(A.name)
+
+
 def test_the_owner_of_a_label_is_named(cluster: KubernetesCluster, stage: ApiServerStage) -> None:
     stage.others_label("flux", A.name, {"team": "pos"})
     with pytest.raises(RefusedError) as caught:

@@ -37,7 +37,8 @@ class KubernetesCluster:
 
     def __init__(self, access: Access, clock: Clock | None = None, patience: Patience | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._connection = Connection(access, self._clock, patience or Patience())
+        self._patience = patience or Patience()
+        self._connection = Connection(access, self._clock, self._patience)
 
     def __enter__(self) -> Self:
         return self
@@ -88,14 +89,21 @@ class KubernetesCluster:
         if (found := self._find(node, step)) is not None:
             still_it = {**_DELETE, "preconditions": {"uid": found.metadata.uid}}
             self._connection.call(Call(step, "DELETE", _path(node.name), body=still_it, takes={404, 409}))
-            if (left := self._find(node, step)) is not None:
-                if left.metadata.uid != found.metadata.uid:
-                    raise RefusedError(f"the Node {node.name} has registered anew meanwhile: it is left alone")
-                held = ", ".join(left.metadata.finalizers)
-                raise UnavailableError(f"could not {step}: it is still there{held and f', held by finalizers: {held}'}")
+            self._wait_until_gone(node, found, step)
         secret = f"/api/v1/namespaces/kube-system/secrets/{quote(node.name)}.node-password.k3s"
         step = f"delete the node password of {node.name}"
         self._connection.call(Call(step, "DELETE", secret, body=_DELETE, takes={404}))
+
+    def _wait_until_gone(self, node: NodeIdentity, found: WireNode, step: str) -> None:
+        """K3s holds a server's Node by a finalizer until its member has left etcd."""
+        ends = self._clock.now() + self._patience.finalizers
+        while (left := self._find(node, step)) is not None:
+            if left.metadata.uid != found.metadata.uid:
+                raise RefusedError(f"the Node {node.name} has registered anew meanwhile: it is left alone")
+            if self._clock.now() >= ends:
+                held = ", ".join(left.metadata.finalizers)
+                raise UnavailableError(f"could not {step}: it is still there{held and f', held by finalizers: {held}'}")
+            self._clock.sleep(self._patience.pause)
 
     def datastore(self) -> DatastoreHealth:
         if reason := self._datastore_trouble():

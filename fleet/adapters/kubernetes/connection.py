@@ -26,7 +26,7 @@ _MAY_PASS = frozenset({408, 429, 500, 502, 503, 504})
 
 class Patience(msgspec.Struct, frozen=True):
     """Seconds: to connect, for an answer to begin or go on, and for one call with all its repetitions, which begin after
-    `pause` and double up to `longest_pause`.
+    `pause` and double up to `longest_pause`; `finalizers` for those of a Node that is deleted.
     """
 
     connect: float = 10.0
@@ -34,6 +34,7 @@ class Patience(msgspec.Struct, frozen=True):
     total: float = 60.0
     pause: float = 0.5
     longest_pause: float = 8.0
+    finalizers: float = 60.0
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ In the order of this file: each test goes on where the one before it has left th
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 import pytest
@@ -27,8 +28,19 @@ POD = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "till", "namespace": "acme"},
-    "spec": {"nodeName": "north-till-001", "containers": [{"name": "till", "image": "till:1"}]},
+    "spec": {
+        "nodeName": "north-till-001",
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "till",
+                "image": "till:1",
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    },
 }
+"""As the CIS profile demands it of pods: this API server holds them to that."""
 
 
 def kubectl(server: Host, *words: str, stdin: str | None = None) -> str:
@@ -59,6 +71,16 @@ def voters(server: Host) -> set[str]:
     }
 
 
+def comes_true(is_so: Callable[[], bool], seconds: float = 60) -> bool:
+    """Clusters take their time: a new member of etcd learns before it votes, a restarted kubelet tells of itself."""
+    ends = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.5)
+    return True
+
+
 class Asking(threading.Thread):
     """Asks the API of a cluster all the time, by whichever of these servers answers. `longest` is its longest silence."""
 
@@ -86,9 +108,9 @@ class Asking(threading.Thread):
 
 
 def test_two_clusters_from_nothing(formed: Ground) -> None:
-    assert ready(formed.hosts["north-a"]) == dict.fromkeys(NORTH, OLD)
-    assert ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, OLD)
-    assert voters(formed.hosts["north-a"]) == {"north-a", "north-b", "north-c"}
+    assert comes_true(lambda: ready(formed.hosts["north-a"]) == dict.fromkeys(NORTH, OLD))
+    assert comes_true(lambda: ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, OLD))
+    assert comes_true(lambda: voters(formed.hosts["north-a"]) == set(NORTH[:3]))
     nodes = items(formed.hosts["north-a"], "nodes")
     assert {node["metadata"]["labels"].get("acme.example/fleet") for node in nodes.values()} == {"acme"}
     assert "acme" in items(formed.hosts["north-b"], "namespaces"), "server/manifests is applied"
@@ -111,10 +133,10 @@ def test_an_agent_leaves_its_cluster_and_only_then(formed: Ground) -> None:
     assert "acme/till has left" in said.out
     assert "north-till-001: drained, 1 pod gone" in said.out
     assert "its cluster has no Node, node password or member of it any more" in said.out
-    assert set(ready(server)) == {"north-a", "north-b", "north-c"}
+    assert set(items(server, "nodes")) == set(NORTH[:3])
     secrets = items(server, "secrets", "-n", "kube-system")
     assert {name for name in secrets if name.endswith(".node-password.k3s")} == {
-        f"{name}.node-password.k3s" for name in ("north-a", "north-b", "north-c")
+        f"{name}.node-password.k3s" for name in NORTH[:3]
     }
     assert till.unit_show("k3s-agent.service", "LoadState") == {"LoadState": "not-found"}
 
@@ -139,8 +161,8 @@ def test_a_lost_server_is_replaced_while_the_others_serve(formed: Ground, spare:
         assert voters(first) == {"north-a", "north-b"}
         formed.checkout.fleet("apply", "--yes")
     formed.hosts["north-c"] = spare
-    assert ready(spare) == dict.fromkeys(("north-a", "north-b", "north-c"), OLD)
-    assert voters(spare) == {"north-a", "north-b", "north-c"}
+    assert comes_true(lambda: ready(spare) == dict.fromkeys(NORTH[:3], OLD)), ready(spare)
+    assert comes_true(lambda: voters(spare) == set(NORTH[:3])), voters(spare)
     assert asking.longest < 15, "two of three served all the time"
     assert items(spare, "nodes")["north-c"]["status"]["nodeInfo"]["machineID"] == spare.machine_id
 
@@ -155,9 +177,9 @@ def test_an_upgrade_keeps_the_cluster_serving_and_leaves_a_real_snapshot(formed:
     assert [event["node"] for event in said.events("NodeApplied") if event["node"].startswith("north")] == [
         "north-a", "north-b", "north-c",
     ]  # fmt: skip
-    assert ready(servers[1]) == dict.fromkeys(("north-a", "north-b", "north-c"), NEW)
-    assert ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, NEW)
-    assert voters(servers[0]) == {"north-a", "north-b", "north-c"}
+    assert comes_true(lambda: ready(servers[1]) == dict.fromkeys(NORTH[:3], NEW)), ready(servers[1])
+    assert comes_true(lambda: ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, NEW))
+    assert voters(servers[0]) == set(NORTH[:3])
     assert asking.longest < 15, "one server at a time"
     for server in servers:
         listed = server.run(["k3s", "etcd-snapshot", "ls"])
