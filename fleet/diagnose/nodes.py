@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from fleet.formats.words import duration, size
+from fleet.formats.words import duration, size, some
 from fleet.model.diagnosis import CLOCK_WRONG_SECONDS, Diagnosis, Outcome, Probe, Room
 
 CLOCK_SECONDS = 5.0
@@ -133,7 +133,8 @@ def _controllers(seen: Seen) -> Iterator[Finding]:
 
 def _systemd(seen: Seen) -> Iterator[Finding]:
     if seen.probe.systemd not in {"running", "starting", ""}:
-        yield "warning", f"systemd says {seen.probe.systemd}", "systemctl --failed names what does not run."
+        units = f": {some(seen.probe.failed_units)} failed" if seen.probe.failed_units else ""
+        yield "warning", f"systemd says {seen.probe.systemd}{units}", "systemctl status UNIT on the node says why."
 
 
 def _python(seen: Seen) -> Iterator[Finding]:

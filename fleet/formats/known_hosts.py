@@ -5,6 +5,7 @@ Lines that are not touched stay as they are, comments and hashed names too.
 
 import base64
 import binascii
+import contextlib
 import fnmatch
 import hashlib
 import hmac
@@ -37,12 +38,11 @@ class HostLine(msgspec.Struct, frozen=True):
 
 def target(host: str, port: int) -> str:
     """How ssh names a host in the file: `[host]:port` unless the port is 22, in small letters, IPv6 in its short form."""
-    name = host.lower()
+    name, percent, zone = host.lower().partition("%")
     if ":" in name:
-        try:
+        with contextlib.suppress(OSError):
             name = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, name))
-        except OSError:
-            return name
+    name += percent + zone
     return name if port == DEFAULT_PORT else f"[{name}]:{port}"
 
 

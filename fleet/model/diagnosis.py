@@ -33,6 +33,7 @@ class Probe(msgspec.Struct, frozen=True):
     kernel: str = ""
     arch: str = ""
     systemd: str = ""
+    failed_units: tuple[str, ...] = ()
     synchronized: bool = True
     controllers: tuple[str, ...] = ()
     rooms: tuple[Room, ...] = ()

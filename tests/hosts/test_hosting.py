@@ -86,6 +86,7 @@ def test_doctor_names_what_is_wrong_and_on_which_hosts_and_what_to_do(ground: Gr
     assert all(one["hint"] for one in found), "each says what to do"
     units = [one for one in found if "systemd" in one["message"]]
     assert [one["subjects"] for one in units] == [["south-a"]], found
+    assert units[0]["message"] == "systemd says degraded: broken.service failed"
     disks = [one for one in found if "/usr/local" in one["message"]]
     assert [one["subjects"] for one in disks] == [["south-a"]]
     silent = [one for one in found if one["subjects"] == ["south-till-001"]]

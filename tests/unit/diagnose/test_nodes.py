@@ -125,6 +125,8 @@ def test_failed_units_are_said(state: str) -> None:
     (found,) = doubts(seen(systemd=state))
 
     assert (found.check, found.message) == ("systemd", f"systemd says {state}")
+    (found,) = doubts(seen(systemd=state, failed_units=("cups.service", "acme.timer")))
+    assert found.message == f"systemd says {state}: cups.service, acme.timer failed"
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,9 @@ def test_ssh_names_a_host_in_small_letters_and_an_address_in_its_short_form():
     assert pins.target("FD00:0:0::1", 22) == "fd00::1"
     assert pins.target("fd00:0::1", 2222) == "[fd00::1]:2222"
     assert pins.target("10.20.1.11", 23) == "[10.20.1.11]:23"
+    assert pins.target("FE80:0::1%eth0", 22) == "fe80::1%eth0"
+    assert pins.target("fe80:0::1%eth0", 2222) == "[fe80::1%eth0]:2222"
+    assert pins.target("no:address", 2222) == "[no:address]:2222"
     text = pins.added("", "FD00:0::1", 22, "ssh-ed25519", ED)
     assert text == f"fd00::1 ssh-ed25519 {ED}\n"
     assert len(pins.keys_of(text, "fd00:0:0::1", 22)) == 1

@@ -104,6 +104,11 @@ def modules(wanted):
     return {name: module_state(name, loaded, built_in, release) for name in wanted}
 
 
+def failed_units(module):
+    said = module.run_command(["systemctl", "list-units", "--failed", "--plain", "--no-legend"])[1]
+    return [line.split()[0] for line in said.splitlines() if line.split()]
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -125,6 +130,7 @@ def main():
         "kernel": os.uname().release,
         "arch": os.uname().machine,
         "systemd": module.run_command(["systemctl", "is-system-running"])[1].strip() if real else "",
+        "failed_units": failed_units(module) if real else [],
         "synchronized": os.path.exists("/run/systemd/timesync/synchronized") if real else True,
         "controllers": controllers,
         "rooms": [one for one in (room(root, path) for path in PATHS) if one],
