@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from fleet.model.node import Node
     from fleet.model.project import Shipped
     from fleet.ports.additions import Additions
-    from fleet.ports.applier import Hand, ProjectWriter
+    from fleet.ports.applier import Applier, Hand, ProjectWriter
+
+    Around = Callable[[Applier], Applier]
     from fleet.ports.clock import Clock
     from fleet.ports.cluster import Cluster
     from fleet.ports.engine import Engine
@@ -144,10 +146,14 @@ class Wiring:
             )
         return self.given_password()
 
-    def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0) -> Engine:
+    def engine(
+        self, write_project: ProjectWriter, forks: int, verbosity: int = 0, around: Around | None = None
+    ) -> Engine:
+        """`around` puts the applier behind another one."""
         from fleet.engine.local import LocalEngine
 
-        return LocalEngine(self.journal, self._applier(write_project, forks, verbosity), self.records)
+        applier: Applier = self._applier(write_project, forks, verbosity)
+        return LocalEngine(self.journal, around(applier) if around else applier, self.records)
 
     def observer(self, write_project: ProjectWriter, forks: int, *, opens_vaults: bool = False) -> AnsibleObserver:
         """`opens_vaults`: a node of it has its sudo password there; a look needs no other secret."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fleet.model.cluster import Cluster
+from fleet.model.drain import DrainRule
 from fleet.model.node import Node
 from fleet.model.problem import Mistake
 from fleet.model.site import ResolvedSite
@@ -47,4 +48,6 @@ class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
     warnings: tuple[Mistake, ...] = ()
     schedule: Schedule | None = None
     """When nodes may be rebooted; None where no policy says."""
+    drain: DrainRule = DrainRule()
+    """How a server whose K3s becomes another version gives its pods away."""
     walking: tuple[Walk, ...] = ()

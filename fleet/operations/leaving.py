@@ -6,22 +6,19 @@ never in between; an agent's goes once it has stopped, for one that runs would r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Mapping, Sequence
 
 import msgspec
 
 from fleet.errors import FleetError, RefusedError, UnavailableError
-from fleet.model.cluster_node import ClusterNode, NodeIdentity
+from fleet.model.cluster_node import NodeIdentity
 from fleet.model.drain import DrainEvent, DrainRule, NodeNotDrained
 from fleet.model.host import NodeUntouched
 from fleet.model.node import Node
+from fleet.operations.asking import ClusterOf, asked, costs_quorum
 from fleet.operations.intent import Intent
-from fleet.ports.cluster import Cluster
 
 REASON = "it is being retired by fleet"
-ClusterOf = Callable[[Node], Cluster]
-"""A server's cluster, by way of that server."""
 
 
 class Leaving(msgspec.Struct, frozen=True):
@@ -72,7 +69,7 @@ def drain_out(
     name = one.node.name
     try:
         with asked(one.servers, cluster_of) as (cluster, nodes):
-            if refused := _costs_quorum(cluster, nodes, name):
+            if refused := costs_quorum(cluster, nodes, name, for_good=True):
                 return NodeUntouched(name, "failed", refused)
             if any(node.name == name for node in nodes):
                 for event in cluster.drain(one.node, rule, REASON):
@@ -96,39 +93,6 @@ def delete(one: Leaving, cluster_of: ClusterOf) -> None:
     Raises RefusedError where etcd would lose its quorum, or the Node is another machine's; UnavailableError.
     """
     with asked(one.servers, cluster_of) as (cluster, nodes):
-        if one.is_server and (refused := _costs_quorum(cluster, nodes, one.node.name)):
+        if one.is_server and (refused := costs_quorum(cluster, nodes, one.node.name, for_good=True)):
             raise RefusedError(refused)
         cluster.delete(one.node)
-
-
-@contextmanager
-def asked(servers: Sequence[Node], cluster_of: ClusterOf) -> Iterator[tuple[Cluster, Sequence[ClusterNode]]]:
-    """The cluster, by the first server that answers, and its Nodes. Raises UnavailableError with what each of them said."""
-    said = []
-    for server in servers:
-        with cluster_of(server) as cluster:
-            try:
-                nodes = cluster.nodes()
-            except UnavailableError as error:
-                said.append(error)
-                continue
-            yield cluster, nodes
-            return
-    raise UnavailableError("; ".join(error.message for error in said), said[0].hint)
-
-
-def _costs_quorum(cluster: Cluster, nodes: Sequence[ClusterNode], name: str) -> str:
-    """Why etcd would stand still without this member, empty if it would not, or if there is none."""
-    health = cluster.datastore()
-    if not health.is_serving:
-        return f"the datastore of its cluster does not serve: {health.reason}"
-    if name not in {member.node for member in health.members}:
-        return ""
-    ready = {node.name for node in nodes if node.is_ready}
-    others = [member for member in health.members if member.node != name]
-    up = [member.node for member in others if member.is_voter and member.node in ready]
-    needed = len(others) // 2 + 1
-    if len(up) >= needed:
-        return ""
-    down = ", ".join(member.node for member in others if member.node not in up) or "there is no other"
-    return f"etcd would lose its quorum: without {name} it needs {needed} of {len(others)} members up; not up: {down}"

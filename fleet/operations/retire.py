@@ -15,8 +15,9 @@ from fleet.model.host import HostEvent, NodeReplaced, NodeRetired, NodeUntouched
 from fleet.model.learned import LearnedCluster
 from fleet.model.node import Node
 from fleet.model.record import Record
+from fleet.operations.asking import ClusterOf
 from fleet.operations.intent import Intent
-from fleet.operations.leaving import ClusterOf, Leaving, delete, drain_out, leaving, rounds
+from fleet.operations.leaving import Leaving, delete, drain_out, leaving, rounds
 from fleet.ports.applier import Hand
 from fleet.ports.records import Records
 from fleet.ports.source import Source

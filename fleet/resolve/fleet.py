@@ -19,7 +19,7 @@ from fleet.resolve.judge import reboots_without_window, settings_mistakes
 from fleet.resolve.members import Members
 from fleet.resolve.settings import SettingsMaker
 from fleet.resolve.walking import walked
-from fleet.resolve.windows import schedule
+from fleet.resolve.windows import drain_rule, schedule
 
 DEFAULT_MAX_REMOVED = "1%"
 
@@ -58,6 +58,7 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
         pending=_pending(nodes),
         warnings=tuple(mistake for mistake in found if mistake.severity == "warning"),
         schedule=window,
+        drain=drain_rule(spec),
         walking=walking,
     )
 
@@ -101,7 +102,7 @@ def _unenforced(spec: Spec) -> tuple[str, ...]:
     if not isinstance(policy, UnsetType):
         said.append(
             f"RolloutPolicy {policy}: all nodes go in one wave, without its waves, budgets and gates; its windows hold "
-            "for reboots alone"
+            "for reboots alone, its drain for servers"
         )
     if not isinstance(fleet.drift, UnsetType):
         said.append("drift: nodes are looked at when `fleet plan --refresh` asks, not by themselves")

@@ -1,10 +1,12 @@
-"""The fleet's rollout policy as a Schedule, with every default of its fields that has to do with time."""
+"""What the fleet's rollout policy says of time and of draining, with every default."""
 
 from __future__ import annotations
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
+from fleet.model.drain import DrainRule
 from fleet.model.spec.document import Spec
+from fleet.model.spec.policy import RolloutPolicySpec
 from fleet.model.window import SITE_ZONE, Freeze, Schedule
 
 DEFAULT_PROGRESS_DEADLINE = "30m"
@@ -13,11 +15,10 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def schedule(spec: Spec) -> Schedule | None:
     """None where the fleet's policy has no updateSchedule."""
-    name = spec.fleet.spec.rollout_policy
-    document = None if isinstance(name, UnsetType) else spec.policies.get(name)
-    if document is None or isinstance(document.spec.update_schedule, UnsetType):
+    policy = _policy(spec)
+    if policy is None or isinstance(policy.update_schedule, UnsetType):
         return None
-    policy, said = document.spec, document.spec.update_schedule
+    said = policy.update_schedule
     deadline = (
         DEFAULT_PROGRESS_DEADLINE if isinstance(policy.progress_deadline, UnsetType) else policy.progress_deadline
     )
@@ -31,6 +32,21 @@ def schedule(spec: Spec) -> Schedule | None:
             Freeze(one.from_, one.to, "" if isinstance(one.reason, UnsetType) else one.reason) for one in freezes
         ),
     )
+
+
+def drain_rule(spec: Spec) -> DrainRule:
+    policy = _policy(spec)
+    said = UNSET if policy is None else policy.drain
+    if isinstance(said, UnsetType):
+        return DrainRule()
+    timeout = DrainRule().timeout if isinstance(said.timeout, UnsetType) else _seconds(said.timeout)
+    return DrainRule(timeout, force=not isinstance(said.force, UnsetType) and said.force)
+
+
+def _policy(spec: Spec) -> RolloutPolicySpec | None:
+    name = spec.fleet.spec.rollout_policy
+    document = None if isinstance(name, UnsetType) else spec.policies.get(name)
+    return None if document is None else document.spec
 
 
 def _seconds(duration: str) -> float:

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from fleet.model.host import HostEvent, NodeReplaced
     from fleet.model.host_key import TrustRow
     from fleet.model.node import Node
-    from fleet.model.secret import LockedSecret
     from fleet.operations.adopt import AdoptOptions
     from fleet.operations.intent import Intent
     from fleet.operations.retire import RetireOptions
     from fleet.ports.applier import Hand
     from fleet.ports.cluster import Cluster
-    from fleet.ports.secrets import Secrets
     from fleet.wiring import Wiring
 
 
@@ -114,15 +112,9 @@ class Hosts:
         yield from doctor(intent, in_scope(intent.fleet, scope), hands)
 
     def _cluster_of(self, intent: Intent) -> Callable[[Node], Cluster]:
-        secrets, locked = self._wiring.secrets, intent.spec.secrets_lock.secrets
+        from fleet.workspace.clusters import cluster_of
 
-        def open_cluster(server: Node) -> Cluster:
-            name = server.connection.become_password
-            if name not in locked:
-                return self._wiring.cluster(server, intent.spec.known_hosts)
-            return self._wiring.cluster(server, intent.spec.known_hosts, lambda: _value(secrets, locked[name], name))
-
-        return open_cluster
+        return cluster_of(self._wiring, intent)
 
     def _hand(self, intent: Intent) -> Hand:
         from fleet.operations.preparing import project_writer
@@ -130,10 +122,6 @@ class Hosts:
         return self._wiring.hand(
             project_writer(intent, self._wiring.folder, self._wiring.shipped, self._wiring.records), self._forks
         )
-
-
-def _value(secrets: Secrets, locked: LockedSecret, name: str) -> bytes:
-    return secrets.read(locked.file)[name].encode()
 
 
 def _named(intent: Intent, names: Sequence[str]) -> list[Node]:

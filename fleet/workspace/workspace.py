@@ -138,36 +138,33 @@ class Workspace:
         unenforced: bool = False,
         updates: bool = False,
         verbosity: int = 0,
+        drain: bool = True,
     ) -> Iterator[Event]:
-        """Carries out a plan. A plan that was loaded is made again first, and any difference is refused.
-
-        Where clusters are more than one minor behind, a plan that was just made is followed by those of the next steps,
-        each a rollout, as long as every node comes through.
+        """Carries out a plan. A plan that was loaded is made again first, and any difference is refused. Where clusters are
+        more than one minor behind, a plan that was just made is followed by those of the next steps, each a rollout, as
+        long as every node comes through. Without `drain`, servers whose K3s becomes another version keep their pods.
         """
         from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
         from fleet.operations.saved_plan import refuse_difference
 
-        known = self._planned
-        walks = known is not None and known[0] is plan
-        if known is not None and walks:
-            intent = known[1]
-        else:
-            fresh = self.plan(plan.scope, updates=updates)
-            refuse_difference(plan, fresh)
-            plan, intent = fresh, self._planned[1]  # type: ignore[index]  # plan() has just set it
+        walks = self._planned is not None and self._planned[0] is plan
+        if not walks:
+            saved, plan = plan, self.plan(plan.scope, updates=updates)
+            refuse_difference(saved, plan)
+        intent = self._planned[1]  # type: ignore[index]  # plan() has set it
         if plan.pending:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
         options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates))
         while True:
-            self._engine = self._wiring.engine(self._writer(intent), forks, verbosity)
-            hands = Hands(self._engine, self._wiring.records, self._wiring.secrets, self._wiring.controller)
+            engine, wiring = self._engine_for(intent, forks, verbosity, drain=drain), self._wiring
+            hands = Hands(engine, wiring.records, wiring.secrets, wiring.controller)
             has_finished = yield from told_end(apply(intent, plan, hands, options))
             if not (walks and plan.walking and has_finished) or self._is_stopping:
                 return
             plan = self.plan(plan.scope)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
 
-    def resume(self, rollout_id: str, *, forks: int = 20) -> Iterator[Event]:
+    def resume(self, rollout_id: str, *, forks: int = 20, drain: bool = True) -> Iterator[Event]:
         """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
         from fleet.operations.apply import learning
         from fleet.operations.plan import plan as made
@@ -181,8 +178,8 @@ class Workspace:
                 f"git wants something else of {moved[0]} than rollout {rollout_id} does",
                 "Start a new one: fleet apply. What this one finished stays.",
             )
-        engine = self._engine = self._wiring.engine(self._writer(intent), forks)
-        yield from learning(intent, engine.resume(rollout_id), self._wiring.records)
+        events = self._engine_for(intent, forks, drain=drain, is_resumed=True).resume(rollout_id)
+        yield from learning(intent, events, self._wiring.records)
 
     def stop(self) -> None:
         """Once: what runs is finished, then the rollout pauses. Twice: what runs is ended now."""
@@ -194,9 +191,8 @@ class Workspace:
         """What is applied where: from records and journal, without reading the spec."""
         from fleet.operations.status import status
 
-        wiring = self._wiring
-        head, now = wiring.source.head(), wiring.clock.now()
-        return status(wiring.records, wiring.journal.rollouts(), head, wiring.sandbox, now)
+        wiring, rollouts = self._wiring, self._wiring.journal.rollouts()
+        return status(wiring.records, rollouts, wiring.source.head(), wiring.sandbox, wiring.clock.now())
 
     def rollouts(self) -> Sequence[RolloutSummary]:
         return self._wiring.journal.rollouts()
@@ -263,10 +259,17 @@ class Workspace:
     def _read(self, revision: str = "") -> Intent:
         from fleet.operations.intent import read_intent
 
-        wiring = self._wiring
-        tree = wiring.source.read(revision)
-        home = str(wiring.state / "sandbox")
-        return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox)
+        wiring, home = self._wiring, str(self._wiring.state / "sandbox")
+        return read_intent(wiring.source.read(revision), wiring.records, wiring.shipped.texts, home, wiring.sandbox)
+
+    def _engine_for(
+        self, intent: Intent, forks: int, verbosity: int = 0, *, drain: bool, is_resumed: bool = False
+    ) -> Engine:
+        from fleet.workspace.clusters import draining
+
+        around = draining(self._wiring, intent, is_resumed=is_resumed) if drain else None
+        self._engine = self._wiring.engine(self._writer(intent), forks, verbosity, around)
+        return self._engine
 
     def _wish(self, *, updates: bool) -> UpkeepWish:
         from fleet.operations.upkeep import UpkeepWish
@@ -292,5 +295,4 @@ class Workspace:
         names = [change.node for change in plan.nodes if change.node in pending]
         for _ in self._asked(intent, names, learn, forks):
             pass
-        again = self.plan(plan.scope, updates=updates)
-        return again, self._planned[1]  # type: ignore[index]  # plan() has just set it
+        return self.plan(plan.scope, updates=updates), self._planned[1]  # type: ignore[index]  # plan() has just set it

@@ -11,12 +11,21 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
-from fleet.cli.options import become_option, forks_option, json_option, sandbox_option, updates_option, vault_option
+from fleet.cli.options import (
+    become_option,
+    forks_option,
+    json_option,
+    no_drain_option,
+    sandbox_option,
+    updates_option,
+    vault_option,
+)
 from fleet.cli.rolling import roll
 from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
-    from fleet.model.plan import Plan
+    from fleet.model.plan import Plan, Scope
+    from fleet.workspace import Workspace
 
 
 @verb(
@@ -39,6 +48,7 @@ if TYPE_CHECKING:
     "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
 )
 @updates_option
+@no_drain_option
 @vault_option
 @become_option
 @json_option
@@ -46,25 +56,20 @@ if TYPE_CHECKING:
 def command(
     face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
     limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
-    updates: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
+    updates: bool, no_drain: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring nodes to what the spec says.
 
     On a terminal the plan is shown first, and a question asked. ^C once finishes what runs and pauses; ^C twice leaves
-    now, which is safe. Exit code 0: every node is as wanted; 4: some are not, and the last lines say which and why.
+    now, which is safe. A server whose K3s becomes another version is drained first, and takes pods again once it is Ready:
+    a RolloutPolicy's `drain` says how long and how hard. Exit code 0: every node is as wanted; 4: some are not, and the
+    last lines say which and why.
     """
     scope = scope_of(sites, selector, nodes, limit)
     if plan_file is not None and not scope.is_everything:
         raise UsageError("a saved plan has its own scope", "leave out --site, --selector, --node and --limit")
     passwords = (vault_password_file, become_password_file)
-    workspace = face.workspace(sandbox, *passwords, asks_become=asks_become)
-    if plan_file is None:
-        with face.diagnostics.stage("plan"):
-            plan = workspace.plan(scope, updates=updates)
-    else:
-        plan = workspace.load_plan(plan_file)
-        if plan.sandbox and not sandbox:
-            workspace = face.workspace(plan.sandbox, *passwords, asks_become=asks_become)
+    workspace, plan = _planned(face, plan_file, scope, sandbox, passwords, asks_become=asks_become, updates=updates)
     if not plan.nodes:
         _tell_nothing(face, plan, as_json=as_json)
         return EXIT_DONE
@@ -80,8 +85,24 @@ def command(
         unenforced=unenforced,
         updates=updates,
         verbosity=face.verbosity,
+        drain=not no_drain,
     )
     return roll(face, workspace, events, as_json=as_json)
+
+
+def _planned(
+    face: Face, plan_file: Path | None, scope: Scope, sandbox: str, passwords: tuple[str, str], *, asks_become: bool,
+    updates: bool,
+) -> tuple[Workspace, Plan]:  # fmt: skip
+    """The plan that is saved, or one made now; and where it is carried out."""
+    workspace = face.workspace(sandbox, *passwords, asks_become=asks_become)
+    if plan_file is None:
+        with face.diagnostics.stage("plan"):
+            return workspace, workspace.plan(scope, updates=updates)
+    plan = workspace.load_plan(plan_file)
+    if plan.sandbox and not sandbox:
+        workspace = face.workspace(plan.sandbox, *passwords, asks_become=asks_become)
+    return workspace, plan
 
 
 def _may_go_on(face: Face, plan: Plan) -> bool:

@@ -3,6 +3,7 @@
 In the order of this file: each test goes on where the one before it has left the clusters.
 """
 
+import copy
 import json
 import threading
 import time
@@ -24,7 +25,8 @@ TILL = """  nodeSets:
       addresses: 10.77.1.14-10.77.1.14
       vars: {greeting: welcome}
 """
-POD = {
+WEB_OF = {"name": "web", "uid": "00000000-0000-0000-0000-000000000001", "kind": "ReplicaSet", "apiVersion": "apps/v1"}
+POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "till", "namespace": "acme"},
@@ -172,6 +174,11 @@ def test_an_upgrade_keeps_the_cluster_serving_and_leaves_a_real_snapshot(formed:
     formed.checkout.edit("fleet.yaml", OLD, NEW)
     formed.checkout.fleet("lock")
     formed.checkout.commit("A newer K3s")
+    web = copy.deepcopy(POD)
+    web["metadata"] = {"name": "web", "namespace": "acme", "ownerReferences": [WEB_OF]}
+    web["spec"]["nodeName"] = "north-b"
+    kubectl(servers[0], "create", "-f", "-", stdin=json.dumps(web))
+    kubectl(servers[0], "cordon", "north-c")
     with Asking(*servers) as asking:
         said = formed.checkout.fleet("apply", "--yes", "--json")
     assert [event["node"] for event in said.events("NodeApplied") if event["node"].startswith("north")] == [
@@ -181,6 +188,9 @@ def test_an_upgrade_keeps_the_cluster_serving_and_leaves_a_real_snapshot(formed:
     assert comes_true(lambda: ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, NEW))
     assert voters(servers[0]) == set(NORTH[:3])
     assert asking.longest < 15, "one server at a time"
+    assert "web" not in items(servers[0], "pods", "-n", "acme"), "it was moved off before north-b was touched"
+    cordoned = {name for name, node in items(servers[0], "nodes").items() if node["spec"].get("unschedulable")}
+    assert cordoned == {"north-c"}, "that is somebody else's cordon"
     for server in servers:
         listed = server.run(["k3s", "etcd-snapshot", "ls"])
         assert f"fleet-before-upgrade-of-{OLD.replace('+', '-')}" in listed

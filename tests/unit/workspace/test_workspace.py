@@ -120,7 +120,7 @@ class InMemory(Wiring):
     def shipped(self) -> Shipped:
         return shipped()
 
-    def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0) -> Engine:  # noqa: ARG002 - as Wiring's
+    def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0, around: object = None) -> Engine:  # noqa: ARG002 - as Wiring's
         return self.engine_
 
     def observer(self, write_project: ProjectWriter, forks: int, *, opens_vaults: bool = False) -> MemoryObserver:  # noqa: ARG002 - as Wiring's

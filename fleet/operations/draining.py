@@ -1,0 +1,165 @@
+"""Servers whose K3s becomes another version give their pods away first, and take pods again once they are Ready.
+
+Whose cordon it is stands on the Node itself: what a controller that died has left is taken back by whoever goes on.
+Agents are not drained: K3s leaves their containers running while it restarts, and moving all of a site's pods at once would
+be the outage that this is to avoid.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from fleet.errors import FleetError, StoppedError, UnavailableError
+from fleet.k3s.version import parsed
+from fleet.model.batch import BatchOrder, BatchResult, NodeResult
+from fleet.model.cluster_node import ClusterNode, NodeIdentity
+from fleet.model.drain import DrainRule, NodeNotDrained
+from fleet.model.node import Node
+from fleet.operations.asking import ClusterOf, asked, costs_quorum
+from fleet.operations.intent import Intent
+from fleet.ports.applier import Applier
+from fleet.ports.clock import Clock
+from fleet.ports.cluster import Cluster
+
+READY_SECONDS = 300.0
+_PAUSE = 1.0
+_HINT = "fleet apply --no-drain leaves Kubernetes out of it"
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A server, and those of its cluster that can be asked: the others first, itself last. `drains`: its K3s becomes another
+    version; else a run that was cut off may have left a cordon. `version` is the one that it is brought to.
+    """
+
+    node: NodeIdentity
+    servers: tuple[Node, ...]
+    version: str
+    drains: bool
+
+
+def moves(intent: Intent, *, is_resumed: bool = False) -> dict[str, Move]:
+    """The servers that a rollout drains, or may have drained before. A cluster of one machine has nowhere to move pods to; a
+    sandbox has no Kubernetes.
+    """
+    found = {}
+    nodes = {node.name: node for node in intent.fleet.nodes}
+    for cluster in intent.fleet.clusters.values():
+        enrolled = [name for name in (*cluster.servers, *cluster.agents) if name in intent.records]
+        servers = [nodes[name] for name in cluster.servers if name in intent.records]
+        if len(enrolled) < 2 or any(server.connection.type != "ssh" for server in servers):
+            continue
+        for server in servers:
+            told = intent.learned.nodes.get(server.name)
+            held = None if told is None else parsed(told.k3s_version)
+            record = intent.records[server.name]
+            drains = held is not None and held != parsed(server.settings.k3s.version)
+            if drains or is_resumed or not record.digest:
+                others = tuple(each for each in servers if each is not server)
+                identity = NodeIdentity(server.name, record.machine_id)
+                found[server.name] = Move(identity, (*others, server), server.settings.k3s.version, drains)
+    return found
+
+
+class DrainingApplier:
+    """Fills `Applier` around another one. A server that cannot be drained is not touched, and fails; so does one whose Node
+    is not Ready READY_SECONDS after it came through. That stops what comes after it in its cluster.
+    """
+
+    def __init__(
+        self, applier: Applier, found: Mapping[str, Move], cluster_of: ClusterOf, rule: DrainRule, clock: Clock
+    ) -> None:
+        self._applier, self._moves, self._cluster_of, self._rule, self._clock = applier, found, cluster_of, rule, clock
+        self._is_stopped = threading.Event()
+
+    def run_batch(self, order: BatchOrder) -> BatchResult:
+        """Raises StoppedError after `stop_now`."""
+        kept = {name: why for name in order.nodes if (why := self._drain(name, order.rollout_id))}
+        going = tuple(name for name in order.nodes if name not in kept)
+        found: dict[str, NodeResult] = {}
+        self._go_on(order.batch_id)
+        if going:
+            result = self._applier.run_batch(msgspec.structs.replace(order, nodes=going))
+            found = {each.node: self._back(each, order.batch_id) for each in result.results}
+        found |= {name: NodeResult(name, "failed", reason=why) for name, why in kept.items()}
+        return BatchResult(order.batch_id, tuple(found[name] for name in order.nodes if name in found))
+
+    def stop_now(self) -> None:
+        self._is_stopped.set()
+        self._applier.stop_now()
+
+    def _go_on(self, batch: str) -> None:
+        if self._is_stopped.is_set():
+            raise StoppedError(f"batch {batch} was ended")
+
+    def _drain(self, name: str, rollout: str) -> str:
+        """Why it is not touched, empty where it may be."""
+        move = self._moves.get(name)
+        if move is None or not move.drains:
+            return ""
+        try:
+            with asked(move.servers, self._cluster_of) as (cluster, nodes):
+                return self._moved(cluster, nodes, move.node, rollout)
+        except FleetError as error:
+            return f"it could not be drained: {error.message} ({error.hint or _HINT})"
+
+    def _moved(self, cluster: Cluster, nodes: Sequence[ClusterNode], server: NodeIdentity, rollout: str) -> str:
+        if server.name not in {node.name for node in nodes}:
+            return ""
+        if refused := costs_quorum(cluster, nodes, server.name, for_good=False):
+            return refused
+        if not any(node.is_ready and not node.is_cordoned for node in nodes if node.name != server.name):
+            return ""  # nowhere to go: its pods stay, and run on while K3s restarts
+        for event in cluster.drain(server, self._rule, f"rollout {rollout}"):
+            if isinstance(event, NodeNotDrained):
+                cluster.uncordon(server)
+                return f"it could not be drained: {event.reason} ({_HINT})"
+        return ""
+
+    def _back(self, result: NodeResult, batch: str) -> NodeResult:
+        """The Node takes pods again; of one that failed, the next rollout that brings it through does it."""
+        move = self._moves.get(result.node)
+        if move is None or result.outcome != "applied":
+            return result
+        ends = self._clock.now() + (READY_SECONDS if move.drains else 0.0)
+        while True:
+            self._go_on(batch)
+            try:
+                why = self._uncordoned(move)
+            except UnavailableError as error:  # its API server has just been restarted, or it is the only one
+                why = error.message
+            except FleetError as error:
+                return msgspec.structs.replace(result, outcome="failed", reason=error.message)
+            if not why:
+                return result
+            if self._clock.now() >= ends:
+                return _late(result, move, why)
+            self._clock.sleep(_PAUSE)
+
+    def _uncordoned(self, move: Move) -> str:
+        """Empty once the Node is Ready with its new K3s, and ours no more; else what it waits for."""
+        with asked(move.servers, self._cluster_of) as (cluster, nodes):
+            node = next((node for node in nodes if node.name == move.node.name), None)
+            if node is None:
+                return ""
+            if waits := _waits(node, move.version):
+                return waits
+            if node.is_cordoned_by_fleet:
+                cluster.uncordon(move.node)
+        return ""
+
+
+def _late(result: NodeResult, move: Move, why: str) -> NodeResult:
+    if move.drains:
+        reason = f"its Node is not Ready {READY_SECONDS:.0f} s after it: {why}"
+        return msgspec.structs.replace(result, outcome="failed", reason=reason)
+    warning = f"whether an earlier run left its Node cordoned is not known: {why}"
+    return msgspec.structs.replace(result, warnings=(*result.warnings, warning))
+
+
+def _waits(node: ClusterNode, version: str) -> str:
+    if not node.is_ready:
+        return node.reason or "it does not say why"
+    return "" if parsed(node.version) == parsed(version) else f"its kubelet is {node.version}, not {version}"
