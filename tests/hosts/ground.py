@@ -245,8 +245,8 @@ class Ground:
         return found
 
 
-def write_spec(checkout: Checkout, lab: Lab) -> None:
-    checkout.write("fleet.yaml", FLEET.replace("KEY", str(lab.ssh_key)).replace("VERSION", OLD))
+def write_spec(checkout: Checkout, lab: Lab, version: str) -> None:
+    checkout.write("fleet.yaml", FLEET.replace("KEY", str(lab.ssh_key)).replace("VERSION", version))
     checkout.write("profiles/base.yaml", PROFILE)
     checkout.write("sites/north.yaml", NORTH_SITE)
     checkout.write("sites/south.yaml", SOUTH_SITE)
@@ -257,7 +257,7 @@ def write_spec(checkout: Checkout, lab: Lab) -> None:
     checkout.write(".gitignore", ".fleet/\n")
 
 
-def make_ground(lab: Lab, hosts: list[Host], folder: Path) -> Ground:
+def make_ground(lab: Lab, hosts: list[Host], folder: Path, version: str = OLD) -> Ground:
     """The repository as an operator makes it: spec, `fleet lock`, `fleet secret generate`, commit. Nothing is applied."""
     home = folder / "home"
     home.mkdir()
@@ -265,7 +265,7 @@ def make_ground(lab: Lab, hosts: list[Host], folder: Path) -> Ground:
     checkout = Checkout(lab, folder / "acme", home)
     checkout.folder.mkdir()
     checkout.git("init", "--quiet", "--initial-branch=main")
-    write_spec(checkout, lab)
+    write_spec(checkout, lab, version)
     checkout.fleet("lock")
     checkout.fleet("secret", "generate")
     base = checkout.commit("Describe the two sites")

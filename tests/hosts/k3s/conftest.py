@@ -5,11 +5,13 @@ import pytest
 from tests.hosts.ground import NAMES, Ground, make_ground
 from tests.lab.fixtures import LabPool
 
+V34 = "v1.34.2+k3s1"
+
 
 @pytest.fixture(scope="session")
 def formed(lab_pool: LabPool, tmp_path_factory: pytest.TempPathFactory) -> Ground:
     """Both clusters, formed by one apply on freshly installed hosts. Tests change it, each for those after it."""
     hosts = lab_pool.lease(len(NAMES), full_k3s=True)
-    ground = make_ground(lab_pool.lab, hosts, tmp_path_factory.mktemp("clusters"))
+    ground = make_ground(lab_pool.lab, hosts, tmp_path_factory.mktemp("clusters"), V34)
     ground.checkout.fleet("apply", "--yes")
     return ground

@@ -12,11 +12,12 @@ from typing import Any, Self
 
 import pytest
 
-from tests.hosts.ground import NEW, NORTH, OLD, SOUTH, Ground
+from tests.hosts.ground import NORTH, SOUTH, Ground
 from tests.lab.fixtures import LabPool
 from tests.lab.host import Host
 from tests.lab.k3s_layer import k3s_layer
 
+V34, V35, V36 = "v1.34.2+k3s1", "v1.35.4+k3s1", "v1.36.1+k3s1"
 TILL = """  nodeSets:
     - name: till
       count: 1
@@ -25,6 +26,7 @@ TILL = """  nodeSets:
       addresses: 10.77.1.14-10.77.1.14
       vars: {greeting: welcome}
 """
+KEPT = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"since": "SQLite"}}
 WEB_OF = {"name": "web", "uid": "00000000-0000-0000-0000-000000000001", "kind": "ReplicaSet", "apiVersion": "apps/v1"}
 POD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -110,8 +112,8 @@ class Asking(threading.Thread):
 
 
 def test_two_clusters_from_nothing(formed: Ground) -> None:
-    assert comes_true(lambda: ready(formed.hosts["north-a"]) == dict.fromkeys(NORTH, OLD))
-    assert comes_true(lambda: ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, OLD))
+    assert comes_true(lambda: ready(formed.hosts["north-a"]) == dict.fromkeys(NORTH, V34))
+    assert comes_true(lambda: ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, V34))
     assert comes_true(lambda: voters(formed.hosts["north-a"]) == set(NORTH[:3]))
     nodes = items(formed.hosts["north-a"], "nodes")
     assert {node["metadata"]["labels"].get("acme.example/fleet") for node in nodes.values()} == {"acme"}
@@ -163,17 +165,21 @@ def test_a_lost_server_is_replaced_while_the_others_serve(formed: Ground, spare:
         assert voters(first) == {"north-a", "north-b"}
         formed.checkout.fleet("apply", "--yes")
     formed.hosts["north-c"] = spare
-    assert comes_true(lambda: ready(spare) == dict.fromkeys(NORTH[:3], OLD)), ready(spare)
+    assert comes_true(lambda: ready(spare) == dict.fromkeys(NORTH[:3], V34)), ready(spare)
     assert comes_true(lambda: voters(spare) == set(NORTH[:3])), voters(spare)
     assert asking.longest < 15, "two of three served all the time"
     assert items(spare, "nodes")["north-c"]["status"]["nodeInfo"]["machineID"] == spare.machine_id
 
 
-def test_an_upgrade_keeps_the_cluster_serving_and_leaves_a_real_snapshot(formed: Ground) -> None:
-    servers = [formed.hosts[name] for name in ("north-a", "north-b", "north-c")]
-    formed.checkout.edit("fleet.yaml", OLD, NEW)
-    formed.checkout.fleet("lock")
-    formed.checkout.commit("A newer K3s")
+def test_two_minors_are_walked_while_the_cluster_serves(formed: Ground) -> None:
+    """Each server is empty while it is upgraded, and leaves a real snapshot of before."""
+    servers = [formed.hosts[name] for name in NORTH[:3]]
+    before = V34
+    for version in (V35, V36):  # one release of each minor stays in fleet.lock
+        formed.checkout.edit("fleet.yaml", before, version)
+        formed.checkout.fleet("lock")
+        before = version
+    formed.checkout.commit("K3s two minors on")
     web = copy.deepcopy(POD)
     web["metadata"] = {"name": "web", "namespace": "acme", "ownerReferences": [WEB_OF]}
     web["spec"]["nodeName"] = "north-b"
@@ -181,11 +187,10 @@ def test_an_upgrade_keeps_the_cluster_serving_and_leaves_a_real_snapshot(formed:
     kubectl(servers[0], "cordon", "north-c")
     with Asking(*servers) as asking:
         said = formed.checkout.fleet("apply", "--yes", "--json")
-    assert [event["node"] for event in said.events("NodeApplied") if event["node"].startswith("north")] == [
-        "north-a", "north-b", "north-c",
-    ]  # fmt: skip
-    assert comes_true(lambda: ready(servers[1]) == dict.fromkeys(NORTH[:3], NEW)), ready(servers[1])
-    assert comes_true(lambda: ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, NEW))
+    applied = [event["node"] for event in said.events("NodeApplied") if event["node"].startswith("north")]
+    assert (applied, len(said.events("RolloutFinished"))) == ([*NORTH[:3]] * 2, 2)
+    assert comes_true(lambda: ready(servers[1]) == dict.fromkeys(NORTH[:3], V36)), ready(servers[1])
+    assert comes_true(lambda: ready(formed.hosts["south-a"]) == dict.fromkeys(SOUTH, V36))
     assert voters(servers[0]) == set(NORTH[:3])
     assert asking.longest < 15, "one server at a time"
     assert "web" not in items(servers[0], "pods", "-n", "acme"), "it was moved off before north-b was touched"
@@ -193,4 +198,31 @@ def test_an_upgrade_keeps_the_cluster_serving_and_leaves_a_real_snapshot(formed:
     assert cordoned == {"north-c"}, "that is somebody else's cordon"
     for server in servers:
         listed = server.run(["k3s", "etcd-snapshot", "ls"])
-        assert f"fleet-before-upgrade-of-{OLD.replace('+', '-')}" in listed
+        for version in (V34, V35):
+            assert f"fleet-before-upgrade-of-{version.replace('+', '-')}" in listed
+
+
+def test_sqlite_becomes_etcd_with_what_it_held_and_then_three_servers(formed: Ground) -> None:
+    checkout, first = formed.checkout, formed.hosts["south-a"]
+    kubectl(first, "create", "-f", "-", stdin=json.dumps({**KEPT, "metadata": {"name": "kept", "namespace": "acme"}}))
+    checkout.edit(
+        "sites/south.yaml", "  timeZone: Europe/Rome\n", "  timeZone: Europe/Rome\n  cluster: {datastore: etcd}\n"
+    )
+    checkout.commit("etcd for south")
+    checkout.fleet("apply", "--yes")
+    assert comes_true(lambda: voters(first) == {"south-a"})
+    assert items(first, "configmaps", "-n", "acme")["kept"]["data"] == KEPT["data"]
+
+    others = {"south-b": formed.hosts["north-till-001"], "south-c": formed.lab.grow(8, k3s_layer())[7]}
+    lines = [
+        f"\n    - {{name: {name}, role: server, arch: amd64, address: {host.address}}}" for name, host in others.items()
+    ]
+    listed = "- {name: south-a, role: server, address: 10.77.1.15}"
+    checkout.edit("sites/south.yaml", listed, listed + "".join(lines))
+    checkout.commit("Two more servers")
+    for name, host in others.items():
+        shown = host.run(["ssh-keygen", "-l", "-f", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[1]
+        checkout.fleet("node", "trust", name, "--fingerprint", shown)
+    checkout.fleet("apply", "--yes")
+    assert comes_true(lambda: voters(others["south-c"]) == {"south-a", *others}), voters(first)
+    assert items(others["south-c"], "configmaps", "-n", "acme")["kept"]["data"] == KEPT["data"]
