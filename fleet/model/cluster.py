@@ -23,8 +23,9 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
     where that one does when it is empty and the cluster lives: empty where it is alone.
 
     `tls_san` are the names and addresses that the API certificate must carry. `quorum` is how many servers must
-    stay up: 1 for sqlite and external, a majority for etcd. `existed` is learned. `snapshot_command` saves an external
-    datastore, on the controller.
+    stay up: 1 for sqlite and external, a majority for etcd. `existed` is learned; `converts`: it
+    lives on SQLite, and becomes etcd by a restart with cluster-init, as one that never existed. `snapshot_command` saves
+    an external datastore, on the controller.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
     rejoin: str = ""
     growing: bool = False
     existed: bool = False
+    converts: bool = False
     external: ExternalDatastore | None = None
     snapshot_command: tuple[str, ...] = ()
 

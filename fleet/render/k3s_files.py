@@ -101,7 +101,7 @@ def k3s_shape(inputs: K3sInputs, kind: K3sKind, node: Node, cluster: Cluster) ->
     return K3sShape(
         kind=kind,
         slots=(config, *_cluster_slots(inputs, node, cluster), *kind.slots),
-        seeds=tuple(_seeds(cluster)) if is_first else (),
+        seeds=tuple(_seeds(cluster, (node.k3s_unit,))) if is_first else (),
         snapshot=_snapshot(node, cluster),
     )
 
@@ -181,9 +181,11 @@ def _datastore_files(inputs: K3sInputs, cluster: Cluster, unit: tuple[str, ...])
         yield _secret(inputs, paths.DATASTORE_KEY, said.key, unit)
 
 
-def _seeds(cluster: Cluster) -> Iterator[Slot]:
+def _seeds(cluster: Cluster, unit: tuple[str, ...]) -> Iterator[Slot]:
+    """Written when absent. Only where SQLite becomes etcd does a K3s that runs have to read it."""
     if cluster.datastore == "etcd" and (text := join_text(cluster)):
-        yield FixedSlot(BundleFile(JOIN_FILE, mode=paths.MODE_SECRET, seed=True), (text,))
+        restart = unit if cluster.converts else ()
+        yield FixedSlot(BundleFile(JOIN_FILE, mode=paths.MODE_SECRET, seed=True, restart=restart), (text,))
 
 
 def _secret(inputs: K3sInputs, path: str, name: str, unit: tuple[str, ...], encoding: Encoding = "plain") -> Slot:

@@ -68,12 +68,14 @@ def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node
     external = None
     if isinstance(datastore, ExternalDatastoreSpec):
         external = _external(datastore)
+    known, kind = learned.clusters.get(name, LearnedCluster()), _datastore(founded.spec, len(servers))
+    converts = known.existed and known.datastore == "sqlite" and kind == "etcd"
     return Cluster(
         name=name,
         site=founded.site,
         servers=tuple(node.name for node in servers),
         agents=tuple(node.name for node in agents),
-        datastore=_datastore(founded.spec, len(servers)),
+        datastore=kind,
         url=_url(servers[0], endpoint),
         rejoin=_rejoin(servers, endpoint, learned),
         tls_san=(endpoint,) if endpoint else (),
@@ -81,7 +83,8 @@ def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node
         agent_token=f"{name}.k3s-agent-token",
         place=founded.place,
         growing=founded.spec.growing is True,
-        existed=learned.clusters.get(name, LearnedCluster()).existed,
+        existed=known.existed and not converts,
+        converts=converts,
         external=external,
         snapshot_command=() if isinstance(founded.spec.snapshot, UnsetType) else tuple(founded.spec.snapshot.command),
     )

@@ -84,7 +84,7 @@ def test_a_changed_host_key_is_refused_until_the_node_is_replaced(day: Day) -> N
         other = shown[:-1] + ("A" if shown[-1] != "A" else "B")
         day.checkout.fleet("node", "replace", NODE, "--fingerprint", other, code=2)
         assert day.fails(event="NodeUnreachable") == reason
-        day.checkout.fleet("node", "replace", NODE, "--fingerprint", shown)
+        day.checkout.fleet("node", "replace", NODE, "--fingerprint", shown, "--no-cluster")
         assert day.checkout.git("status", "--porcelain") == "", "the key is committed"
         assert day.fails().startswith("expect: the node was to hold none"), "it is no new hardware, after all"
         day.checkout.plan("--refresh")

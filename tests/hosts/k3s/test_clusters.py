@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pytest
 
+from tests.hosts.checkout import BIN
 from tests.hosts.ground import NORTH, SOUTH, Ground
 from tests.lab.fixtures import LabPool
 from tests.lab.host import Host
@@ -26,8 +27,15 @@ TILL = """  nodeSets:
       addresses: 10.77.1.14-10.77.1.14
       vars: {greeting: welcome}
 """
+DATABASE = "/var/lib/rancher/k3s/server/db"
 KEPT = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"since": "SQLite"}}
-WEB_OF = {"name": "web", "uid": "00000000-0000-0000-0000-000000000001", "kind": "ReplicaSet", "apiVersion": "apps/v1"}
+WEB_OF = {
+    "name": "web",
+    "uid": "00000000-0000-0000-0000-000000000001",
+    "kind": "ReplicaSet",
+    "apiVersion": "apps/v1",
+    "controller": True,
+}
 POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -54,6 +62,10 @@ def kubectl(server: Host, *words: str, stdin: str | None = None) -> str:
 def items(server: Host, *words: str) -> dict[str, dict[str, Any]]:
     found = json.loads(kubectl(server, "get", *words, "-o", "json"))["items"]
     return {each["metadata"]["name"]: each for each in found}
+
+
+def remember(server: Host, name: str) -> None:
+    kubectl(server, "create", "-f", "-", stdin=json.dumps({**KEPT, "metadata": {"name": name, "namespace": "acme"}}))
 
 
 def ready(server: Host) -> dict[str, str]:
@@ -186,7 +198,7 @@ def test_two_minors_are_walked_while_the_cluster_serves(formed: Ground) -> None:
     kubectl(servers[0], "create", "-f", "-", stdin=json.dumps(web))
     kubectl(servers[0], "cordon", "north-c")
     with Asking(*servers) as asking:
-        said = formed.checkout.fleet("apply", "--yes", "--json")
+        said = formed.checkout.run([str(BIN / "fleet"), "apply", "--yes", "--json"], seconds=900)
     applied = [event["node"] for event in said.events("NodeApplied") if event["node"].startswith("north")]
     assert (applied, len(said.events("RolloutFinished"))) == ([*NORTH[:3]] * 2, 2)
     assert comes_true(lambda: ready(servers[1]) == dict.fromkeys(NORTH[:3], V36)), ready(servers[1])
@@ -204,7 +216,7 @@ def test_two_minors_are_walked_while_the_cluster_serves(formed: Ground) -> None:
 
 def test_sqlite_becomes_etcd_with_what_it_held_and_then_three_servers(formed: Ground) -> None:
     checkout, first = formed.checkout, formed.hosts["south-a"]
-    kubectl(first, "create", "-f", "-", stdin=json.dumps({**KEPT, "metadata": {"name": "kept", "namespace": "acme"}}))
+    remember(first, "kept")
     checkout.edit(
         "sites/south.yaml", "  timeZone: Europe/Rome\n", "  timeZone: Europe/Rome\n  cluster: {datastore: etcd}\n"
     )
@@ -226,3 +238,29 @@ def test_sqlite_becomes_etcd_with_what_it_held_and_then_three_servers(formed: Gr
     checkout.fleet("apply", "--yes")
     assert comes_true(lambda: voters(others["south-c"]) == {"south-a", *others}), voters(first)
     assert items(others["south-c"], "configmaps", "-n", "acme")["kept"]["data"] == KEPT["data"]
+
+
+def test_all_servers_are_lost_and_come_back_from_a_snapshot_with_its_token_only(formed: Ground) -> None:
+    """What docs/k3s.md says to type. The hosts have kept their configuration, and nothing of K3s's own."""
+    servers = [formed.hosts[name] for name in NORTH[:3]]
+    first = servers[0]
+    remember(first, "before")
+    first.run(["k3s", "etcd-snapshot", "save", "--name", "by-hand"], timeout=90)
+    remember(first, "after")
+    first.run(["sh", "-c", f"cp {DATABASE}/snapshots/by-hand-* /root/snapshot"])
+    for server in servers:
+        server.run(["systemctl", "stop", "k3s"], timeout=90)
+        server.run(["sh", "-c", f"cd {DATABASE}/.. && rm -rf db tls cred token node-token agent-token"])
+
+    restore = ["k3s", "server", "--cluster-reset", "--cluster-reset-restore-path=/root/snapshot"]
+    wrong = first.run(["sh", "-c", f"{' '.join(restore)} --token=not-this-one 2>&1; echo status $?"], timeout=180)
+    assert wrong.endswith("status 1\n"), wrong
+    right = first.run(["sh", "-c", f"{' '.join(restore)} 2>&1"], timeout=180)
+    assert "restart without --cluster-reset flag now" in right
+    for server in servers:
+        server.run(["systemctl", "start", "k3s"], timeout=180)
+    assert comes_true(lambda: voters(first) == set(NORTH[:3])), voters(first)
+    assert comes_true(lambda: set(ready(first)) == set(NORTH[:3])), ready(first)
+    found = items(servers[2], "configmaps", "-n", "acme")
+    assert ("before" in found, "after" in found) == (True, False)
+    assert formed.checkout.plan("--refresh")["changing"] == 0

@@ -36,10 +36,12 @@ k3s:
 """
 
 
-def made(*parts: str, existed: bool = False, told: Iterable[str] = (), fleet: str = FLEET) -> dict[str, Bundle]:
+def made(
+    *parts: str, existed: bool = False, told: Iterable[str] = (), fleet: str = FLEET, datastore: str = "etcd"
+) -> dict[str, Bundle]:
     records = MemoryRecords([Record(name, "acme", "m", "b1:aa") for name in told])
     if existed:
-        records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore="etcd")})
+        records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore=datastore)})
     return bundles(intent(fleet, document("Site", "lyon", "nodes:\n" + "".join(parts)), records=records))
 
 
@@ -177,6 +179,16 @@ def test_a_cluster_is_founded_once() -> None:
     assert JOIN not in {each.path for each in alone.files}
     # SQLite needs no founding.
     assert JOIN not in {each.path for each in made(S1, A1)["s1"].files}
+
+
+@pytest.mark.parametrize("servers", [(S1,), (S1, S2, S3)])
+def test_a_cluster_on_sqlite_becomes_etcd_by_a_restart(servers: tuple[str, ...]) -> None:
+    """It is founded on etcd once: a K3s that runs has to read it. What never existed is started anyway."""
+    found = made(*servers, "cluster: {datastore: etcd}\n", existed=True, datastore="sqlite")
+    assert text(found["s1"], JOIN) == "cluster-init: true\n"
+    assert table(found["s1"])[JOIN] == ("0600", True, "k3s.service")
+    assert table(made(*servers, "cluster: {datastore: etcd}\n")["s1"])[JOIN] == ("0600", True)
+    assert JOIN not in table(made(S1, existed=True, datastore="sqlite")["s1"])
 
 
 def test_registries_hold_a_placeholder_and_no_value() -> None:
