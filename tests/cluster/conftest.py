@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.stage import ApiServerStage
+from tests.lab.apiserver.build import ensure_apiserver, find_go
 from tests.lab.apiserver.server import ApiServer
 
 
@@ -21,3 +22,9 @@ def stage(api: ApiServer) -> Iterator[ApiServerStage]:
     staged = ApiServerStage(api)
     yield staged
     staged.clear()
+
+
+def pytest_sessionstart() -> None:
+    """The first time this takes minutes, which no test's time limit is to pay for."""
+    if find_go():
+        ensure_apiserver()
