@@ -18,7 +18,7 @@ from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 from fleet.model.cluster_node import ClusterNode, NodeIdentity
 from fleet.model.drain import DrainRule, NodeNotDrained
 from fleet.model.node import Node
-from fleet.operations.asking import ClusterOf, asked, costs_quorum
+from fleet.operations.asking import ClusterOf, asked, quorum
 from fleet.operations.intent import Intent
 from fleet.ports.applier import Applier
 from fleet.ports.clock import Clock
@@ -108,7 +108,7 @@ class DrainingApplier:
     def _moved(self, cluster: Cluster, nodes: Sequence[ClusterNode], server: NodeIdentity, rollout: str) -> str:
         if server.name not in {node.name for node in nodes}:
             return ""
-        if refused := costs_quorum(cluster, nodes, server.name, for_good=False):
+        if refused := quorum(cluster, nodes, server.name).lost_for_a_while():
             return refused
         if not any(node.is_ready and not node.is_cordoned for node in nodes if node.name != server.name):
             return ""  # nowhere to go: its pods stay, and run on while K3s restarts

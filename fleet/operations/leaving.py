@@ -1,7 +1,8 @@
 """The cluster's side of a node that leaves: its pods, its Node, K3s's password for its name, its member of etcd.
 
-K3s takes a member out of etcd when its Node is deleted. A server's Node goes while all members still run, so that quorum is
-never in between; an agent's goes once it has stopped, for one that runs would register anew.
+A node stops, then its Node is deleted: one that runs would register anew, and a server that runs would join again or, the
+first one, found a cluster of its own (k3s-io/k3s#3513, #13623). K3s takes a member out of etcd when its Node is deleted.
+Of two members none can stop without standing the other still: there the Node goes first, the host right behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fleet.model.cluster_node import NodeIdentity
 from fleet.model.drain import DrainEvent, DrainRule, NodeNotDrained
 from fleet.model.host import NodeUntouched
 from fleet.model.node import Node
-from fleet.operations.asking import ClusterOf, asked, costs_quorum
+from fleet.operations.asking import ClusterOf, asked, quorum
 from fleet.operations.intent import Intent
 
 REASON = "it is being retired by fleet"
@@ -69,7 +70,8 @@ def drain_out(
     name = one.node.name
     try:
         with asked(one.servers, cluster_of) as (cluster, nodes):
-            if refused := costs_quorum(cluster, nodes, name, for_good=True):
+            without = quorum(cluster, nodes, name)
+            if refused := without.lost_for_good():
                 return NodeUntouched(name, "failed", refused)
             if any(node.name == name for node in nodes):
                 for event in cluster.drain(one.node, rule, REASON):
@@ -78,7 +80,7 @@ def drain_out(
                         return NodeUntouched(
                             name, "failed", f"could not be drained, and stays cordoned: {event.reason}"
                         )
-            if one.is_server:
+            if not without.can_stop():
                 cluster.delete(one.node)
     except UnavailableError as error:
         return NodeUntouched(name, "unreachable", f"its cluster does not answer: {error.message}")
@@ -87,12 +89,18 @@ def drain_out(
     return None
 
 
-def delete(one: Leaving, cluster_of: ClusterOf) -> None:
-    """Node, password and member of a machine that is gone or has stopped; done already is done.
+def delete(one: Leaving, cluster_of: ClusterOf, *, is_gone: bool = False) -> None:
+    """Node, password and member of a machine that has stopped, or `is_gone` as somebody says; done already is done.
 
-    Raises RefusedError where etcd would lose its quorum, or the Node is another machine's; UnavailableError.
+    Raises RefusedError where etcd would lose its quorum, the Node is another machine's, or one that is gone is Ready;
+    UnavailableError.
     """
     with asked(one.servers, cluster_of) as (cluster, nodes):
-        if one.is_server and (refused := costs_quorum(cluster, nodes, one.node.name, for_good=True)):
+        if is_gone and any(node.is_ready for node in nodes if node.name == one.node.name):
+            raise RefusedError(
+                f"the Node {one.node.name} is Ready: its machine still runs K3s",
+                "Switch that off; Kubernetes misses a machine after 40 s. Then do this again.",
+            )
+        if refused := quorum(cluster, nodes, one.node.name).lost_for_good():
             raise RefusedError(refused)
         cluster.delete(one.node)

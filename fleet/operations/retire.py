@@ -134,7 +134,7 @@ class _Giving:
         if (one := self._leaving.get(name)) is None:
             return ()
         try:
-            delete(one, self._hands.cluster_of)
+            delete(one, self._hands.cluster_of, is_gone=self._options.is_gone)
         except (UnavailableError, RefusedError) as error:
             return (f"{_STILL_LISTED.format(name)} ({error.message})",)
         return ()
@@ -242,7 +242,7 @@ def replace(intent: Intent, name: str, records: Records, cluster_of: ClusterOf |
     one = leaving(intent, intent, {name}).get(name)
     if one is not None and cluster_of is not None:
         try:
-            delete(one, cluster_of)
+            delete(one, cluster_of, is_gone=True)
         except (UnavailableError, RefusedError) as error:
             raise type(error)(error.message, error.hint or _FREES_NAME.format(name)) from None
     left = () if one is None or cluster_of is not None else (_STILL_LISTED.format(name),)

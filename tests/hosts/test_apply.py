@@ -72,6 +72,7 @@ def test_what_the_kernel_refuses_is_told_and_stops_nothing(first: First) -> None
     """vm.* and kernel.* cannot be set in a namespace."""
     warnings = [warning for event in first.said.events("NodeApplied") for warning in event["warnings"]]
     assert any("vm.overcommit_memory = 1 was not set" in warning for warning in warnings)
+    assert not any("disk" in warning for warning in warnings), "/proc is none"
 
 
 def test_a_second_plan_finds_nothing_to_do(ground: Ground) -> None:

@@ -172,6 +172,9 @@ def test_a_lost_server_is_replaced_while_the_others_serve(formed: Ground, spare:
     formed.checkout.commit("Another machine for north-c")
     shown = spare.run(["ssh-keygen", "-l", "-f", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[1]
     with Asking(first, second) as asking:
+        said = formed.checkout.fleet("node", "replace", "north-c", "--fingerprint", shown, code=2)
+        assert "its machine still runs K3s" in said.err, "Kubernetes has not missed it yet"
+        assert comes_true(lambda: "north-c" not in ready(first), 120)
         said = formed.checkout.fleet("node", "replace", "north-c", "--fingerprint", shown)
         assert "its cluster has no Node, node password or member of it any more" in said.out
         assert voters(first) == {"north-a", "north-b"}
@@ -238,6 +241,22 @@ def test_sqlite_becomes_etcd_with_what_it_held_and_then_three_servers(formed: Gr
     checkout.fleet("apply", "--yes")
     assert comes_true(lambda: voters(others["south-c"]) == {"south-a", *others}), voters(first)
     assert items(others["south-c"], "configmaps", "-n", "acme")["kept"]["data"] == KEPT["data"]
+
+
+def test_servers_are_retired_down_to_one(formed: Ground) -> None:
+    """Of three members one stops first; of two its Node has to go first, for one that stops would stop the other."""
+    checkout, site = formed.checkout, formed.checkout.folder / "sites/south.yaml"
+    for name, more in (("south-c", ", growing: true"), ("south-b", "")):
+        lines = [line for line in site.read_text().splitlines(keepends=True) if f"name: {name}," not in line]
+        text = "".join(lines).replace(", growing: true", "")
+        site.write_text(text.replace("{datastore: etcd}", f"{{datastore: etcd{more}}}"))
+        checkout.commit(f"{name} closes")
+        said = checkout.fleet("node", "retire", name, "--yes")
+        assert "its cluster has no Node, node password or member of it any more" in said.out
+    first = formed.hosts["south-a"]
+    assert comes_true(lambda: voters(first) == {"south-a"}), voters(first)
+    assert set(items(first, "nodes")) == set(SOUTH)
+    assert items(first, "configmaps", "-n", "acme")["kept"]["data"] == KEPT["data"]
 
 
 def test_all_servers_are_lost_and_come_back_from_a_snapshot_with_its_token_only(formed: Ground) -> None:

@@ -36,20 +36,27 @@ def site(*names: str, more: str = "") -> str:
 class Ground:
     """The fleet has `names`, and now only `staying`. `log` is what was done, in order; `asked` the servers that were."""
 
-    def __init__(self, names: str, staying: str, answers: dict[str, NodeAnswer] | None = None) -> None:
+    def __init__(
+        self, names: str, staying: str, answers: dict[str, NodeAnswer] | None = None, growing: str = ""
+    ) -> None:
         self.records = MemoryRecords([held(name) for name in names])
         self.cluster = MemoryCluster()
         for name in names:
             self.cluster.add_node(
                 ClusterNode(name, f"machine of {name}", is_ready=True), etcd="" if name in "ab" else VOTES
             )
-        self.before = intent(FLEET, site(*names), records=self.records)
+        self.before = intent(FLEET, site(*names, more=growing), records=self.records)
         self.now = intent(FLEET, site(*staying) if staying else document("Site", "lyon", ""), records=self.records)
         self.hand = MemoryHand(answers)
         self.silent: set[str] = set()
         self.asked: list[str] = []
         self.log: list[str] = []
         self._wrap()
+
+    def lose(self, *names: str) -> None:
+        """Kubernetes has missed these machines."""
+        for name in names:
+            self.cluster.staged[name].node = ClusterNode(name, f"machine of {name}", is_ready=False)
 
     def _wrap(self) -> None:
         run, delete = self.hand.run, self.cluster.delete
@@ -91,17 +98,25 @@ def test_an_agent_is_drained_then_given_back_then_deleted() -> None:
     assert set(ground.asked) == {"s"}
 
 
-def test_a_server_leaves_etcd_while_all_its_members_still_run() -> None:
+def test_a_server_stops_before_its_node_is_deleted() -> None:
+    """One that runs would join again, or found a cluster of its own."""
     ground = Ground("stua", "stva")
     assert ground.retire("u") == [NodeDrained("u", 0), NodeRetired("u", left_cluster=True)]
-    assert ground.log == ["delete u", "give back u"]
+    assert ground.log == ["give back u", "delete u"]
     assert {member.node for member in ground.cluster.datastore().members} == {"s", "t"}
+
+
+def test_of_two_members_the_node_goes_first() -> None:
+    """Once one of them has stopped, nothing can be written any more."""
+    ground = Ground("st", "s", growing="cluster: {growing: true, datastore: etcd}")
+    assert ground.retire("t")[-1] == NodeRetired("t", left_cluster=True)
+    assert ground.log == ["delete t", "give back t"]
 
 
 def test_servers_go_one_after_the_other_and_agents_before_the_second() -> None:
     ground = Ground("stuab", "sb")
     ground.retire("t", "u", "a")
-    assert ground.log == ["delete t", "give back t", "give back a", "delete a", "delete u", "give back u"]
+    assert ground.log == ["give back t", "give back a", "delete t", "delete a", "delete u", "give back u"]
 
 
 def test_a_server_without_which_etcd_stands_still_is_not_touched() -> None:
@@ -196,14 +211,15 @@ def test_a_cluster_that_falls_silent_meanwhile_leaves_something_to_do() -> None:
 def test_a_host_that_did_not_give_itself_back_is_tried_again() -> None:
     ground = Ground("stu", "stv", {"u": NodeAnswer("u", "unreachable", "no route to host")})
     assert ground.retire("u")[-1] == NodeUntouched("u", "unreachable", "no route to host")
-    assert "u" not in ground.cluster.staged, "a server leaves etcd first"
+    assert "u" in ground.cluster.staged
     ground.hand.answers.clear()
-    assert ground.retire("u") == [NodeRetired("u", left_cluster=True)]
+    assert ground.retire("u")[-1] == NodeRetired("u", left_cluster=True)
 
 
 def test_a_machine_that_is_gone_is_not_drained() -> None:
     ground = Ground("stua", "stv")
     ground.cluster.add_pod("a", WEB)
+    ground.lose("u", "a")
     assert ground.retire("u", "a", options=RetireOptions(is_gone=True)) == [
         NodeRetired("u", was_asked=False, left_cluster=True), NodeRetired("a", was_asked=False, left_cluster=True),
     ]  # fmt: skip
@@ -225,7 +241,9 @@ def test_without_its_cluster_something_is_left_to_do() -> None:
 
 def test_new_hardware_may_join_under_an_old_name() -> None:
     ground = Ground("stua", "stua")
+    ground.lose("a")
     assert ground.replace("a") == NodeReplaced("a", "machine of a", "b1:aa", left_cluster=True)
+    ground.lose("u")
     assert ground.replace("u") == NodeReplaced("u", "machine of u", "b1:aa", left_cluster=True)
     assert ground.log == ["delete a", "delete u"]
     assert ground.cluster.passwords == {"s", "t"}
@@ -234,7 +252,7 @@ def test_new_hardware_may_join_under_an_old_name() -> None:
 
 def test_a_name_is_not_freed_where_the_cluster_does_not_let_it_go() -> None:
     ground = Ground("stu", "stu")
-    ground.cluster.staged["t"].node = ClusterNode("t", "machine of t", is_ready=False)
+    ground.lose("t", "u")
     with pytest.raises(RefusedError, match="etcd would lose its quorum") as refused:
         ground.replace("u")
     assert "--no-cluster" in refused.value.hint
@@ -243,6 +261,19 @@ def test_a_name_is_not_freed_where_the_cluster_does_not_let_it_go() -> None:
         ground.replace("u")
     assert (ground.log, set(ground.records.all())) == ([], {"s", "t", "u"})
     assert ground.replace("u", tells=False).left == ("Kubernetes still lists it: kubectl delete node u",)
+
+
+def test_a_machine_that_is_said_to_be_gone_and_runs_is_left_alone() -> None:
+    ground = Ground("stua", "stua")
+    with pytest.raises(RefusedError, match="the Node a is Ready: its machine still runs K3s"):
+        ground.replace("a")
+    assert (ground.log, set(ground.records.all())) == ([], {"s", "t", "u", "a"})
+    gone = Ground("sa", "s")
+    (said,) = gone.retire("a", options=RetireOptions(is_gone=True))
+    assert isinstance(said, NodeRetired)
+    assert said.left == (
+        "Kubernetes still lists it: kubectl delete node a (the Node a is Ready: its machine still runs K3s)",
+    )
 
 
 def test_the_only_server_has_nobody_to_ask() -> None:

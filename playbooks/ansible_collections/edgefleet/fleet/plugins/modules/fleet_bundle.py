@@ -1612,7 +1612,7 @@ def try_sysctl(key, value):
         with open(sysctl_path(key), "w") as handle:
             handle.write(value + "\n")
     except OSError as exc:
-        return words(exc)
+        return exc.strerror or str(exc)  # without advice: it is about disks, and /proc is none
     found = read_sysctl(key)
     return "" if found == value else f"the kernel keeps {found}"
 
