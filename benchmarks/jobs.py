@@ -188,6 +188,13 @@ def secrets(ground: Ground) -> list[Row]:
     return vaults.compare(ground.folder, ground.runs, ground.scale)
 
 
+def forming_clusters(ground: Ground) -> list[Row]:
+    """40 clusters from nothing, beside as many nodes without K3s."""
+    import forming
+
+    return forming.compare(ground.folder, ground.runs, ground.scale)
+
+
 def few_changed(ground: Ground) -> list[Row]:
     """2,000 nodes of which 20 change. The first apply of all of them takes minutes."""
     import few
@@ -213,9 +220,10 @@ def gone(folder: Path) -> Callable[[], None]:
 
 JOBS: dict[str, Job] = {
     "start": start, "retail": plan_retail, "exploded": plan_exploded, "growth": growth, "render": render,
-    "inventory": inventory, "imports": imports, "secrets": secrets, "few": few_changed, "hosts": on_hosts,
+    "inventory": inventory, "imports": imports, "secrets": secrets, "forming": forming_clusters,
+    "few": few_changed, "hosts": on_hosts,
 }  # fmt: skip
-LONG = ("secrets", "few", "hosts")
+LONG = ("secrets", "forming", "few", "hosts")
 """Only those who name them wait for them."""
 
 

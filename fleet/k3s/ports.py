@@ -4,8 +4,8 @@ Source: k3s-io/docs installation/requirements.md ("Inbound Rules for K3s Nodes",
 installation/registry-mirror.md. Pod and service CIDRs are trusted on the node itself: no rule of ports covers them.
 """
 
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -46,6 +46,13 @@ DEFAULT_API_PORT = 6443
 LOCAL_PORTS = (2381, 2382, 6444, 10010, 10248, 10249, 10250, 10256, 10257, 10258, 10259)
 # `service-node-port-range` unless told otherwise (cli/server.md).
 NODE_PORTS = (30000, 32767)
+
+
+def own_address(config: Mapping[str, Any]) -> str:
+    """`host:port` at which a server reaches its own API. Its certificate is good for 127.0.0.1 always."""
+    address = str(config.get("bind-address") or "")
+    host = "127.0.0.1" if address in {"", "0.0.0.0", "::"} else address  # noqa: S104 - it says any, we bind none
+    return f"{f'[{host}]' if ':' in host else host}:{config.get('https-listen-port') or DEFAULT_API_PORT}"
 
 
 def ports_for(

@@ -124,6 +124,19 @@ class BundleSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     command: tuple[str, ...] = ()
 
 
+class BundleToken(msgspec.Struct, frozen=True):
+    """How a cluster that lives is told of another server token, before its servers start with it.
+
+    `path` is the file that holds it, `data_dir` K3s's own. The server itself answers at `url`, and all of its cluster at
+    `servers`.
+    """
+
+    path: str
+    data_dir: str
+    url: str
+    servers: tuple[str, ...]
+
+
 class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What rules compare between what a node holds and what it shall hold; part of the manifest.
 
@@ -141,7 +154,7 @@ class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 class Bundle(msgspec.Struct, frozen=True):
     """Shapes: each tuple is sorted by path or name. `blobs` maps sha256 to the content of `files` without secrets.
 
-    `digest` is that of the canonical manifest; `learn` and `snapshot` are no part of it.
+    `digest` is that of the canonical manifest; `learn`, `snapshot` and `token` are no part of it.
     """
 
     node: str
@@ -158,3 +171,4 @@ class Bundle(msgspec.Struct, frozen=True):
     blobs: dict[str, bytes] = {}
     learn: tuple[BundleLearn, ...] = ()
     snapshot: BundleSnapshot | None = None
+    token: BundleToken | None = None

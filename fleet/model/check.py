@@ -16,7 +16,8 @@ from fleet.model.record import Record
 class CheckInput(msgspec.Struct, frozen=True, eq=False):
     """`now` holds the facts of recorded manifests, `wanted` those of the bundles of all nodes in scope, by node.
 
-    `removed` are nodes that have a record and left the spec. `at` is seconds since 1970, 0 where nobody says it.
+    `tokens` are the fingerprints of the K3s tokens that members of touched clusters hold, by node and then by secret,
+    `fingerprints` those of secrets.lock. `removed` are nodes that have a record and left the spec. `at` is seconds since 1970, 0 where nobody says it.
     """
 
     fleet: ResolvedFleet
@@ -25,5 +26,7 @@ class CheckInput(msgspec.Struct, frozen=True, eq=False):
     wanted: Mapping[str, BundleFacts]
     records: Mapping[str, Record]
     lock: Lock
+    tokens: Mapping[str, Mapping[str, str]] = {}
+    fingerprints: Mapping[str, str] = {}
     removed: tuple[str, ...] = ()
     at: float = 0.0

@@ -19,7 +19,7 @@ class ExternalDatastore(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True, eq=False):
-    """`servers` in the order in which they are touched; `url` is where everyone but the first server joins, `rejoin`
+    """`servers` in the order in which they are touched, `server_urls` where they answer; `url` is where everyone but the first server joins, `rejoin`
     where that one does when it is empty and the cluster lives: empty where it is alone.
 
     `tls_san` are the names and addresses that the API certificate must carry. `quorum` is how many servers must
@@ -39,6 +39,7 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
     agent_token: str
     place: Place
     rejoin: str = ""
+    server_urls: tuple[str, ...] = ()
     growing: bool = False
     existed: bool = False
     converts: bool = False

@@ -81,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True):
     """When the first of their windows opens, in seconds since 1970; 0 for never."""
     adopting: tuple[str, ...] = ()
     """Nodes on which something waits to be taken: left alone until then."""
+    draining: tuple[str, ...] = ()
+    """Servers whose pods are moved away first, unless `apply` is told not to talk to Kubernetes."""
     walking: tuple[Walk, ...] = ()
     """Clusters that are more than one minor behind: what the plan says is their next step, and not their last one."""
 

@@ -9,8 +9,9 @@ import msgspec
 from fleet.check import check
 from fleet.diff import changes, content_id, edits, groups, secret_texts
 from fleet.estimate import radius
+from fleet.k3s.paths import AGENT_TOKEN, SERVER_TOKEN
 from fleet.load import to_problems
-from fleet.model.bundle import Bundle, BundleFacts
+from fleet.model.bundle import Bundle, BundleFacts, SecretRef
 from fleet.model.change import NodeChange
 from fleet.model.check import CheckInput
 from fleet.model.manifest import Manifest, read_manifest
@@ -18,6 +19,7 @@ from fleet.model.node import Node
 from fleet.model.plan import Plan, Scope
 from fleet.model.problem import Mistake, Place
 from fleet.model.verdict import Verdict
+from fleet.operations.draining import moves
 from fleet.operations.intent import Intent, check_locked, each_rendered
 from fleet.operations.upkeep import UpkeepWish, upkeep
 from fleet.ports.records import Records
@@ -64,6 +66,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         adopting=adopting,
         rebooting_later=due.later,
         next_window=due.opens,
+        draining=_draining(intent, changing),
         walking=tuple(walk for walk in intent.fleet.walking if walk.cluster in touched),
     )
 
@@ -82,8 +85,21 @@ def _to_check(
         wanted={node.name: intent.renderer.facts(node) for node in nodes},
         records=intent.records,
         lock=intent.lock,
+        tokens={name: _tokens(manifest) for name, manifest in held.items() if manifest is not None},
+        fingerprints={name: each.fingerprint for name, each in intent.spec.secrets_lock.secrets.items()},
         removed=tuple(removed),
     )
+
+
+def _draining(intent: Intent, changing: Sequence[NodeChange]) -> tuple[str, ...]:
+    drained = {name for name, move in moves(intent).items() if move.drains}
+    return tuple(change.node for change in changing if change.node in drained)
+
+
+def _tokens(manifest: Manifest) -> dict[str, str]:
+    files = (file for file in manifest.files if file.path in (SERVER_TOKEN, AGENT_TOKEN))
+    segments = (part for file in files for part in file.segments)
+    return {part.name: part.fingerprint for part in segments if isinstance(part, SecretRef)}
 
 
 def _moves(intent: Intent, sketch: Sketch) -> bool:
@@ -91,8 +107,8 @@ def _moves(intent: Intent, sketch: Sketch) -> bool:
 
 
 def _concerned(intent: Intent, moved: Sequence[tuple[Node, Sketch]]) -> set[str]:
-    """All members of the clusters in which a node changes that runs already, also those outside the plan's scope."""
-    touched = {node.cluster for node, _ in moved if node.cluster and intent.held(node.name)}
+    """All members of the clusters in which a node changes or joins, also those outside the plan's scope."""
+    touched = {node.cluster for node, _ in moved if node.cluster}
     clusters = [intent.fleet.clusters[name] for name in touched]
     return {name for cluster in clusters for name in (*cluster.servers, *cluster.agents)}
 

@@ -9,6 +9,7 @@ import msgspec
 
 from fleet.k3s import certificates, cis, paths
 from fleet.k3s.artifacts import RELEASES, release_path, release_url
+from fleet.k3s.ports import own_address
 from fleet.k3s.proxy import environment_file, proxy_environment
 from fleet.k3s.token import CA_HASH, CA_PATTERN
 from fleet.model.bundle import (
@@ -17,6 +18,7 @@ from fleet.model.bundle import (
     BundleFolder,
     BundleLearn,
     BundleSnapshot,
+    BundleToken,
     BundleUnit,
     Encoding,
     SecretRef,
@@ -73,6 +75,7 @@ class K3sShape(msgspec.Struct, frozen=True, eq=False):
     slots: tuple[Slot, ...]
     seeds: tuple[Slot, ...]
     snapshot: BundleSnapshot | None
+    token: BundleToken | None
 
 
 def k3s_kind(inputs: K3sInputs, node: Node) -> K3sKind:
@@ -103,6 +106,7 @@ def k3s_shape(inputs: K3sInputs, kind: K3sKind, node: Node, cluster: Cluster) ->
         slots=(config, *_cluster_slots(inputs, node, cluster), *kind.slots),
         seeds=tuple(_seeds(cluster, (node.k3s_unit,))) if is_first else (),
         snapshot=_snapshot(node, cluster),
+        token=_token(node, cluster),
     )
 
 
@@ -141,6 +145,13 @@ def _snapshot(node: Node, cluster: Cluster) -> BundleSnapshot | None:
     if node.role != "server":
         return None
     return BundleSnapshot(cluster.datastore, data_dir(node.settings.k3s), cluster.snapshot_command)
+
+
+def _token(node: Node, cluster: Cluster) -> BundleToken | None:
+    if node.role != "server":
+        return None
+    url = f"https://{own_address(node.settings.k3s.config)}"
+    return BundleToken(paths.SERVER_TOKEN, data_dir(node.settings.k3s), url, cluster.server_urls)
 
 
 def _learn(role: str, layout: paths.Layout) -> Iterator[BundleLearn]:

@@ -99,6 +99,7 @@ def bundle_text(inputs: ProjectInputs, bundle: Bundle) -> bytes:
         b'\n},\n"node":', encoded(bundle.node), b',\n"seeds":', _lines(seeds),
         b',\n"learn":' + encoded(bundle.learn) if bundle.learn else b"",
         b',\n"snapshot":' + encoded(_snapshot(inputs, bundle.snapshot)) if bundle.snapshot is not None else b"",
+        b',\n"token":' + encoded(bundle.token) if bundle.token is not None else b"",
         b',\n"urls":', encoded(urls), b"}\n",
     )  # fmt: skip
     return b"".join(parts)

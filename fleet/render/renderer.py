@@ -16,6 +16,7 @@ from fleet.model.bundle import (
     BundleLearn,
     BundlePackage,
     BundleSnapshot,
+    BundleToken,
     BundleUnit,
     BundleUpdates,
     BundleUser,
@@ -88,6 +89,7 @@ class _Shape(msgspec.Struct, frozen=True, eq=False):
     sysctl: dict[str, str]
     learn: tuple[BundleLearn, ...]
     snapshot: BundleSnapshot | None
+    token: BundleToken | None
     os: _OsPart
     encoded: _Encoded
 
@@ -156,6 +158,7 @@ class Renderer:
             blobs={each.file.sha256: each.blob for each in (*files, *seeds) if each.blob is not None},
             learn=shape.learn,
             snapshot=shape.snapshot,
+            token=shape.token,
         )
 
     def faults(self, node: Node) -> Iterator[RenderError]:
@@ -234,6 +237,7 @@ class Renderer:
             sysctl=sysctl,
             learn=() if kind is None else kind.learn,
             snapshot=None if k3s is None else k3s.snapshot,
+            token=None if k3s is None else k3s.token,
             os=own,
             encoded=_Encoded(
                 artifacts=[artifact_entry(artifact) for artifact in artifacts],

@@ -69,6 +69,8 @@ class PlanReport(msgspec.Struct, frozen=True):
     rebooting_later: tuple[str, ...] = ()
     """Nodes on which a reboot is due, whose window is shut."""
     next_window: float = 0.0
+    draining: tuple[str, ...] = ()
+    """Servers whose pods are moved away before K3s is exchanged there."""
     walking: tuple[Walk, ...] = ()
 
 
@@ -100,5 +102,6 @@ def plan_document(plan: Plan) -> PlanReport:
         adopting=plan.adopting,
         rebooting_later=plan.rebooting_later,
         next_window=plan.next_window,
+        draining=plan.draining,
         walking=plan.walking,
     )

@@ -34,6 +34,9 @@ def _lines(plan: Plan) -> Iterator[Line]:
     if plan.nodes:
         waves = f"everyone {count(len(plan.nodes), 'node')}, servers before agents"
         yield _labelled("Waves", waves)
+        if plan.draining:
+            servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
+            yield _labelled("Drained", f"{servers} before K3s is exchanged there, one at a time in each cluster")
         yield _labelled("Risk", _risk(plan))
     yield from _verdicts(plan)
     if plan.nodes:

@@ -75,6 +75,7 @@ def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node
         site=founded.site,
         servers=tuple(node.name for node in servers),
         agents=tuple(node.name for node in agents),
+        server_urls=tuple(_url(server, "") for server in servers),
         datastore=kind,
         url=_url(servers[0], endpoint),
         rejoin=_rejoin(servers, endpoint, learned),

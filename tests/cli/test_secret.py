@@ -175,7 +175,8 @@ def test_a_rotation_says_what_has_to_follow(vaulted: Path):
 
     assert ran.code == 0, ran.err
     assert "nice.k3s-token is new, version 2, the old value is nice.k3s-token.previous" in ran.out
-    assert "k3s token rotate" in ran.out
+    assert "fleet apply tells a running cluster its new token" in ran.out
+    assert "keep NAME.previous while they are needed" in ran.out
     assert "fleet plan shows which nodes change" in ran.out
     assert secret(vaulted, "get", "nice.k3s-token.previous").out == before
     again = secret(vaulted, "rotate", "nice.k3s-token")

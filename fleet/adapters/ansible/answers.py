@@ -18,7 +18,7 @@ from fleet.model.record import Record
 _BUNDLE = "fleet_bundle"
 _UPDATES = "fleet_updates"
 _OURS = frozenset({_BUNDLE, _UPDATES, "fleet_probe"})
-_PATHS = frozenset({"file", "artifact", "folder"})
+_LOOKED_AT = frozenset({"file", "artifact", "folder", "unit"})
 _REFUSALS = frozenset({"expect", "fleet", "node", "machine-id"})
 """Steps in which a node refuses what it is asked. What it holds then is kept by no one: asked again, it refuses again."""
 
@@ -180,10 +180,10 @@ def _record_left(node: str, result: Mapping[str, Any]) -> Record | None:
 
 
 def _differing(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """Paths whose content, mode or owner was not what the record says."""
+    """Paths whose content, mode or owner was not what the record says, and units that are not in their state."""
     changes = result.get("changes")
     found = changes if isinstance(changes, list) else []
-    return tuple(str(change.get("path", "")) for change in found if change.get("kind") in _PATHS)
+    return tuple(dict.fromkeys(str(each.get("path", "")) for each in found if each.get("kind") in _LOOKED_AT))
 
 
 def _count(result: Mapping[str, Any]) -> int:

@@ -24,6 +24,7 @@ from fleet.adapters.kubernetes.access import Endpoint, read_kubeconfig
 from fleet.adapters.ssh.config import client_config
 from fleet.adapters.ssh.way import way
 from fleet.errors import UnavailableError
+from fleet.k3s.ports import own_address
 from fleet.model.node import Node
 
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
@@ -143,21 +144,13 @@ class SshAccess:
         options = [
             # A connection of its own: one that is shared would outlive this.
             "ControlMaster=no", "ControlPath=none", "ExitOnForwardFailure=yes", "RemoteCommand=none",
-            f"ConnectTimeout={CONNECT_SECONDS}", f"LocalForward=127.0.0.1:{port} {_target(self._node)}",
+            f"ConnectTimeout={CONNECT_SECONDS}", f"LocalForward=127.0.0.1:{port} {own_address(self._node.settings.k3s.config)}",
         ]  # fmt: skip
         connection = self._node.connection
         how = "" if not connection.become else "asked" if self._become is not None else "free"
         script = " ".join(map(shlex.quote, ["sh", "-c", _READS, "sh", self._kubeconfig, how]))
         said = (word for option in options for word in ("-o", option))
         return ["ssh", "-F", str(config), "-T", *said, *way(connection, known_hosts), "--", connection.address, script]
-
-
-def _target(node: Node) -> str:
-    """Where K3s listens on the server itself. Its certificate is good for 127.0.0.1 always, which is how we call it."""
-    config = node.settings.k3s.config
-    address = str(config.get("bind-address") or "")
-    host = "127.0.0.1" if address in {"", "0.0.0.0", "::"} else address  # noqa: S104 - it says any, we bind none
-    return f"{f'[{host}]' if ':' in host else host}:{config.get('https-listen-port') or 6443}"
 
 
 def _kubeconfig_in(ssh: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, int | None]:

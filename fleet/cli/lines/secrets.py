@@ -63,9 +63,7 @@ def _stored(event: SecretStored) -> Iterator[Line]:
 def _rotated(event: TokensRotated) -> Iterator[Line]:
     yield Line(f"{count(event.tokens, 'token')} rotated", "answer")
     if event.servers:
-        yield Line(
-            "A running cluster takes a new server token only by `k3s token rotate` on one of its servers.", "warning"
-        )
+        yield Line("fleet apply tells a running cluster its new token, and restarts its servers one at a time.")
         yield Line(
             "Snapshots from before open with the old one alone: keep NAME.previous while they are needed.", "warning"
         )

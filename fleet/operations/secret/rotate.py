@@ -1,10 +1,10 @@
 """secret rotate: new values for K3s tokens that `fleet` makes. Nothing reaches a node before a plan is applied.
 
 A server token is also the passphrase of a cluster's bootstrap data, in its datastore and in each snapshot of it
-(docs.k3s.io/cli/token): K3s moves a running cluster to another one by `k3s token rotate`, which asks for the old one,
-and a snapshot from before opens with the old one for ever. So the old value is kept, in the same file and the same
-write, as NAME.previous. It is never overwritten unasked: a token that was rotated twice before it was applied would
-take the only value that the cluster knows with it.
+(docs.k3s.io/cli/token): a running cluster has to be told of another one, which fleet_bundle does, and a snapshot from
+before opens with the old one for ever. So the old value is kept, in the same file and the same write, as NAME.previous.
+It is never overwritten unasked: a token that was rotated twice would take with it the only value that the snapshots
+know, and, where nothing was applied in between, the cluster.
 """
 
 from __future__ import annotations

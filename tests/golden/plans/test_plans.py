@@ -78,6 +78,7 @@ PLANS = {
             downtime_seconds=30,
             mirror_bytes=217_560_000_000,
         ),
+        draining=tuple(node(i).node for i in range(1_000)),
     ),
     "nothing": plan(),
     "refused": plan(

@@ -5,15 +5,13 @@ In the order of this file: each test goes on where the one before it has left th
 
 import copy
 import json
-import threading
-import time
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from tests.hosts.checkout import BIN
 from tests.hosts.ground import NORTH, SOUTH, Ground
+from tests.hosts.k3s.asked import KEPT, Asking, comes_true, items, kubectl, ready, remember, voters
 from tests.lab.fixtures import LabPool
 from tests.lab.host import Host
 from tests.lab.k3s_layer import k3s_layer
@@ -27,8 +25,6 @@ TILL = """  nodeSets:
       addresses: 10.77.1.14-10.77.1.14
       vars: {greeting: welcome}
 """
-DATABASE = "/var/lib/rancher/k3s/server/db"
-KEPT = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"since": "SQLite"}}
 WEB_OF = {
     "name": "web",
     "uid": "00000000-0000-0000-0000-000000000001",
@@ -53,74 +49,6 @@ POD: dict[str, Any] = {
     },
 }
 """As the CIS profile demands it of pods: this API server holds them to that."""
-
-
-def kubectl(server: Host, *words: str, stdin: str | None = None) -> str:
-    return server.run(["k3s", "kubectl", *words], stdin=stdin, timeout=90)
-
-
-def items(server: Host, *words: str) -> dict[str, dict[str, Any]]:
-    found = json.loads(kubectl(server, "get", *words, "-o", "json"))["items"]
-    return {each["metadata"]["name"]: each for each in found}
-
-
-def remember(server: Host, name: str) -> None:
-    kubectl(server, "create", "-f", "-", stdin=json.dumps({**KEPT, "metadata": {"name": name, "namespace": "acme"}}))
-
-
-def ready(server: Host) -> dict[str, str]:
-    """Version by Node, of those that are Ready."""
-    return {
-        name: node["status"]["nodeInfo"]["kubeletVersion"]
-        for name, node in items(server, "nodes").items()
-        if {"type": "Ready", "status": "True"}.items()
-        <= next((row for row in node["status"]["conditions"] if row["type"] == "Ready"), {}).items()
-    }
-
-
-def voters(server: Host) -> set[str]:
-    return {
-        name
-        for name, node in items(server, "nodes").items()
-        for row in node["status"]["conditions"]
-        if row["type"] == "EtcdIsVoter" and row["status"] == "True"
-    }
-
-
-def comes_true(is_so: Callable[[], bool], seconds: float = 60) -> bool:
-    """Clusters take their time: a new member of etcd learns before it votes, a restarted kubelet tells of itself."""
-    ends = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.5)
-    return True
-
-
-class Asking(threading.Thread):
-    """Asks the API of a cluster all the time, by whichever of these servers answers. `longest` is its longest silence."""
-
-    def __init__(self, *servers: Host) -> None:
-        super().__init__(daemon=True)
-        self.servers, self.longest, self.is_over = servers, 0.0, threading.Event()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.is_over.set()
-        self.join()
-
-    def run(self) -> None:
-        answered = time.monotonic()
-        while not self.is_over.wait(0.5):
-            for server in self.servers:
-                said = server.run(["k3s", "kubectl", "get", "--raw", "/readyz"], check=False, timeout=20)
-                if said.strip() == "ok":
-                    answered = time.monotonic()
-                    break
-            self.longest = max(self.longest, time.monotonic() - answered)
 
 
 def test_two_clusters_from_nothing(formed: Ground) -> None:
@@ -257,29 +185,3 @@ def test_servers_are_retired_down_to_one(formed: Ground) -> None:
     assert comes_true(lambda: voters(first) == {"south-a"}), voters(first)
     assert set(items(first, "nodes")) == set(SOUTH)
     assert items(first, "configmaps", "-n", "acme")["kept"]["data"] == KEPT["data"]
-
-
-def test_all_servers_are_lost_and_come_back_from_a_snapshot_with_its_token_only(formed: Ground) -> None:
-    """What docs/k3s.md says to type. The hosts have kept their configuration, and nothing of K3s's own."""
-    servers = [formed.hosts[name] for name in NORTH[:3]]
-    first = servers[0]
-    remember(first, "before")
-    first.run(["k3s", "etcd-snapshot", "save", "--name", "by-hand"], timeout=90)
-    remember(first, "after")
-    first.run(["sh", "-c", f"cp {DATABASE}/snapshots/by-hand-* /root/snapshot"])
-    for server in servers:
-        server.run(["systemctl", "stop", "k3s"], timeout=90)
-        server.run(["sh", "-c", f"cd {DATABASE}/.. && rm -rf db tls cred token node-token agent-token"])
-
-    restore = ["k3s", "server", "--cluster-reset", "--cluster-reset-restore-path=/root/snapshot"]
-    wrong = first.run(["sh", "-c", f"{' '.join(restore)} --token=not-this-one 2>&1; echo status $?"], timeout=180)
-    assert wrong.endswith("status 1\n"), wrong
-    right = first.run(["sh", "-c", f"{' '.join(restore)} 2>&1"], timeout=180)
-    assert "restart without --cluster-reset flag now" in right
-    for server in servers:
-        server.run(["systemctl", "start", "k3s"], timeout=180)
-    assert comes_true(lambda: voters(first) == set(NORTH[:3])), voters(first)
-    assert comes_true(lambda: set(ready(first)) == set(NORTH[:3])), ready(first)
-    found = items(servers[2], "configmaps", "-n", "acme")
-    assert ("before" in found, "after" in found) == (True, False)
-    assert formed.checkout.plan("--refresh")["changing"] == 0

@@ -67,11 +67,23 @@ def load(etcd: Etcd, password: str) -> dict[str, str] | None:
     return files
 
 
-def rotate(etcd: Etcd, paths: ServerPaths, old: str, new: str) -> None:
-    """RotateBootstrapToken: the same data under the new token, and no more under the old one."""
-    etcd.put(storage_key(new), encrypt(json.dumps(collect(paths)), new))
-    if storage_key(old) != storage_key(new):
+def rotate(etcd: Etcd, paths: ServerPaths, old: str, new: str) -> str:
+    """RotateBootstrapToken and Save (storage.go): what is there under the old token is put under the new one, and then
+    the files of this server. What was moved already is moved once. Says why not, "" where it was done.
+    """
+    found = etcd.get(PREFIX, prefix=True)
+    if storage_key(old) in found and storage_key(old) != storage_key(new):
+        text = decrypt(found[storage_key(old)], old)
+        if text is None:
+            return "message authentication failed"
+        if storage_key(new) not in found:
+            etcd.put(storage_key(new), encrypt(text, new))
         etcd.delete(storage_key(old))
+        found = etcd.get(PREFIX, prefix=True)
+    if found and storage_key(new) not in found:
+        return OTHER_TOKEN
+    etcd.put(storage_key(new), encrypt(json.dumps(collect(paths)), new))
+    return ""
 
 
 def encrypt(text: str, password: str) -> str:

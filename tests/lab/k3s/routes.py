@@ -43,6 +43,7 @@ def routes_of(server: "Server") -> dict[tuple[str, str], Handler]:
         ("GET", "/v1-k3s/server-bootstrap"): peer(lambda _: (200, json.dumps(bootstrap.collect(server.paths)))),
         ("GET", "/version"): version,
         ("GET", "/standin/nodes"): lambda _: nodes(server),
+        ("GET", "/v1-k3s/encrypt/status"): peer(lambda _: encryption_status(server)),
         ("PUT", "/v1-k3s/token"): peer(lambda request: rotate_token(server, request)),
     }
 
@@ -136,6 +137,12 @@ def version(request: Request) -> Reply:
     return 200, json.dumps({"major": "1", "minor": minor, "gitVersion": VERSION, "platform": f"linux/{ARCH}"})
 
 
+def encryption_status(server: "Server") -> Reply:
+    """pkg/server/handlers/secrets-encrypt.go, EncryptionState: of its fields the one that says whether it is on."""
+    is_on = (server.paths.home / bootstrap.ENCRYPTION).exists()
+    return 200, json.dumps({"enable": is_on})
+
+
 def rotate_token(server: "Server", request: Request) -> Reply:
     """pkg/server/token.go, tokenRotate: passwords, token files and bootstrap data get the new one."""
     wanted = str(json.loads(request.body or b"{}").get("newToken") or random_secret())
@@ -151,6 +158,7 @@ def rotate_token(server: "Server", request: Request) -> Reply:
     write(server.passwords.path, server.passwords.content(passwords), 0o600)
     write(server.paths.token, full_form("server", new, server.authority), 0o600)
     server.token = Token(new, "server")
-    bootstrap.rotate(server.etcd, server.paths, old, new)
+    if trouble := bootstrap.rotate(server.etcd, server.paths, old, new):
+        return 500, f"{trouble}\n"
     log("info", "Token rotated, restart k3s nodes with new token")
     return 200, ""

@@ -123,7 +123,7 @@ def test_a_node_that_failed_to_get_what_it_holds_already_keeps_what_differs() ->
     raw = event("runner_on_failed", msg="x", step="units", at="x", digest="b1:new", record=RECORD, changes=changes)
     record = last(raw)["a"].record
     assert record is not None
-    assert record.differs == ("/a",)
+    assert record.differs == ("/a", "x.service")
 
 
 def test_a_run_is_complete_when_its_statistics_came() -> None:

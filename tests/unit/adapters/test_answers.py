@@ -33,11 +33,11 @@ def test_a_look_tells_which_paths_differ():
         event("runner_on_ok", record=TOLD, machine_id="m1", arch="amd64", changes=EDITED, digest="b1:aa")
     )
     record = Record("a", "acme", "m1", "b1:aa")
-    assert found == Observation("a", record, "m1", "amd64", differs=("/etc/motd", "/var/lib/acme"))
+    assert found == Observation("a", record, "m1", "amd64", differs=("/etc/motd", "acme.service", "/var/lib/acme"))
 
 
 def test_a_node_that_was_not_mended_is_still_known_to_differ():
-    assert failure(TOLD, "b1:aa").record == Record("a", "acme", "m1", "b1:aa", differs=("/etc/motd", "/var/lib/acme"))
+    assert failure(TOLD, "b1:aa").record == Record("a", "acme", "m1", "b1:aa", differs=("/etc/motd", "acme.service", "/var/lib/acme"))
 
 
 def test_what_an_update_would_have_changed_is_no_difference_from_the_record():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.adapters.kubernetes import KubernetesCluster
-from fleet.adapters.kubernetes.tunnel import _target
+from fleet.k3s.ports import own_address
 from fleet.model.node import Node
 from fleet.wiring import Wiring
 from tests.specs import ONE, document, resolved
@@ -31,7 +31,7 @@ def server(config: str) -> Node:
     ],
 )
 def test_where_the_api_server_listens(config: str, target: str) -> None:
-    assert _target(server(config)) == target
+    assert own_address(server(config).settings.k3s.config) == target
 
 
 def test_wiring_opens_nothing_yet(tmp_path: Path) -> None:

@@ -45,6 +45,22 @@ def test_reading_tells_the_record_and_what_differs_and_writes_nothing(desk: Any,
     assert desk.snapshot() == before
 
 
+def test_reading_tells_of_units_that_are_not_in_their_state(desk: Any) -> None:
+    desk.file("/etc/systemd/system/acme.service", b"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=a.target\n")
+    desk.units = [{"name": "acme.service", "enabled": True, "state": "started"}, {"name": "left.alone"}]
+    desk.ok()
+    assert desk.run(read=True, bundle="")["changes"] == []
+    units = desk.units_json()
+    units["acme.service"].update(enabled=False, state="stopped")
+    desk.path("/var/lib/fleet/units.json").write_text(json.dumps(units))
+    before = desk.snapshot()
+    told = [(c["kind"], c["path"], c["action"]) for c in desk.run(read=True, bundle="")["changes"]]
+    assert told == [("unit", "acme.service", "enable"), ("unit", "acme.service", "start")]
+    assert desk.snapshot() == before
+    desk.ok()
+    assert desk.units_json()["acme.service"]["state"] == "started"
+
+
 def test_reading_a_node_that_holds_nothing(desk: Any) -> None:
     result = desk.module.run(desk.options(read=True, bundle=""))
     assert (result["record"], result["digest"], result["changes"]) == ({}, "", [])

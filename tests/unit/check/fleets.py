@@ -110,6 +110,8 @@ def given(
     changes: Iterable[NodeChange] | None = None,
     records: Iterable[str] | None = None,
     removed: Iterable[str] = (),
+    tokens: Mapping[str, Mapping[str, str]] | None = None,
+    fingerprints: Mapping[str, str] | None = None,
     locked: Iterable[str] = ("v1.34.6+k3s1", "v1.35.4+k3s1"),
     max_removed: str = "1%",
 ) -> CheckInput:
@@ -130,5 +132,7 @@ def given(
         wanted=dict(wanted or {}),
         records={name: record(name) for name in (now if records is None else records)},
         lock=Lock(releases={version: LockedRelease(version, {}) for version in locked}),
+        tokens=dict(tokens or {}),
+        fingerprints=dict(fingerprints or {}),
         removed=tuple(removed),
     )

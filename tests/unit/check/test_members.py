@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from fleet.check import even_etcd, join_target, max_removed, moved_node, quorum, split_cluster
+from fleet.check import even_etcd, join_target, max_removed, moved_node, quorum, split_cluster, tokens_first
 from fleet.check.picture import Picture
 from fleet.model.change import Change
 from fleet.model.verdict import Verdict
@@ -251,3 +251,51 @@ def test_servers_of_one_cluster_have_one_ca():
     assert (verdict.rule, verdict.outcome, verdict.subject) == ("split-cluster", "refused", "lyon-1")
     assert verdict.message == "its servers have different CAs: a 111111111111, b 222222222222, c 111111111111"
     assert "fleet node replace" in verdict.hint
+
+
+TOKEN, AGENT_TOKEN = "lyon-1.k3s-token", "lyon-1.k3s-agent-token"
+
+
+def rotated(change, *, wanted, held, **more):
+    """Servers a and b and agent c, of which `wanted` are in the plan's scope; git has the second value of both tokens."""
+    nodes = [node("a"), node("b"), node("c", "agent")]
+    return Picture(
+        given(
+            *nodes,
+            clusters=[cluster("ab", agents=("c",), growing=True)],
+            wanted={name: facts(role="agent" if name == "c" else "server") for name in wanted},
+            changes=[change],
+            tokens=held,
+            fingerprints={TOKEN: "two", AGENT_TOKEN: "two"},
+            **more,
+        )
+    )
+
+
+def test_an_agent_comes_with_no_token_that_a_server_does_not_know():
+    change = changed(node("c", "agent"))
+    both = {TOKEN: "two", AGENT_TOKEN: "two"}
+    picture = rotated(change, wanted="c", held={"a": both, "b": {**both, AGENT_TOKEN: "one"}})
+    assert list(tokens_first.judge(picture)) == [
+        Verdict(
+            "tokens-first",
+            "refused",
+            "c",
+            f"it would come with the new `{AGENT_TOKEN}`, which server b does not know yet",
+            "Take b into the plan: it is outside its scope.",
+            NODE_PLACE,
+        )
+    ]
+    assert not list(tokens_first.judge(rotated(change, wanted="bc", held={"a": both, "b": {AGENT_TOKEN: "one"}})))
+    assert not list(tokens_first.judge(rotated(change, wanted="c", held={"a": both, "b": both})))
+    assert not list(tokens_first.judge(rotated(change, wanted="c", held={"a": {TOKEN: "one", AGENT_TOKEN: "two"}})))
+
+
+def test_a_server_that_joins_comes_with_no_token_that_another_one_does_not_know():
+    old = {"a": {TOKEN: "one", AGENT_TOKEN: "two"}}
+    (verdict,) = tokens_first.judge(rotated(changed(node("b"), first=True), wanted="b", held=old))
+    assert (verdict.subject, TOKEN in verdict.message) == ("b", True)
+    assert not list(tokens_first.judge(rotated(changed(node("b"), first=True), wanted="ab", held=old)))
+    assert not list(tokens_first.judge(rotated(changed(node("b")), wanted="b", held=old))), (
+        "it tells the cluster itself"
+    )

@@ -14,7 +14,7 @@ NAMES = {rule.RULE for rule in RULES}
 
 
 def test_every_rule_has_its_name_its_module_and_its_source():
-    assert len(NAMES) == len(RULES) == 26
+    assert len(NAMES) == len(RULES) == 27
     for rule in RULES:
         assert rule.__name__ == f"fleet.check.{rule.RULE.replace('-', '_')}"
         assert "Source:" in rule.__doc__

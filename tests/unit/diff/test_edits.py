@@ -1,7 +1,7 @@
 """What somebody changed on a node behind fleet's back."""
 
 from fleet.diff import edits
-from fleet.model.bundle import Bundle, BundleArtifact, BundleFacts, BundleFile, BundleFolder
+from fleet.model.bundle import Bundle, BundleArtifact, BundleFacts, BundleFile, BundleFolder, BundleUnit
 from fleet.model.change import Change
 
 WANTED = Bundle(
@@ -15,6 +15,7 @@ WANTED = Bundle(
     ),
     artifacts=(BundleArtifact("/usr/local/bin/k3s", "d" * 64, restart=("k3s.service",)),),
     folders=(BundleFolder("/var/lib/acme"),),
+    units=(BundleUnit("k3s.service", enabled=True, state="started"),),
 )
 
 
@@ -32,6 +33,12 @@ def test_each_path_is_one_change_of_its_own_kind():
 def test_a_path_that_git_changes_anyway_is_not_told_twice():
     assert edits(["/etc/motd", "/etc/chrony.conf"], WANTED, {"/etc/chrony.conf"}) == (
         Change("file", "edit", "/etc/motd", "changed on the node", "as in git"),
+    )
+
+
+def test_a_unit_that_somebody_stopped_is_a_change():
+    assert edits(["k3s.service", "gone.service"], WANTED) == (
+        Change("unit", "edit", "k3s.service", "changed on the node", "as in git"),
     )
 
 

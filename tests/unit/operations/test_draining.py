@@ -13,9 +13,11 @@ from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 from fleet.model.cluster_node import ClusterNode
 from fleet.model.drain import DrainRule, Pod
 from fleet.model.node import Node
+from fleet.model.plan import EVERYTHING, Scope
 from fleet.operations.draining import READY_SECONDS, DrainingApplier, moves
+from fleet.operations.plan import plan
 from fleet.testing import MemoryApplier, MemoryCluster, MemoryRecords
-from tests.specs import document
+from tests.specs import document, lock
 from tests.unit.operations.hosts import held
 from tests.unit.render.ground import intent
 
@@ -51,8 +53,11 @@ class Ground:
                 etcd="" if name in "ab" else "MemberNotLearner",
             )
         documents = [FLEET.replace("spec:", "spec:\n  rolloutPolicy: quick") if policy else FLEET, site(names)]
-        made = intent(
-            *documents, *([document("RolloutPolicy", "quick", policy)] if policy else []), records=self.records
+        made = self.intent = intent(
+            *documents,
+            *([document("RolloutPolicy", "quick", policy)] if policy else []),
+            files={"fleet.lock": lock(NEW)},
+            records=self.records,
         )
         self.rule = made.fleet.drain
         self.moves = moves(made, is_resumed=is_resumed)
@@ -92,6 +97,13 @@ def test_a_server_is_empty_while_it_is_upgraded_and_takes_pods_again() -> None:
     ground.cluster.add_pod("s", WEB)
     assert ground.run("s")["s"].outcome == "applied"
     assert (ground.seen, ground.cluster.pods_on("s"), ground.cordoned()) == ([{"s"}], set(), set())
+
+
+def test_the_plan_says_which_servers_are_drained() -> None:
+    """Not the one that has the version already, not agents, and nobody outside its scope."""
+    ground = Ground("stuab", upgraded="t")
+    assert plan(ground.intent, ground.records, EVERYTHING).draining == ("s", "u")
+    assert plan(ground.intent, ground.records, Scope(nodes=("u", "a"))).draining == ("u",)
 
 
 def test_agents_keep_their_pods() -> None:

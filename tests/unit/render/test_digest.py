@@ -81,7 +81,7 @@ def test_every_field_of_every_thing_is_known_here() -> None:
         apart = {"urls"} if kind is BundleArtifact else set()
         assert {field.name for field in msgspec.structs.fields(kind)} == {*others, *apart}
     assert {field.name for field in msgspec.structs.fields(Bundle)} == {
-        *PLACES.values(), "facts", "sysctl", "updates", "node", "digest", "blobs", "learn", "snapshot",
+        *PLACES.values(), "facts", "sysctl", "updates", "node", "digest", "blobs", "learn", "snapshot", "token",
     }  # fmt: skip
 
 

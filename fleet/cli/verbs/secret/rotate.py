@@ -32,8 +32,8 @@ def command(
     For the tokens that `fleet secret generate` makes; give any other secret its new value with `fleet secret set`.
     Nothing reaches a node by this: the plan shows which nodes change.
 
-    K3s keeps a cluster's bootstrap data under its server token. A running cluster takes a new one only by `k3s token
-    rotate` on a server, and a snapshot from before opens with the old one alone. So the old value stays in the vault, as
+    K3s keeps a cluster's bootstrap data under its server token: `fleet apply` tells a running cluster the new one, server
+    by server, and a snapshot from before opens with the old one alone. So the old value stays in the vault, as
     NAME.previous, and is never overwritten unasked. An agent token needs none of this.
     """
     secrets = face.workspace(vault_password_file=vault_password_file).secrets()

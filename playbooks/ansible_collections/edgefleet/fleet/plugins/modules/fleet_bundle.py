@@ -219,6 +219,7 @@ FORBIDDEN = ("/proc/", "/sys/", "/dev/", STATE + "/")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "armv8l": "arm"}
 VALIDATE_SECONDS = 60
 SNAPSHOT_SECONDS = 600
+TOKEN_SECONDS = 60  # so long may a K3s that starts take until it can be told a token
 OUTPUT_BYTES = 64 * 1024
 LOOP_SECONDS = 60  # so long may systemd restart a unit again and again before it counts as failed
 SLOW_BYTES = 4096  # a source that gives less in `fetch_timeout` seconds is no better than one that gives nothing
@@ -1584,6 +1585,89 @@ def save_sqlite(tree, source, target):
 
 
 # ---------------------------------------------------------------------------------------------------------------
+# K3s's server token: its cluster is told of another one before K3s starts with it
+
+
+def tell_token(tree, how, item, manager, secrets, is_new):
+    """A cluster's bootstrap data is encrypted with its server token, and K3s does not start with one that it was not told
+    while it ran (k3s-io/docs, cli/token.md). This sends what `k3s token rotate` sends, whose arguments would show the
+    token to everybody on the node. Any server may be told, and told again: the data has moved already then
+    (pkg/server/handlers/token.go, pkg/cluster/storage.go).
+    """
+    known = os.path.join(how["data_dir"], "server/token")
+    if tree.stat(known) is None:  # it never ran here, and joins with what it is given
+        return
+    held, new = bare_token(tree.read(known)), bare_token(item.data)
+    if held == new and not is_new:
+        return
+    authority = tree.read(os.path.join(how["data_dir"], "server/tls/server-ca.crt")).decode("ascii")
+    said = told_token(how, authority, held, new, manager, item.restart)
+    if said is None:
+        hint = "start it and apply again; nothing was touched"
+        raise Failure(
+            "token", item.path, f"K3s does not run here, and no server of its cluster knows the new one: {hint}"
+        )
+    status, text = said
+    if status != 200:
+        reason = scrub(text, dict(secrets, held=held)).strip()[-500:]
+        raise Failure("token", item.path, f"K3s did not take it, and nothing was touched: {status} {reason}")
+
+
+def bare_token(data):
+    return FULL_TOKEN.sub(b"", data.strip()).decode("utf-8")
+
+
+def told_token(how, authority, held, new, manager, units):
+    """(status, text) of K3s's answer; None where it does not run. One that is about to start is waited for, but not where
+    it is known that the cluster knows: K3s wrote that down before it stopped, or missed how another server was told.
+    """
+    body, ends = json.dumps({"newToken": new}), time.monotonic() + TOKEN_SECONDS
+    while True:
+        try:
+            said = ask_k3s(how["url"], authority, held, "PUT", "/v1-k3s/token", body)
+        except ConnectionRefusedError:
+            said = None
+            if held == new or is_told(how["servers"], authority, new):
+                return 200, ""
+        except OSError as exc:
+            said = 503, words(exc)
+        if said is not None and said[0] != 503:
+            return said
+        is_coming = any(state["active"] or state["starting"] for state in manager.states(units).values())
+        if not is_coming or time.monotonic() > ends:
+            return said
+        time.sleep(1)
+
+
+def is_told(servers, authority, new):
+    """Whether one of them lets in who has the new token. It is given to nobody but a server that its CA vouches for."""
+    for url in servers:
+        with contextlib.suppress(OSError):
+            if ask_k3s(url, authority, new, "GET", "/v1-k3s/encrypt/status")[0] not in (401, 403):
+                return True
+    return False
+
+
+def ask_k3s(url, authority, token, method, path, body=None):
+    """(status, text) of one of K3s's own requests. Raises OSError. Imported late, as for `open_url`."""
+    import http.client
+    import ssl
+    import urllib.parse
+
+    where, pair = urllib.parse.urlsplit(url), in_base64("server:" + token)
+    context = ssl.create_default_context(cadata=authority)
+    connection = http.client.HTTPSConnection(where.hostname, where.port, timeout=TOKEN_SECONDS / 2, context=context)
+    try:
+        connection.request(method, path, body, {"Authorization": "Basic " + pair})
+        answer = connection.getresponse()
+        return answer.status, answer.read(OUTPUT_BYTES).decode("utf-8", "replace")
+    except http.client.HTTPException as exc:
+        raise OSError(f"{url} gave no answer: {exc!r}")
+    finally:
+        connection.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------
 # Kernel parameters
 
 
@@ -1803,6 +1887,10 @@ class Pretended:
             self.tree.write_json(UNITS, self.units)
 
 
+def manager_of(tree, seconds):
+    return Systemd(seconds) if tree.real else Pretended(tree)
+
+
 def unit_steps(units, states, restart, reload):
     """What to do to units, as (verb, names) in order. Pure. A unit gets one of stop, restart, start, reload."""
     steps = {verb: [] for verb in ("disable", "enable", "stop", "restart", "start", "reload")}
@@ -1985,7 +2073,7 @@ class Apply:
         self.sysctl, self.refused = look_sysctl(wanted, self.refused, self.check, self.look, self.warnings)
 
     def open_manager(self):
-        return Systemd(self.opts["unit_timeout"]) if self.tree.real else Pretended(self.tree)
+        return manager_of(self.tree, self.opts["unit_timeout"])
 
     def plan_units(self):
         units = self.manifest.get("units", ())
@@ -1999,6 +2087,7 @@ class Apply:
         try:
             stage(tree, look, self.ids, self.warnings, self.secrets, self.opts["fetch_timeout"])
             self.save_datastore()
+            self.tell_token()
             for path in look.take:
                 keep_original(tree, path)
             if old.get("digest") != self.bundle["digest"]:
@@ -2027,6 +2116,13 @@ class Apply:
             with telling("snapshot"):
                 how, before = self.bundle["snapshot"], k3s_version(self.record)
                 save_snapshot(self.tree, how, before, self.secrets)
+
+    def tell_token(self):
+        how = self.bundle.get("token")
+        item = next((item for item in self.items if how and item.path == how["path"]), None)
+        if item is not None and not self.opts["adopt"]:
+            with telling("token"):
+                tell_token(self.tree, how, item, self.manager, self.secrets, item in self.look.write)
 
     def is_upgrade(self):
         before = k3s_version(self.record)
@@ -2200,7 +2296,7 @@ def arch():
 
 
 def observe(opts):
-    """The record, and what on disk differs from it. Needs no bundle and no secret."""
+    """The record, and what on disk and of units differs from it. Needs no bundle and no secret."""
     tree = Tree(opts["root"], make=False)
     record = read_record(tree)
     manifest = json.loads(record["manifest"]) if record.get("manifest") else {}
@@ -2216,6 +2312,9 @@ def observe(opts):
         if what:
             look.add(kind, item.path, action_of(what), what)
     look_folders(tree, manifest.get("folders", ()), (), ids, look)
+    units = manifest.get("units", ())
+    states = manager_of(tree, OPTIONS["unit_timeout"][1]).states(sorted(unit["name"] for unit in units))
+    add_unit_changes(unit_steps(units, states, set(), set()), look)
     out = {"changed": False, "digest": record.get("digest", ""), "before_digest": record.get("digest", "")}
     learned = dict(record.get("learned", {}), **learn(tree, record.get("learn", ()), record.get("learned", {})))
     if learned:
