@@ -11,7 +11,7 @@ import pytest
 
 from fleet.errors import StoppedError, UsageError
 from fleet.model.batch import BatchOrder, BatchResult, NodeResult
-from fleet.model.cluster_node import ClusterNode, NodeIdentity, Taint
+from fleet.model.cluster_node import ClusterNode, Given, NodeIdentity, Taint
 from fleet.model.node import Node
 from fleet.model.plan import Scope
 from fleet.model.record import Record
@@ -80,11 +80,12 @@ class Ground:
         order = BatchOrder("r-1", "r", 1, names, wanted={name: wanted[name] for name in names})
         found = applier.run_batch(order).results
         assert [each.node for each in found] == list(names)
-        self.records.save(each.record for each in found if each.record)
+        told = [each.record for each in found if each.record]
+        self.records.save(msgspec.structs.replace(each, machine_id=f"machine of {each.node}") for each in told)
         return {each.node: each for each in found}
 
     def _watched(self, run: object, order: BatchOrder) -> BatchResult:
-        self.seen.append({name: self.labels(name) for name in order.nodes})
+        self.seen.append({name: self.labels(name) for name in order.nodes if name in self.cluster.staged})
         if self.trouble:
             raise self.trouble
         found: BatchResult = run(order)  # type: ignore[operator]
@@ -287,7 +288,8 @@ def test_it_has_back_what_another_controller_gave() -> None:
     """This one knows of OLD; another one has brought the node forward since, so that the node refuses."""
     ground = Ground()
     theirs = {"app": "theirs", "extra": "e"}
-    ground.cluster.reconcile(NodeIdentity("a", "machine of a"), theirs, ["gpu=theirs:NoSchedule"])
+    given = Given(frozenset(OLD_LABELS), frozenset(map(str, OLD_TAINTS)))
+    ground.cluster.reconcile(NodeIdentity("a", "machine of a"), theirs, ["gpu=theirs:NoSchedule"], given)
     before, taints = ground.labels("a"), ground.taints("a")
     ground.run("a", results={"a": NodeResult("a", "failed", reason="expect: another digest")})
     assert (ground.labels("a"), ground.taints("a")) == (before, taints)
@@ -364,9 +366,11 @@ def test_a_node_that_never_told_which_machine_it_is_is_asked_first() -> None:
 def test_a_bundle_that_nobody_knows_any_more_is_asked_for() -> None:
     ground = Ground()
     ground.records.save([held("a", "b1:lost")])
-    ground.cluster.staged["a"].labels.clear()
+    result = ground.run("a")["a"]
+    assert "the Node a has the taint gpu=true:NoSchedule, which fleet did not set" in result.reason
+    ground.cluster.staged["a"].taints.clear()
     ground.run("a")
-    assert ground.labels("a") == NEW_LABELS
+    assert ground.labels("a") == {**NEW_LABELS, "old": "x"}, "whether that was K3s's by git is not known"
 
 
 def test_who_is_told_to_stop_begins_nothing() -> None:
