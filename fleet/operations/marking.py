@@ -217,16 +217,17 @@ def _is_as_before(result: NodeResult, order: BatchOrder) -> bool:
 
 def _before(node: ClusterNode, after: ClusterNode, mark: Mark) -> Before:
     """Ours is what was changed and what is wanted. What Kubernetes changes by itself meanwhile is not."""
+    named = mark.labels.keys() | mark.given.labels
     labels = {
         key: value
         for key, value in node.labels.items()
-        if mark.labels.get(key) == value or (after.labels.get(key) != value and not _is_kubernetes_own(key))
+        if (key in mark.labels if after.labels.get(key) == value else key in named or not _is_kubernetes_own(key))
     }
-    stayed = {str(taint) for taint in after.taints}
+    stayed, given = {str(taint) for taint in after.taints}, mark.given.taints
     taints = tuple(
         text
         for text, key in ((str(taint), taint.key) for taint in node.taints)
-        if text in mark.taints or (text not in stayed and not _is_kubernetes_own(key))
+        if (text in mark.taints if text in stayed else text in given or not _is_kubernetes_own(key))
     )
     return Before(labels, taints)
 

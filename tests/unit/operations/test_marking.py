@@ -245,6 +245,7 @@ def test_a_controller_that_dies_before_the_bundle_leaves_the_node_to_do() -> Non
     with pytest.raises(KeyboardInterrupt):
         ground.run("a")
     assert (ground.labels("a"), ground.to_do(NEW)) == (NEW_LABELS, set(NAMES))
+    ground.cluster.others_label("k3s", "a", OLD_LABELS)  # it starts meanwhile, with the file that it has
     ground.trouble = None
     assert ground.run("a")["a"].outcome == "applied"
     assert (ground.labels("a"), ground.taints("a")) == (NEW_LABELS, NEW_TAINTS)
@@ -282,6 +283,15 @@ def test_a_node_that_did_not_take_the_bundle_has_its_labels_back(record: str) ->
     assert (ground.labels("a"), ground.taints("a")) == (OLD_LABELS, {*OLD_TAINTS, NOT_READY})
     ground.run("a")
     assert (ground.labels("a"), ground.taints("a")) == (NEW_LABELS, {*NEW_TAINTS, NOT_READY})
+
+
+def test_so_does_one_whose_labels_are_of_kubernetes_own_names() -> None:
+    ground = Ground()
+    zone, taint = "topology.kubernetes.io/zone", "node.kubernetes.io/pool={}:NoSchedule"
+    for k3s in (f"labels: {{{zone}: a}}, taints: ['{taint.format('a')}']", f"labels: {{{zone}: b}}"):
+        failed = {"a": NodeResult("a", "failed")} if k3s.endswith("b}") else {}
+        ground.run("a", k3s=k3s, results=failed)
+    assert (ground.labels("a"), ground.taints("a")) == ({zone: "a"}, {Taint.parse(taint.format("a"))})
 
 
 def test_it_has_back_what_another_controller_gave() -> None:
