@@ -188,10 +188,9 @@ class MarkingApplier:
 
     def _set_back(self, result: NodeResult, mark: Mark, before: Before) -> NodeResult:
         """Its bundle did not come: its own configuration still says what was there before."""
-        given = Given(frozenset(mark.labels), frozenset(mark.taints))
         try:
             with asked(mark.servers, self._cluster_of) as (cluster, _):
-                cluster.reconcile(mark.node, before.labels, before.taints, given)
+                cluster.reconcile(mark.node, before.labels, before.taints)
         except FleetError as error:
             warning = f"its Node has labels and taints of the bundle that did not come: {error.message}"
             return msgspec.structs.replace(result, warnings=(*result.warnings, warning))

@@ -25,11 +25,12 @@ from tests.unit.operations.hosts import held
 from tests.unit.render.ground import intent
 
 NAMES = ("s", "t", "a", "b")
-OLD = "labels: {app: pos, old: x, kept: k}, taints: ['gpu=true:NoSchedule', 'edge:NoExecute']"
-NEW = "labels: {app: till, new: n, kept: k}, taints: ['gpu=shared:NoSchedule']"
+OLD = "labels: {app: pos, old: x, kept: k}, taints: ['gpu=true:NoSchedule', 'edge:NoExecute', 'kept:NoSchedule']"
+NEW = "labels: {app: till, new: n, kept: k}, taints: ['gpu=shared:NoSchedule', 'kept:NoSchedule']"
 OLD_LABELS, NEW_LABELS = {"app": "pos", "old": "x", "kept": "k"}, {"app": "till", "new": "n", "kept": "k"}
-OLD_TAINTS = {Taint("gpu", "true", "NoSchedule"), Taint("edge", "", "NoExecute")}
-NEW_TAINTS = {Taint("gpu", "shared", "NoSchedule")}
+KEPT = Taint("kept", "", "NoSchedule")
+OLD_TAINTS = {Taint("gpu", "true", "NoSchedule"), Taint("edge", "", "NoExecute"), KEPT}
+NEW_TAINTS = {Taint("gpu", "shared", "NoSchedule"), KEPT}
 NOT_READY = Taint("node.kubernetes.io/not-ready", "", "NoSchedule")
 
 
@@ -292,6 +293,23 @@ def test_so_does_one_whose_labels_are_of_kubernetes_own_names() -> None:
         failed = {"a": NodeResult("a", "failed")} if k3s.endswith("b}") else {}
         ground.run("a", k3s=k3s, results=failed)
     assert (ground.labels("a"), ground.taints("a")) == ({zone: "a"}, {Taint.parse(taint.format("a"))})
+
+
+def test_what_kubernetes_takes_away_meanwhile_is_not_put_back() -> None:
+    ground = Ground()
+    ground.cluster.others_taint("a", str(NOT_READY))
+    ground.cluster.others_label("k3s", "a", {"node-role.kubernetes.io/control-plane": "true"})
+    watched = ground.cluster.reconcile
+
+    def ready_by_then(node: NodeIdentity, *wanted: object) -> ClusterNode:
+        staged = ground.cluster.staged["a"]
+        staged.taints = [taint for taint in staged.taints if taint != NOT_READY]
+        staged.labels.pop("node-role.kubernetes.io/control-plane", None)
+        return watched(node, *wanted)  # type: ignore[arg-type]
+
+    ground.cluster.reconcile = ready_by_then  # type: ignore[method-assign, assignment]
+    ground.run("a", results={"a": NodeResult("a", "failed")})
+    assert (ground.labels("a"), ground.taints("a")) == (OLD_LABELS, OLD_TAINTS)
 
 
 def test_it_has_back_what_another_controller_gave() -> None:
