@@ -48,8 +48,10 @@ def become_option(function: F) -> F:
 updates_option = click.option(
     "--updates", is_flag=True, help="Take OS updates as of today on nodes whose os.updates names no snapshot."
 )
-no_drain_option = click.option(
-    "--no-drain", is_flag=True, help="Do not talk to Kubernetes: servers whose K3s is upgraded keep their pods."
+no_cluster_option = click.option(
+    "--no-cluster",
+    is_flag=True,
+    help="Do not talk to Kubernetes: servers whose K3s is upgraded keep their pods, Nodes their labels and taints.",
 )
 forks_option = click.option(
     "--forks", default=20, show_default=True, type=click.IntRange(1, 1000), help="Nodes at once, at most."

@@ -44,7 +44,11 @@ def changes(base: Manifest | None, wanted: Bundle | Manifest, *, has_record: boo
 
 
 def _without_echo(found: tuple[Change, ...]) -> tuple[Change, ...]:
-    """Kernel settings come as a file too: where one of those changes, its diff says what the settings would say again."""
+    """Kernel settings come as a file too: where one of those changes, its diff says what the settings would say again.
+    Labels and taints do as well: each of them says more than the diff of their file.
+    """
+    if any(change.kind in {"label", "taint"} for change in found):
+        found = tuple(change for change in found if change.subject != paths.NODE_CONFIG)
     if any(change.subject.startswith("/etc/sysctl.d/") for change in found):
         return tuple(change for change in found if change.kind != "sysctl")
     return found
@@ -248,6 +252,11 @@ def _sysctl(base: dict[str, str], wanted: dict[str, str]) -> Iterator[Change]:
 
 def _facts(base: BundleFacts, wanted: BundleFacts) -> Iterator[Change]:
     """K3s's version is a Change of its own, and config keys are seen in config.yaml."""
+    for key in sorted(base.labels.keys() | wanted.labels.keys()):
+        if (old := base.labels.get(key)) != (new := wanted.labels.get(key)):
+            yield _change("label", key, old, new, None)
+    for taint in sorted({*base.taints} ^ {*wanted.taints}):
+        yield Change("taint", "add" if taint in wanted.taints else "remove", taint)
     for name in ("site", "role", "cluster", "datastore"):
         before, after = getattr(base, name), getattr(wanted, name)
         if before != after:

@@ -13,7 +13,7 @@ from fleet.model.change import Change, NodeChange
 from fleet.model.plan import ChangeGroup
 
 _ORDER = (
-    "first", "k3s", "updates", "reboot", "config", "file", "folder", "artifact", "unit", "package", "user", "sysctl", "fact",
+    "first", "k3s", "updates", "reboot", "config", "label", "taint", "file", "folder", "artifact", "unit", "package", "user", "sysctl", "fact",
 )  # fmt: skip
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _SAMPLE = 3

@@ -16,6 +16,8 @@ LINKS = ("/usr/local/bin/kubectl", "/usr/local/bin/crictl", "/usr/local/bin/ctr"
 CONFIG_DIR = "/etc/rancher/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
 CONFIG_DROPIN_DIR = "/etc/rancher/k3s/config.yaml.d"
+# Ours: the labels and taints that K3s gives the Node. A file of its own, since no change of it restarts K3s.
+NODE_CONFIG = "/etc/rancher/k3s/config.yaml.d/20-fleet-node.yaml"
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 
@@ -38,7 +40,17 @@ MODE_PRIVATE_DIR = "0700"
 
 # K3s's own playbooks write config and tokens 0644; both give away the cluster.
 PRIVATE_FILES = frozenset(
-    {CONFIG, REGISTRIES, KUBECONFIG, SERVER_TOKEN, AGENT_TOKEN, DATASTORE_CA, DATASTORE_CERT, DATASTORE_KEY}
+    {
+        CONFIG,
+        NODE_CONFIG,
+        REGISTRIES,
+        KUBECONFIG,
+        SERVER_TOKEN,
+        AGENT_TOKEN,
+        DATASTORE_CA,
+        DATASTORE_CERT,
+        DATASTORE_KEY,
+    }
 )
 
 

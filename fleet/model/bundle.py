@@ -140,7 +140,8 @@ class BundleToken(msgspec.Struct, frozen=True):
 class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What rules compare between what a node holds and what it shall hold; part of the manifest.
 
-    `config` holds only the keys of k3s.config that are critical or cannot change (k3s-contract.md, rule 2).
+    `config` holds only the keys of k3s.config that are critical or cannot change (k3s-contract.md, rule 2). `labels` and
+    `taints` are those of the Kubernetes Node: what K3s has given it is known wherever the manifest is.
     """
 
     site: str = ""
@@ -149,6 +150,8 @@ class BundleFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     k3s_version: str = ""
     datastore: str = ""
     config: dict[str, object] = {}
+    labels: dict[str, str] = {}
+    taints: tuple[str, ...] = ()
 
 
 class Bundle(msgspec.Struct, frozen=True):

@@ -9,6 +9,8 @@ import msgspec
 ChangeKind = Literal[
     "k3s",
     "config",
+    "label",
+    "taint",
     "file",
     "folder",
     "artifact",

@@ -35,6 +35,16 @@ class Taint(msgspec.Struct, frozen=True, order=True):
         return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What a node's own configuration may have given its Node: keys of labels, and taints as texts."""
+
+    labels: frozenset[str] = frozenset()
+    taints: frozenset[str] = frozenset()
+
+
+NOTHING_GIVEN = Given()
+
+
 class ClusterNode(msgspec.Struct, frozen=True):
     """`version` is the kubelet's (v1.36.3+k3s1). `reason` says in one line why it is not ready, empty when it is.
 

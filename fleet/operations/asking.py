@@ -12,6 +12,7 @@ from fleet.model.cluster_node import ClusterNode
 from fleet.model.node import Node
 from fleet.ports.cluster import Cluster
 
+LEFT_OUT = "fleet apply --no-cluster leaves Kubernetes out of it"
 ClusterOf = Callable[[Node], Cluster]
 """A server's cluster, by way of that server."""
 

@@ -18,7 +18,7 @@ from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 from fleet.model.cluster_node import ClusterNode, NodeIdentity
 from fleet.model.drain import DrainRule, NodeNotDrained
 from fleet.model.node import Node
-from fleet.operations.asking import ClusterOf, asked, quorum
+from fleet.operations.asking import LEFT_OUT, ClusterOf, asked, quorum
 from fleet.operations.intent import Intent
 from fleet.ports.applier import Applier
 from fleet.ports.clock import Clock
@@ -26,7 +26,6 @@ from fleet.ports.cluster import Cluster
 
 READY_SECONDS = 300.0
 _PAUSE = 1.0
-_HINT = "fleet apply --no-drain leaves Kubernetes out of it"
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -103,7 +102,7 @@ class DrainingApplier:
             with asked(move.servers, self._cluster_of) as (cluster, nodes):
                 return self._moved(cluster, nodes, move.node, rollout)
         except FleetError as error:
-            return f"it could not be drained: {error.message} ({error.hint or _HINT})"
+            return f"it could not be drained: {error.message} ({error.hint or LEFT_OUT})"
 
     def _moved(self, cluster: Cluster, nodes: Sequence[ClusterNode], server: NodeIdentity, rollout: str) -> str:
         if server.name not in {node.name for node in nodes}:
@@ -115,7 +114,7 @@ class DrainingApplier:
         for event in cluster.drain(server, self._rule, f"rollout {rollout}"):
             if isinstance(event, NodeNotDrained):
                 cluster.uncordon(server)
-                return f"it could not be drained: {event.reason} ({_HINT})"
+                return f"it could not be drained: {event.reason} ({LEFT_OUT})"
         return ""
 
     def _back(self, result: NodeResult, batch: str) -> NodeResult:

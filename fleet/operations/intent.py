@@ -75,9 +75,12 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
         return record is not None and bool(record.waiting)
 
     def is_done(self, node: str, wanted: str) -> bool:
-        """A node is done if and only if its own record holds the wanted digest, and what it holds is as that says."""
+        """A node is done if and only if its own record holds the wanted digest, and what it holds is as that says. One that
+        was sent something else since, and did not answer, may hold that by now, and so may its Node.
+        """
         record = self.records.get(node)
-        return record is not None and record.holds(wanted)
+        is_sure = {wanted}.issuperset(self.unanswered.get(node, ()))
+        return record is not None and record.holds(wanted) and is_sure
 
     def held_versions(self, records: Records) -> frozenset[str]:
         """The K3s versions that nodes last told: a minor between them and the spec's has to be walked through."""

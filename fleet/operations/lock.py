@@ -26,6 +26,7 @@ from fleet.model.learned import Learned
 from fleet.model.lock import Lock, LockedFile, LockedRelease
 from fleet.model.spec.document import Spec
 from fleet.ports.mirror import Mirror
+from fleet.render import RENDERER
 from fleet.resolve import resolve
 
 LOCK_FILE = "fleet.lock"
@@ -97,7 +98,7 @@ def wanted(spec: Spec, learned: Learned, held: Iterable[str] = (), upgrade: Iter
             used = ", ".join(channels) or "none"
             raise UsageError(f"no node uses the channel `{channel}`", f"channels in use: {used}")
     oldest = min((parse_version(version) for version in held if version), default=None)
-    return LockRequest(versions, channels, fleet.mirrors, str(oldest or ""), tuple(upgrade))
+    return LockRequest(versions, channels, fleet.mirrors, str(oldest or ""), tuple(upgrade), RENDERER)
 
 
 def lock(request: LockRequest, current: Lock, mirror: Mirror, save: Callable[[bytes], None]) -> Iterator[LockEvent]:
@@ -127,7 +128,7 @@ def pin(request: LockRequest, current: Lock, mirror: Mirror) -> Pinning:
     releases = dict(kept)
     for version in sorted(versions, key=parse_version):
         releases[version] = yield from _release(asked, version, kept.get(version))
-    renderer = request.renderer or current.renderer
+    renderer = max(request.renderer, current.renderer)
     return Lock(renderer=renderer, channels=channels, releases=releases)
 
 

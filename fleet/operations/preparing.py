@@ -104,11 +104,12 @@ def _unlisted(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 
 def keep_contents(intent: Intent, nodes: Iterable[Node], records: Records) -> None:
-    """Keeps what the nodes are going to hold, for later diffs: contents without secrets, by id."""
+    """Keeps what the nodes are going to hold, for later diffs: manifests by digest, and contents without secrets by id."""
     kept: dict[str, bytes] = {}
     seen: set[str] = set()
     for node in nodes:
-        bundle = intent.renderer.bundle(node)
+        bundle, sketch = intent.renderer.bundle(node), intent.renderer.sketch(node)
+        kept[sketch.digest] = sketch.manifest
         texts = secret_texts(bundle.files)
         for file in bundle.files:
             name = content_id(file)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from fleet.model.cluster_node import ClusterNode, DatastoreHealth, NodeIdentity
+from fleet.model.cluster_node import NOTHING_GIVEN, ClusterNode, DatastoreHealth, Given, NodeIdentity
 from fleet.model.drain import DrainEvent, DrainRule
 
 
@@ -30,9 +30,12 @@ class Cluster(Protocol):
         """All Nodes, by name."""
         ...
 
-    def reconcile(self, node: NodeIdentity, labels: Mapping[str, str], taints: Sequence[str]) -> ClusterNode:
-        """The Node then has these labels and taints (`key=value:Effect`), and no longer those that an earlier call gave and
-        this one does not. Others' stay. RefusedError where somebody else has set one of them to something else.
+    def reconcile(
+        self, node: NodeIdentity, labels: Mapping[str, str], taints: Sequence[str], given: Given = NOTHING_GIVEN
+    ) -> ClusterNode:
+        """The Node then has these labels and taints (`key=value:Effect`), and no longer those that an earlier call gave, or
+        its registration according to `given`, and this one does not. Others' stay. RefusedError where somebody else has
+        set one of them to something else.
         """
         ...
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fleet.render.renderer import Renderer, RenderError, Sketch
 
-RENDERER = 1
+RENDERER = 2
 """Version of the renderer, pinned by fleet.lock: raised when equal input gives other bundles (design, decision 8)."""
 
 __all__ = ["RENDERER", "RenderError", "Renderer", "Sketch"]

@@ -37,11 +37,20 @@ def shared_config(k3s: K3sSettings, hardening: str, role: str) -> dict[str, Any]
     own: dict[str, Any] = {"token-file": paths.token_path(role)}
     if role == "server":
         own["agent-token-file"] = paths.AGENT_TOKEN
+    return {**config, **own}
+
+
+def node_text(k3s: K3sSettings) -> str:
+    """What K3s gives its Node: taints when it registers it, labels whenever it starts (pkg/agent/run.go, configureNode).
+
+    Neither is ever taken away again by it. A Node that is there gets both through the API, so this restarts nothing.
+    """
+    own: dict[str, Any] = {}
     if k3s.labels:
         own["node-label"] = [f"{key}={value}" for key, value in sorted(k3s.labels.items())]
     if k3s.taints:
         own["node-taint"] = list(k3s.taints)
-    return {**config, **own}
+    return _HEADER + dump(own) if own else ""
 
 
 def cluster_config(role: str, cluster: Cluster, *, is_first: bool) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from fleet.render.k3s_config import (
     data_dir,
     fact_config,
     join_text,
+    node_text,
     registries_text,
     shared_config,
 )
@@ -124,6 +125,8 @@ def _kind_slots(inputs: K3sInputs, node: Node) -> Iterator[Slot]:
     role, unit = node.role, (node.k3s_unit,)
     if role == "server":
         yield from _manifests(inputs, node.settings.k3s)
+    if text := node_text(node.settings.k3s):
+        yield FixedSlot(_private(paths.NODE_CONFIG, ()), (text,))
     if node.settings.k3s.registries:
         registries = registries_text(node.settings.k3s.registries, inputs.secrets)
         yield FixedSlot(_private(paths.REGISTRIES, unit), registries)

@@ -290,6 +290,8 @@ class Renderer:
             k3s_version=node.settings.k3s.version,
             datastore=self._fleet.clusters[node.cluster].datastore,
             config=k3s.kind.facts,
+            labels=node.settings.k3s.labels,
+            taints=node.settings.k3s.taints,
         )
 
 

@@ -11,7 +11,7 @@ from fleet.model.plan import ChangeGroup
 from fleet.report.line import Line, LineKind, clean, line
 
 _SIGNS = {"add": "+", "edit": "~", "remove": "-"}
-_NAMED = frozenset({"folder", "artifact", "unit", "package", "user", "sysctl"})
+_NAMED = frozenset({"label", "taint", "folder", "artifact", "unit", "package", "user", "sysctl"})
 _SHA = 64
 # A plan is read by a person: what is more is counted, and --json has it all.
 _MAX_GROUPS = 40

@@ -10,9 +10,11 @@ from fleet.errors import RefusedError, UnavailableError
 from fleet.model.cluster_node import (
     CORDON_MANAGER,
     FIELD_MANAGER,
+    NOTHING_GIVEN,
     ClusterNode,
     DatastoreHealth,
     EtcdMember,
+    Given,
     NodeIdentity,
     Taint,
 )
@@ -61,17 +63,20 @@ class MemoryCluster:
         self._reach("list the Nodes")
         return [self.staged[name].plain() for name in sorted(self.staged)]
 
-    def reconcile(self, node: NodeIdentity, labels: Mapping[str, str], taints: Sequence[str]) -> ClusterNode:
+    def reconcile(
+        self, node: NodeIdentity, labels: Mapping[str, str], taints: Sequence[str], given: Given = NOTHING_GIVEN
+    ) -> ClusterNode:
         found = self._find(node)
         _check(found, labels)
         wanted = {(taint.key, taint.effect): taint for taint in map(Taint.parse, taints)}
+        ours = found.our_taints.union(map(Taint.parse, given.taints))
         for taint in found.taints:
             place = (taint.key, taint.effect)
-            if place in wanted and wanted[place] != taint and taint not in found.our_taints:
+            if place in wanted and wanted[place] != taint and taint not in ours:
                 raise RefusedError(f"the Node {node.name} has the taint {taint}, which fleet did not set")
         before = found.state()
-        _label(found, labels)
-        kept = [taint for taint in found.taints if taint not in found.our_taints or taint in wanted.values()]
+        _label(found, labels, given)
+        kept = [taint for taint in found.taints if taint not in ours or taint in wanted.values()]
         found.taints = [*kept, *(taint for taint in wanted.values() if taint not in kept)]
         found.our_taints = set(wanted.values())
         found.writes += found.state() != before
@@ -225,9 +230,9 @@ def _check(found: StagedNode, labels: Mapping[str, str]) -> None:
             raise RefusedError(f"the label {key} of the Node {found.node.name} is {there.value!r} by {strangers[0]}")
 
 
-def _label(found: StagedNode, labels: Mapping[str, str]) -> None:
+def _label(found: StagedNode, labels: Mapping[str, str], given: Given) -> None:
     for key, there in list(found.labels.items()):
-        if key not in labels and FIELD_MANAGER in there.owners:
+        if key not in labels and (FIELD_MANAGER in there.owners or key in given.labels):
             there.owners -= (
                 {FIELD_MANAGER, REGISTRATION} if there.owners <= {FIELD_MANAGER, REGISTRATION} else {FIELD_MANAGER}
             )

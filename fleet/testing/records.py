@@ -33,8 +33,8 @@ class MemoryRecords:
             self._records[record.node] = replace(record, manifest="")
             self._contacts[record.node] = self._now()
             self._unanswered.pop(record.node, None)
-            if record.manifest and record.digest:
-                self._objects.setdefault(record.digest, record.manifest.encode())
+            if record.manifest and (digest := record.digest or record.wanted):
+                self._objects.setdefault(digest, record.manifest.encode())
 
     def learned(self, nodes: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
         known = {node: self._records[node].learned for node in nodes if node in self._records}

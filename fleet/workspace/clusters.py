@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,16 +29,17 @@ def cluster_of(wiring: Wiring, intent: Intent) -> Callable[[Node], Cluster]:
     return open_cluster
 
 
-def draining(wiring: Wiring, intent: Intent, *, is_resumed: bool = False) -> Callable[[Applier], Applier]:
-    """Puts an applier behind one that drains servers first. The same one, where there is nothing to drain."""
+def with_clusters(wiring: Wiring, intent: Intent, *, is_resumed: bool = False) -> Callable[[Applier], Applier]:
+    """Puts an applier behind those that do the clusters' side: a Node gets its labels, then its server is drained."""
     from fleet.operations.draining import DrainingApplier, moves
+    from fleet.operations.marking import MarkingApplier, marks
 
-    found = moves(intent, is_resumed=is_resumed)
+    found, ask = moves(intent, is_resumed=is_resumed), cluster_of(wiring, intent)
 
     def around(applier: Applier) -> Applier:
-        if not found:
-            return applier
-        return DrainingApplier(applier, found, cluster_of(wiring, intent), intent.fleet.drain, wiring.clock)
+        if found:
+            applier = DrainingApplier(applier, found, ask, intent.fleet.drain, wiring.clock)
+        return MarkingApplier(applier, partial(marks, intent, wiring.records), ask, wiring.records)
 
     return around
 

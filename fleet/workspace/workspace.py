@@ -138,11 +138,11 @@ class Workspace:
         unenforced: bool = False,
         updates: bool = False,
         verbosity: int = 0,
-        drain: bool = True,
+        cluster: bool = True,
     ) -> Iterator[Event]:
         """Carries out a plan. A plan that was loaded is made again first, and any difference is refused. Where clusters are
         more than one minor behind, a plan that was just made is followed by those of the next steps, each a rollout, as
-        long as every node comes through. Without `drain`, servers whose K3s becomes another version keep their pods.
+        long as every node comes through. Without `cluster`, Kubernetes is not talked to.
         """
         from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
         from fleet.operations.saved_plan import refuse_difference
@@ -156,7 +156,7 @@ class Workspace:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
         options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates))
         while True:
-            engine, wiring = self._engine_for(intent, forks, verbosity, drain=drain), self._wiring
+            engine, wiring = self._engine_for(intent, forks, verbosity, cluster=cluster), self._wiring
             hands = Hands(engine, wiring.records, wiring.secrets, wiring.controller)
             has_finished = yield from told_end(apply(intent, plan, hands, options))
             if not (walks and plan.walking and has_finished) or self._is_stopping:
@@ -164,7 +164,7 @@ class Workspace:
             plan = self.plan(plan.scope)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
 
-    def resume(self, rollout_id: str, *, forks: int = 20, drain: bool = True) -> Iterator[Event]:
+    def resume(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
         """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
         from fleet.operations.apply import learning
         from fleet.operations.plan import plan as made
@@ -178,7 +178,7 @@ class Workspace:
                 f"git wants something else of {moved[0]} than rollout {rollout_id} does",
                 "Start a new one: fleet apply. What this one finished stays.",
             )
-        events = self._engine_for(intent, forks, drain=drain, is_resumed=True).resume(rollout_id)
+        events = self._engine_for(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
         yield from learning(intent, events, self._wiring.records)
 
     def stop(self) -> None:
@@ -263,11 +263,11 @@ class Workspace:
         return read_intent(wiring.source.read(revision), wiring.records, wiring.shipped.texts, home, wiring.sandbox)
 
     def _engine_for(
-        self, intent: Intent, forks: int, verbosity: int = 0, *, drain: bool, is_resumed: bool = False
+        self, intent: Intent, forks: int, verbosity: int = 0, *, cluster: bool, is_resumed: bool = False
     ) -> Engine:
-        from fleet.workspace.clusters import draining
+        from fleet.workspace.clusters import with_clusters
 
-        around = draining(self._wiring, intent, is_resumed=is_resumed) if drain else None
+        around = with_clusters(self._wiring, intent, is_resumed=is_resumed) if cluster else None
         self._engine = self._wiring.engine(self._writer(intent), forks, verbosity, around)
         return self._engine
 

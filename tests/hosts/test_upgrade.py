@@ -1,6 +1,6 @@
 """A new version of K3s on hosts that run an old one: from the mirror, one server at a time, and only when it is whole.
 
-These hosts run the light stand-in, which has no API server: `--no-drain`. tests/hosts/k3s drains.
+These hosts run the light stand-in, which has no API server: `--no-cluster`. tests/hosts/k3s drains.
 """
 
 import json
@@ -13,7 +13,7 @@ def test_a_damaged_binary_is_refused_by_the_first_hosts_and_goes_no_further(grou
     upgrade(ground)
     before = ground.moments()
     ground.lab.mirror.break_(f"{NEW}/k3s", "corrupt")
-    said = ground.checkout.fleet("apply", "--yes", "--json", "--no-drain", code=4)
+    said = ground.checkout.fleet("apply", "--yes", "--json", "--no-cluster", code=4)
     ground.lab.mirror.mend()
     failed = {event["node"]: event["reason"] for event in said.events("NodeFailed")}
     assert sorted(failed) == ["north-a", "south-a"]
@@ -29,7 +29,7 @@ def test_an_upgrade_goes_one_server_at_a_time_and_agents_come_last(ground: Groun
     said = ground.checkout.fleet("plan", code=3)
     assert f"K3s {OLD} -> {NEW}" in said.out
     assert "restarts k3s one server at a time" in said.out
-    said = ground.checkout.fleet("apply", "--yes", "--json", "--no-drain")
+    said = ground.checkout.fleet("apply", "--yes", "--json", "--no-cluster")
     order = [event["node"] for event in said.events("NodeApplied")]
     assert [name for name in order if name.startswith("north")] == ["north-a", "north-b", "north-c", "north-till-001"]
     assert [name for name in order if name.startswith("south")] == ["south-a", "south-till-001"]

@@ -118,6 +118,20 @@ def labels(cluster: Cluster, node: str) -> dict[str, str]:
     return found
 
 
+def test_labels_come_with_each_start_and_taints_with_the_first(cluster: Cluster) -> None:
+    """pkg/agent/run.go, updateMutableLabels: what node-label names is set, what it names no more stays."""
+    before = cluster.machine("a1").read(CONFIG)
+    after = before.replace("till=1]", "till=2, acme.example/more=1]").replace("till=1:NoSchedule", "late=1:NoSchedule")
+    assert after.count("=2, ") == after.count("late=1") == 1
+    for config, till in ((after, "2"), (before, "1")):
+        cluster.programs["a1"].stop()
+        cluster.start("a1", "agent", config).wait_ready()
+        until(lambda till=till: labels(cluster, "a1")["acme.example/till"] == till, f"the label is {till}")
+    assert labels(cluster, "a1")["acme.example/more"] == "1"
+    until(lambda: taint_keys(cluster, "a1") == {"acme.example/till"}, "taints are those of registration")
+    until(lambda: cluster.ready("a1") == READY, "a1 is Ready")
+
+
 def etcdctl(*arguments: str) -> list[str]:
     tls = f"{SERVER}/tls/etcd"
     files = (f"--cacert={tls}/server-ca.crt", f"--cert={tls}/client.crt", f"--key={tls}/client.key")

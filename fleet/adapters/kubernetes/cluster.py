@@ -18,9 +18,11 @@ from fleet.errors import RefusedError, UnavailableError
 from fleet.model.cluster_node import (
     CORDON_MANAGER,
     FIELD_MANAGER,
+    NOTHING_GIVEN,
     ClusterNode,
     DatastoreHealth,
     EtcdMember,
+    Given,
     NodeIdentity,
 )
 from fleet.model.drain import DrainEvent, DrainRule
@@ -51,9 +53,11 @@ class KubernetesCluster:
     def nodes(self) -> Sequence[ClusterNode]:
         return sorted((plain(node) for node in self._all("list the Nodes")), key=lambda node: node.name)
 
-    def reconcile(self, node: NodeIdentity, labels: Mapping[str, str], taints: Sequence[str]) -> ClusterNode:
+    def reconcile(
+        self, node: NodeIdentity, labels: Mapping[str, str], taints: Sequence[str], given: Given = NOTHING_GIVEN
+    ) -> ClusterNode:
         step = f"set labels and taints of the Node {node.name}"
-        return self._until_nobody_was_quicker(step, lambda: self._reconcile_once(node, step, labels, taints))
+        return self._until_nobody_was_quicker(step, lambda: self._reconcile_once(node, step, labels, taints, given))
 
     def cordon(self, node: NodeIdentity, reason: str) -> ClusterNode:
         step = f"cordon the Node {node.name}"
@@ -127,17 +131,17 @@ class KubernetesCluster:
         return tuple(sorted(map(etcd_member, servers), key=lambda member: member.node))
 
     def _reconcile_once(
-        self, node: NodeIdentity, step: str, labels: Mapping[str, str], taints: Sequence[str]
+        self, node: NodeIdentity, step: str, labels: Mapping[str, str], taints: Sequence[str], given: Given
     ) -> ClusterNode | None:
         """None when the Node was changed meanwhile."""
         found = self._get(node, step)
         takes_over = check_labels(found, labels)
-        taints_patch(found, taints)  # refuses before anything is written
+        taints_patch(found, taints, given.taints)  # refuses before anything is written
         written: WireNode | None = found
         # First what would be forgotten if we were ended in between: whether these were ours is only seen until we apply.
-        if gone := labels_to_drop(found, labels):
+        if gone := labels_to_drop(found, labels, given.labels):
             written = self._merge(step, found, _without(found, gone))
-        if written is not None and (patch := taints_patch(written, taints)) is not None:
+        if written is not None and (patch := taints_patch(written, taints, given.taints)) is not None:
             written = self._merge(step, written, patch)
         if written is None:
             return None

@@ -7,7 +7,7 @@ has touched the Node since it was read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,11 +30,11 @@ def our_labels(node: WireNode) -> frozenset[str]:
     )
 
 
-def labels_to_drop(node: WireNode, wanted: Mapping[str, str]) -> list[str]:
-    """Ours no longer, and not to go by themselves: the node's own registration set them, too. A label that somebody else
-    set besides us stays.
+def labels_to_drop(node: WireNode, wanted: Mapping[str, str], given: Collection[str] = ()) -> list[str]:
+    """Ours no longer, and not to go by themselves: the node's own registration set them, too, or it alone (`given`). A label
+    that somebody else set besides us stays.
     """
-    gone = sorted((our_labels(node) - wanted.keys()) & node.metadata.labels.keys())
+    gone = sorted((our_labels(node).union(given) - wanted.keys()) & node.metadata.labels.keys())
     return [key for key in gone if _others(node, key) and _others(node, key) <= REGISTRATION]
 
 
@@ -56,14 +56,17 @@ def are_applied(node: WireNode, wanted: Mapping[str, str]) -> bool:
     return our_labels(node) == wanted.keys() and wanted.items() <= node.metadata.labels.items()
 
 
-def taints_patch(node: WireNode, texts: Sequence[str]) -> dict[str, Any] | None:
-    """A merge patch, or None where nothing is to be done. RefusedError where another one has the same key and effect."""
+def taints_patch(node: WireNode, texts: Sequence[str], given: Collection[str] = ()) -> dict[str, Any] | None:
+    """A merge patch, or None where nothing is to be done. RefusedError where another one has the same key and effect.
+
+    `given` are taints that the node's own registration may have set: ours as well.
+    """
     wanted = {_place(taint): taint for taint in map(Taint.parse, texts)}
     noted = node.metadata.annotations.get(OUR_TAINTS, "")
-    before = {_place(taint): taint for taint in map(Taint.parse, filter(None, noted.split(",")))}
+    before = set(map(Taint.parse, [*filter(None, noted.split(",")), *given]))
     for each in node.spec.taints:
         place = _place(each.plain)
-        if place in wanted and each.value != wanted[place].value and before.get(place) != each.plain:
+        if place in wanted and each.value != wanted[place].value and each.plain not in before:
             raise RefusedError(
                 f"the Node {node.metadata.name} has the taint {each.plain}, which fleet did not set, and the spec says "
                 f"{wanted[place]}",
@@ -81,9 +84,9 @@ def taints_patch(node: WireNode, texts: Sequence[str]) -> dict[str, Any] | None:
     }
 
 
-def _stays(taint: WireTaint, wanted: Mapping[tuple[str, str], Taint], before: Mapping[tuple[str, str], Taint]) -> bool:
+def _stays(taint: WireTaint, wanted: Mapping[tuple[str, str], Taint], before: Collection[Taint]) -> bool:
     place = _place(taint.plain)
-    return wanted[place] == taint.plain if place in wanted else before.get(place) != taint.plain
+    return wanted[place] == taint.plain if place in wanted else taint.plain not in before
 
 
 def _place(taint: Taint) -> tuple[str, str]:

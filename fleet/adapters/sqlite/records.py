@@ -30,7 +30,7 @@ class SqliteRecords:
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs, waiting, "
-                "updates, learned FROM records"
+                "updates, learned, wanted FROM records"
             ).fetchall()
         return {row[0]: _record(*row) for row in rows}
 
@@ -41,11 +41,11 @@ class SqliteRecords:
         those = list(records)
         with self._database.writing() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         *(r.node, r.fleet, r.machine_id, r.digest, r.commit, r.controller, r.epoch, r.arch, r.at),
-                        *(r.base, _text(r.differs), _text(r.waiting), _text(r.updates), _text(r.learned)),
+                        *(r.base, _text(r.differs), _text(r.waiting), _text(r.updates), _text(r.learned), r.wanted),
                     )
                     for r in those
                 ],
@@ -53,8 +53,9 @@ class SqliteRecords:
             at = self._now()
             connection.executemany("INSERT OR REPLACE INTO contacts VALUES (?, ?)", [(r.node, at) for r in those])
             connection.executemany("DELETE FROM unanswered WHERE node = ?", [(r.node,) for r in those])
-            # A manifest without its digest is that of a bundle which came in half: the next one brings it again.
-            _keep(connection, {r.digest: r.manifest.encode() for r in those if r.manifest and r.digest})
+            # Of a bundle that came in half, too: K3s may have given its Node labels that it names.
+            named = ((r.digest or r.wanted, r.manifest) for r in those)
+            _keep(connection, {digest: text.encode() for digest, text in named if digest and text})
 
     def learned(self, nodes: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
         with self._database.reading() as connection:
@@ -117,11 +118,11 @@ class SqliteRecords:
 
 
 def _record(*row: Any) -> Record:
-    *told, base, differs, waiting, updates, learned = row
+    *told, base, differs, waiting, updates, learned, wanted = row
     paths = (msgspec.json.decode(text, type=tuple[str, ...]) if text else () for text in (differs, waiting))
     kept_up = msgspec.json.decode(updates, type=Updates) if updates else None
     known = msgspec.json.decode(learned, type=dict[str, str]) if learned else {}
-    values = (*told, "", base, *paths, kept_up, known)
+    values = (*told, "", base, *paths, kept_up, known, wanted)
     return Record(*values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 
 TABLES = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -55,7 +55,8 @@ CREATE TABLE records (
     differs TEXT NOT NULL,      -- JSON, empty for none
     waiting TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
     updates TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
-    learned TEXT NOT NULL DEFAULT ''    -- JSON, empty for none
+    learned TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
+    wanted TEXT NOT NULL DEFAULT ''     -- of a bundle that came in half
 ) WITHOUT ROWID;
 CREATE TABLE contacts (         -- when a node last answered, by this machine's clock
     node TEXT PRIMARY KEY, at REAL NOT NULL
@@ -84,6 +85,9 @@ CREATE TABLE unanswered (node TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (
     3: """
 ALTER TABLE records ADD COLUMN learned TEXT NOT NULL DEFAULT '';
 ALTER TABLE clusters DROP COLUMN ca_hash;
+""",
+    4: """
+ALTER TABLE records ADD COLUMN wanted TEXT NOT NULL DEFAULT '';
 """,
 }
 """What makes the next version of each older one, in the transaction that opens the file."""

@@ -15,7 +15,7 @@ from fleet.cli.options import (
     become_option,
     forks_option,
     json_option,
-    no_drain_option,
+    no_cluster_option,
     sandbox_option,
     updates_option,
     vault_option,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
 )
 @updates_option
-@no_drain_option
+@no_cluster_option
 @vault_option
 @become_option
 @json_option
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 def command(
     face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
     limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
-    updates: bool, no_drain: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
+    updates: bool, no_cluster: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring nodes to what the spec says.
 
@@ -85,7 +85,7 @@ def command(
         unenforced=unenforced,
         updates=updates,
         verbosity=face.verbosity,
-        drain=not no_drain,
+        cluster=not no_cluster,
     )
     return roll(face, workspace, events, as_json=as_json)
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from msgspec import UnsetType
 
 from fleet.k3s.config import ConfigProblem, config_problems
-from fleet.k3s.paths import AGENT_TOKEN, CONFIG, REGISTRIES, SERVER_TOKEN, SYSCTL
+from fleet.k3s.node_labels import kubelet_refuses
+from fleet.k3s.paths import AGENT_TOKEN, CONFIG, NODE_CONFIG, REGISTRIES, SERVER_TOKEN, SYSCTL
 from fleet.k3s.registries import registries_problems
 from fleet.load.checks.texts import date_fault, label_fault, path_fault, sysctl_fault
 from fleet.load.flaw import Flaw, twice
@@ -21,6 +22,7 @@ from fleet.model.spec.settings import ConnectionLayer, FileSpec, K3sLayer, Layer
 _NOT_FOR_FILES = ("/proc", "/sys", "/dev", "/run", "/var/run", "/tmp", "/var/tmp")  # noqa: S108 -- refused, not used
 _SET_ELSEWHERE = {
     CONFIG: "Set its keys under `k3s.config`.",
+    NODE_CONFIG: "Set labels and taints under `k3s.labels` and `k3s.taints`.",
     REGISTRIES: "Set its keys under `k3s.registries`.",
     SERVER_TOKEN: "Tokens come from `secrets/`.",
     AGENT_TOKEN: "Tokens come from `secrets/`.",
@@ -31,6 +33,7 @@ _SET_ELSEWHERE = {
     "/etc/gshadow": "Set groups under `os.users`.",
 }
 _OURS = ("/var/lib/fleet", "/var/lib/rancher/k3s", "/usr/local/bin/k3s")
+_REFUSED = "a kubelet may not give its Node the label `{}`: K3s would not start with it"
 _SOURCES = ("content", "template", "source")
 
 
@@ -77,6 +80,8 @@ class LayerChecks:
         for key, value in (k3s.labels if isinstance(k3s.labels, dict) else {}).items():
             if fault := label_fault(key, value):
                 yield Flaw((*path, "labels", key), fault)
+            elif value is not None and kubelet_refuses(key):
+                yield Flaw((*path, "labels", key), _REFUSED.format(key), "Use a prefix of your own.", on_key=True)
         for field in ("taints", "taints+"):
             taints = k3s.taints if field == "taints" else k3s.taints_append
             yield from twice((*path, field), taints if isinstance(taints, list) else (), "the taint", "")

@@ -4,7 +4,15 @@ from __future__ import annotations
 import pytest
 
 from fleet.errors import RefusedError
-from fleet.model.cluster_node import CORDON_MANAGER, ClusterNode, DatastoreHealth, EtcdMember, NodeIdentity, Taint
+from fleet.model.cluster_node import (
+    CORDON_MANAGER,
+    ClusterNode,
+    DatastoreHealth,
+    EtcdMember,
+    Given,
+    NodeIdentity,
+    Taint,
+)
 from fleet.ports.cluster import Cluster
 from fleet.testing.contracts.cluster_stage import FIRST, IMPOSTOR, REGISTERED, RULE, SECOND, WEB, A, B, Stage, node_of
 from fleet.testing.contracts.drain import DrainContract
@@ -41,6 +49,17 @@ class ClusterContract(DrainContract):
         assert "gpu" not in cluster.reconcile(A, {}, []).labels
         cluster.reconcile(B, {"kubernetes.io/hostname": B.name}, [])
         assert cluster.reconcile(B, {}, []).labels == {}
+
+    def test_what_registration_alone_set_goes_where_that_is_known(self, cluster: Cluster, stage: Stage) -> None:
+        stage.others_label("flux", A.name, {"team": "pos"})
+        given = Given(labels=frozenset({"gpu", "team", "gone-already"}))
+        assert cluster.reconcile(A, {"gpu": "nvidia"}, [], given).labels == {**REGISTERED, "team": "pos"}
+        assert cluster.reconcile(A, {}, [], given).labels == {"kubernetes.io/hostname": A.name, "team": "pos"}
+        assert "gpu" not in node_of(cluster).labels
+
+    def test_what_registration_set_and_somebody_else_changed_stays(self, cluster: Cluster, stage: Stage) -> None:
+        stage.others_label("flux", A.name, {"gpu": "amd"})
+        assert cluster.reconcile(A, {}, [], Given(labels=frozenset({"gpu"}))).labels["gpu"] == "amd"
 
     def test_registration_alone_is_not_ours_to_take_out(self, cluster: Cluster) -> None:
         assert cluster.reconcile(A, {}, []).labels == REGISTERED
@@ -79,6 +98,20 @@ class ClusterContract(DrainContract):
         }
         assert cluster.reconcile(A, {}, []).taints == (theirs,)
         assert node_of(cluster).taints == (theirs,)
+
+    def test_a_taint_of_registration_is_ours_where_that_is_known(self, cluster: Cluster, stage: Stage) -> None:
+        stage.others_taint(A.name, "edge=a:NoExecute")
+        stage.others_taint(A.name, "gpu=true:NoSchedule")
+        given = Given(taints=frozenset({"gpu=true:NoSchedule", "gpu=old:NoSchedule"}))
+        theirs, ours = Taint("edge", "a", "NoExecute"), Taint("gpu", "shared", "NoSchedule")
+        assert set(cluster.reconcile(A, {}, ["gpu=shared:NoSchedule"], given).taints) == {theirs, ours}
+        assert cluster.reconcile(A, {}, [], given).taints == (theirs,)
+
+    def test_a_taint_of_registration_goes_at_the_first_call(self, cluster: Cluster, stage: Stage) -> None:
+        stage.others_taint(A.name, "gpu=true:NoSchedule")
+        assert cluster.reconcile(A, {}, []).taints == (Taint("gpu", "true", "NoSchedule"),)
+        assert cluster.reconcile(A, {}, [], Given(taints=frozenset({"gpu=true:NoSchedule"}))).taints == ()
+        assert node_of(cluster).taints == ()
 
     def test_somebody_elses_taint_is_refused_and_kept(self, cluster: Cluster, stage: Stage) -> None:
         stage.others_taint(A.name, "gpu=false:NoSchedule")

@@ -59,10 +59,14 @@ class RecordsContract:
         records.forget(["new-1"])
         assert dict(records.unanswered()) == {"nice-1": ("b1:dd",)}
 
-    def test_half_a_bundle_is_kept_with_what_was_before_it_and_its_manifest_is_not(self, records: Records) -> None:
-        half = Record("lyon-1", "acme", "m1", digest="", manifest='{"half":1}', base="b1:aa")
+    def test_half_a_bundle_is_kept_under_its_own_digest_with_what_was_before_it(self, records: Records) -> None:
+        half = Record("lyon-1", "acme", "m1", digest="", manifest='{"half":1}', base="b1:aa", wanted="b1:cc")
         records.save([half])
-        assert dict(records.all()) == {"lyon-1": Record("lyon-1", "acme", "m1", digest="", base="b1:aa")}
+        assert dict(records.all()) == {"lyon-1": replace(half, manifest="")}
+        assert dict(records.manifests(["", "b1:aa", "b1:cc"])) == {"b1:cc": '{"half":1}'}
+
+    def test_a_manifest_whose_digest_nobody_knows_is_not_kept(self, records: Records) -> None:
+        records.save([Record("lyon-1", "acme", "m1", digest="", manifest='{"half":1}', base="b1:aa")])
         assert dict(records.manifests(["", "b1:aa"])) == {}
 
     def test_manifests_come_by_digest(self, records: Records) -> None:

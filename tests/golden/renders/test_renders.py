@@ -40,8 +40,8 @@ def text(minor: str, node: str, path: str) -> str:
     raise AssertionError(f"no content of {path} for {node}")
 
 
-def config(minor: str, node: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(text(minor, node, "/etc/rancher/k3s/config.yaml"))
+def config(minor: str, node: str, path: str = "/etc/rancher/k3s/config.yaml") -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(text(minor, node, path))
     return loaded
 
 
@@ -110,8 +110,8 @@ def test_agents_join_and_have_no_key_that_only_servers_know(minor: str) -> None:
     for node in AGENTS:
         keys = set(config(minor, node))
         assert config(minor, node)["server"] == "https://k3s.lyon.acme.example:6443"
-        assert keys - {"node-taint", "default-runtime"} == {
-            "token-file", "server", "node-name", "node-ip", "node-label", "kubelet-arg", "protect-kernel-defaults",
+        assert keys - {"default-runtime"} == {
+            "token-file", "server", "node-name", "node-ip", "kubelet-arg", "protect-kernel-defaults",
         }  # fmt: skip
         assert config(minor, node)["token-file"] == "/etc/rancher/k3s/agent-token"
         assert not [path for path in entries(minor, node) if "/server/" in path or path.endswith("server-token")]
@@ -130,10 +130,13 @@ def test_who_a_node_is(minor: str) -> None:
 
 @each_minor
 def test_labels_and_taints(minor: str) -> None:
-    assert config(minor, "lyon-gpu")["node-label"] == ["gpu=nvidia", "tier=edge"]
-    assert config(minor, "lyon-gpu")["node-taint"] == ["gpu=true:NoSchedule"]
-    assert config(minor, "lyon-till-001")["node-label"] == ["tier=edge"]
-    assert "node-taint" not in config(minor, "lyon-till-001")
+    apart = "/etc/rancher/k3s/config.yaml.d/20-fleet-node.yaml"
+    assert config(minor, "lyon-gpu", apart) == {
+        "node-label": ["gpu=nvidia", "tier=edge"], "node-taint": ["gpu=true:NoSchedule"]
+    }  # fmt: skip
+    assert config(minor, "lyon-till-001", apart) == {"node-label": ["tier=edge"]}
+    assert not [node for node in (*SERVERS, *AGENTS) if {"node-label", "node-taint"} & config(minor, node).keys()]
+    assert "restart" not in entries(minor, "lyon-gpu")[apart]
 
 
 @each_minor
@@ -365,6 +368,7 @@ def test_facts_hold_what_rules_compare(minor: str) -> None:
             "cluster-cidr": "10.42.0.0/16,fd42::/56", "service-cidr": "10.43.0.0/16,fd43::/112",
             "disable": '- "traefik"',
         },
+        "labels": {"tier": "edge"},
     }  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The part of a kubelet that others see: its Node, its Lease, its Ready condition, and the ends of its pods.
 
 No container runs here. A pod that is bound to this node is told to be running and ready at once, and is gone as soon
-as it is deleted or evicted. docs/cli/agent.md: labels and taints act at registration only.
+as it is deleted or evicted. docs/cli/agent.md: node-label and node-taint act at registration only. For labels, K3s's source
+says more: at each start it sets them all on its Node, and takes none away (pkg/agent/run.go, updateMutableLabels).
 """
 
 import os
@@ -135,8 +136,10 @@ class Kubelet:
         self.play_pods()
 
     def register(self) -> None:
-        """Make the Node if there is none; one that is there keeps its labels and taints."""
+        """Make the Node if there is none; one that is there keeps its taints and labels, and gets those of node-label."""
         if self.api().find(self.path) is not None:
+            if self.labels:
+                self.api().merge(self.path, {"metadata": {"labels": self.labels}})
             return
         own = {"kubernetes.io/hostname": self.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": ARCH}
         annotations = {"k3s.io/hostname": socket.gethostname(), "k3s.io/internal-ip": ",".join(self.addresses)}

@@ -250,6 +250,27 @@ def test_what_a_node_made_up_is_no_manifest(text):
         read_manifest(text)
 
 
+def test_labels_and_taints_are_told_one_by_one_and_restart_nothing():
+    path = "/etc/rancher/k3s/config.yaml.d/20-fleet-node.yaml"
+    base = Manifest(
+        files=(BundleFile(path, sha256=OLD),),
+        facts=BundleFacts(labels={"app": "pos", "old": "x", "kept": "y"}, taints=("a=b:NoSchedule", "c:NoExecute")),
+    )
+    bundle = wanted(
+        files=(BundleFile(path, sha256=NEW),),
+        facts=BundleFacts(labels={"app": "till", "kept": "y", "new": ""}, taints=("c:NoExecute", "a=z:NoSchedule")),
+    )
+    assert changes(base, bundle) == (
+        Change("label", "edit", "app", "pos", "till"),
+        Change("label", "add", "new"),
+        Change("label", "remove", "old", "x"),
+        Change("taint", "remove", "a=b:NoSchedule"),
+        Change("taint", "add", "a=z:NoSchedule"),
+    )
+    another_mode = wanted(files=(BundleFile(path, sha256=OLD, mode="0600"),), facts=base.facts)
+    assert [change.subject for change in changes(base, another_mode)] == [path], "else the file speaks for itself"
+
+
 def test_kernel_settings_are_told_once():
     base = Manifest(files=(BundleFile("/etc/sysctl.d/80-fleet.conf", sha256=OLD),), sysctl={"vm.swappiness": "10"})
     bundle = wanted(files=(BundleFile("/etc/sysctl.d/80-fleet.conf", sha256=NEW),), sysctl={"vm.swappiness": "20"})

@@ -208,8 +208,9 @@ def test_contents_are_kept_for_later_diffs() -> None:
         "nodes: [{name: a, role: none, address: 10.0.0.1}]\nos: {files: [{path: /etc/x, content: hello}]}",
     )  # fmt: skip
     records = MemoryRecords()
-    adopted(intent(PLAIN, site), MemoryHand(), records)
-    assert list(records._objects.values()) == [b"hello"]
+    made = intent(PLAIN, site)
+    adopted(made, MemoryHand(), records)
+    assert set(records._objects.values()) == {b"hello", made.renderer.sketch(made.fleet.nodes[0]).manifest}
 
 
 def test_a_plan_leaves_alone_what_waits() -> None:

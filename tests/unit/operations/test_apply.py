@@ -262,7 +262,10 @@ def test_contents_are_kept_for_later_diffs_and_no_secret_with_them() -> None:
     made = intent(PLAIN, document("Site", "lyon", site), files=secrets_lock("db"))
     records = MemoryRecords()
     list(apply(made, planned(made), hands(records=records), PLAINLY))
-    kept = set(records._objects.values())
+    sketches = [made.renderer.sketch(node) for node in made.fleet.nodes]
+    manifests = {sketch.digest: sketch.manifest for sketch in sketches}
+    assert records.blobs(manifests) == manifests, "what is sent is known, also where no answer comes"
+    kept = set(records._objects.values()) - {*manifests.values()}
     assert b"hello" in kept
     assert len(kept) == 2
     (text,) = kept - {b"hello"}

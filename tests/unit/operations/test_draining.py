@@ -134,7 +134,7 @@ def test_a_server_that_cannot_be_drained_is_not_touched_and_takes_pods() -> None
     result = ground.run("s")["s"]
     assert result.outcome == "failed"
     assert result.reason.startswith("it could not be drained: not within 3 s: shop/web (PodDisruptionBudget web: ")
-    assert result.reason.endswith("(fleet apply --no-drain leaves Kubernetes out of it)")
+    assert result.reason.endswith("(fleet apply --no-cluster leaves Kubernetes out of it)")
     assert (ground.inner.orders, ground.cordoned()) == ([], set())
 
 
@@ -168,7 +168,7 @@ def test_a_cluster_that_does_not_answer_is_not_upgraded_blindly() -> None:
     result = ground.run("s")["s"]
     assert (result.outcome, ground.inner.orders) == ("failed", [])
     assert "s is silent" in result.reason
-    assert "--no-drain" in result.reason
+    assert "--no-cluster" in result.reason
 
 
 def test_who_cannot_be_drained_holds_nobody_else_of_the_batch() -> None:

@@ -24,6 +24,7 @@ from fleet.operations.lock import (
     lock,
     wanted,
 )
+from fleet.render import RENDERER
 
 MIRROR = "https://mirror.acme.example/k3s"
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
@@ -267,6 +268,8 @@ def test_the_renderer_is_kept_unless_it_is_named(mirror: MemoryMirror) -> None:
     assert events == [Locked(Lock(renderer=3), changed=False)]
     events, _ = run(LockRequest(mirrors=(MIRROR,), renderer=4), Lock(renderer=3), mirror)
     assert events == [Locked(Lock(renderer=4), changed=True)]
+    events, _ = run(LockRequest(mirrors=(MIRROR,), renderer=2), Lock(renderer=3), mirror)
+    assert events == [Locked(Lock(renderer=3), changed=False)], "an older fleet does not take it back"
 
 
 def test_the_file_is_the_same_bytes_in_whatever_order_it_was_made() -> None:
@@ -306,7 +309,9 @@ def test_what_is_wanted_is_what_nodes_use_whatever_is_pinned_already() -> None:
 
     request = wanted(spec, Learned(), held=["v1.34.2+k3s1", "", "v1.33.9+k3s1"], upgrade=["stable"])
 
-    assert request == LockRequest(("v1.34.6+k3s1",), ("stable",), ("file:mirror",), "v1.33.9+k3s1", ("stable",))
+    assert request == LockRequest(
+        ("v1.34.6+k3s1",), ("stable",), ("file:mirror",), "v1.33.9+k3s1", ("stable",), renderer=RENDERER
+    )
     with pytest.raises(UsageError, match="no node uses the channel `latest`") as raised:
         wanted(spec, Learned(), upgrade=["latest"])
     assert raised.value.hint == "channels in use: stable"

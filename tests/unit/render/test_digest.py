@@ -33,7 +33,9 @@ from tests.unit.render.ground import intent
 WHOLE = Bundle(
     node="lyon-a",
     digest="",
-    facts=BundleFacts("lyon", "server", "lyon", "v1.36.3+k3s1", "etcd", {"cluster-cidr": "10.42.0.0/16"}),
+    facts=BundleFacts(
+        "lyon", "server", "lyon", "v1.36.3+k3s1", "etcd", {"cluster-cidr": "10.42.0.0/16"}, {"app": "pos"}, ("a:NoSchedule",)
+    ),
     files=(
         BundleFile(
             "/etc/a", "0600", "ops", "adm", "a" * 64, 7, ("x", SecretRef("db", "base64", "f1")), "check {file}",
@@ -63,7 +65,7 @@ OTHER: dict[type, dict[str, Any]] = {
     SecretRef: {"name": "other", "encoding": "plain", "fingerprint": "f2"},
     BundleFacts: {
         "site": "x", "role": "agent", "cluster": "x", "k3s_version": "v1.37.1+k3s1", "datastore": "sqlite",
-        "config": {"cluster-cidr": "10.52.0.0/16"},
+        "config": {"cluster-cidr": "10.52.0.0/16"}, "labels": {"app": "till"}, "taints": (),
     },
     BundleUpdates: {"mode": "all", "snapshot": "2026-11-02", "sources": ()},
 }  # fmt: skip

@@ -18,6 +18,7 @@ from tests.specs import FLEET, document
 from tests.unit.render.ground import bundles, file, intent, text
 
 CONFIG = "/etc/rancher/k3s/config.yaml"
+NODE = "/etc/rancher/k3s/config.yaml.d/20-fleet-node.yaml"
 JOIN = "/etc/rancher/k3s/config.yaml.d/10-fleet-join.yaml"
 SERVER_TOKEN = "/etc/rancher/k3s/server-token"
 AGENT_TOKEN = "/etc/rancher/k3s/agent-token"
@@ -54,6 +55,7 @@ def test_files_of_servers_and_agents() -> None:
     server: dict[str, tuple[Any, ...]] = {
         AGENT_TOKEN: ("0600", False, "k3s.service"),
         CONFIG: ("0600", False, "k3s.service"),
+        NODE: ("0600", False),
         "/etc/rancher/k3s/registries.yaml": ("0600", False, "k3s.service"),
         SERVER_TOKEN: ("0600", False, "k3s.service"),
         "/etc/systemd/system/k3s.service": ("0644", False, "k3s.service"),
@@ -64,6 +66,7 @@ def test_files_of_servers_and_agents() -> None:
     assert table(found["a1"]) == {
         AGENT_TOKEN: ("0600", False, "k3s-agent.service"),
         CONFIG: ("0600", False, "k3s-agent.service"),
+        NODE: ("0600", False),
         "/etc/rancher/k3s/registries.yaml": ("0600", False, "k3s-agent.service"),
         "/etc/systemd/system/k3s-agent.service": ("0644", False, "k3s-agent.service"),
     }
@@ -129,9 +132,7 @@ def test_the_configuration_of_the_first_server() -> None:
         'agent-token-file: "/etc/rancher/k3s/agent-token"\n'
         'kubelet-arg:\n  - "a=b"\n'
         'node-ip: "10.0.0.1,fd00::1"\n'
-        'node-label:\n  - "app=pos"\n  - "zone=b"\n'
         'node-name: "s1"\n'
-        'node-taint:\n  - "k=v:NoSchedule"\n'
         'tls-san:\n  - "api.lyon.example"\n'
         'token-file: "/etc/rancher/k3s/server-token"\n'
         'write-kubeconfig-mode: "0640"\n'
@@ -143,12 +144,22 @@ def test_the_configuration_of_an_agent_has_no_key_of_a_server() -> None:
     assert text(found["a1"], CONFIG) == HEAD + (
         'kubelet-arg:\n  - "a=b"\n'
         'node-ip: "10.0.0.9"\n'
-        'node-label:\n  - "app=pos"\n  - "zone=b"\n'
         'node-name: "a1"\n'
-        'node-taint:\n  - "k=v:NoSchedule"\n'
         'server: "https://api.lyon.example:6443"\n'
         'token-file: "/etc/rancher/k3s/agent-token"\n'
     )
+
+
+def test_labels_and_taints_have_a_file_of_their_own() -> None:
+    """It restarts nothing: K3s reads it when it starts, and a Node that is there gets both through the API."""
+    found = made(S1, A1, SAID)
+    for bundle in found.values():
+        assert text(bundle, NODE) == HEAD + (
+            'node-label:\n  - "app=pos"\n  - "zone=b"\n' + 'node-taint:\n  - "k=v:NoSchedule"\n'
+        )
+        assert (bundle.facts.labels, bundle.facts.taints) == ({"app": "pos", "zone": "b"}, ("k=v:NoSchedule",))
+    assert text(made(S1, "k3s: {labels: {a: b}}")["s1"], NODE) == HEAD + 'node-label:\n  - "a=b"\n'
+    assert NODE not in table(made(S1, "k3s: {config: {write-kubeconfig-mode: '0600'}}")["s1"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.names import complete_rollouts
-from fleet.cli.options import become_option, forks_option, json_option, no_drain_option, sandbox_option, vault_option
+from fleet.cli.options import become_option, forks_option, json_option, no_cluster_option, sandbox_option, vault_option
 from fleet.cli.rolling import roll
 
 
@@ -15,13 +15,13 @@ from fleet.cli.rolling import roll
 @click.argument("rollout_id", metavar="ID", shell_complete=complete_rollouts)
 @sandbox_option
 @forks_option
-@no_drain_option
+@no_cluster_option
 @vault_option
 @become_option
 @json_option
 @click.pass_obj
 def command(
-    face: Face, *, rollout_id: str, sandbox: str, forks: int, no_drain: bool, vault_password_file: str, asks_become: bool,
+    face: Face, *, rollout_id: str, sandbox: str, forks: int, no_cluster: bool, vault_password_file: str, asks_become: bool,
     become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Go on with a rollout that paused, or whose controller died.
@@ -29,5 +29,5 @@ def command(
     What it finished stays finished. Refused when the spec wants something else by now: `fleet apply` starts anew.
     """
     workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
-    events = workspace.resume(rollout_id, forks=forks, drain=not no_drain)
+    events = workspace.resume(rollout_id, forks=forks, cluster=not no_cluster)
     return roll(face, workspace, events, as_json=as_json)

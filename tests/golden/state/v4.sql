@@ -1,0 +1,70 @@
+-- .fleet/state.db as version 4 of the schema made it, with a record, a cluster and a lease in it. Never changed.
+CREATE TABLE schema_version (version INTEGER NOT NULL);
+
+CREATE TABLE rollouts (
+    id TEXT PRIMARY KEY,
+    fleet TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    controller TEXT NOT NULL,
+    nodes INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    body BLOB NOT NULL          -- the order: JSON, zlib
+);
+CREATE TABLE events (
+    rollout TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (rollout, seq)
+) WITHOUT ROWID;
+CREATE TABLE effects (          -- the open ones
+    rollout TEXT NOT NULL, batch TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (rollout, batch)
+) WITHOUT ROWID;
+CREATE TABLE snapshots (        -- the newest one of each rollout
+    rollout TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE inbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, rollout TEXT NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE lease (            -- one row; its epoch outlives every holder
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL,
+    controller TEXT NOT NULL,   -- empty: released
+    machine TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    born INTEGER NOT NULL,
+    expires REAL NOT NULL
+);
+CREATE TABLE records (
+    node TEXT PRIMARY KEY,
+    fleet TEXT NOT NULL,
+    machine_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    controller TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    arch TEXT NOT NULL,
+    at REAL NOT NULL,
+    base TEXT NOT NULL,
+    differs TEXT NOT NULL,      -- JSON, empty for none
+    waiting TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
+    updates TEXT NOT NULL DEFAULT '',   -- JSON, empty for none
+    learned TEXT NOT NULL DEFAULT ''    -- JSON, empty for none
+) WITHOUT ROWID;
+CREATE TABLE contacts (         -- when a node last answered, by this machine's clock
+    node TEXT PRIMARY KEY, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE unanswered (       -- digests that were sent to nodes which never answered
+    node TEXT NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (node, digest)
+) WITHOUT ROWID;
+CREATE TABLE objects (          -- manifests by digest (b1:...), contents by sha256; zlib
+    key TEXT PRIMARY KEY, body BLOB NOT NULL
+);
+CREATE TABLE clusters (
+    cluster TEXT PRIMARY KEY, existed INTEGER NOT NULL, datastore TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO schema_version VALUES (4);
+INSERT INTO records VALUES ('lyon-1-a', 'acme', 'm1', 'b1:aa', '4be1f02', 'ops@desk', 7, 'amd64', 1750000000.5, '', '["/etc/motd"]', '', '', '');
+INSERT INTO clusters VALUES ('lyon-1', 1, 'etcd');
+INSERT INTO lease VALUES (1, 7, '', '', 0, 0, 0);
