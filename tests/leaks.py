@@ -1,6 +1,8 @@
 """Looks for secrets where none may be: in files, databases, outputs, and in what /proc shows of every process.
 
     python tests/leaks.py FOLDER... < values        one value a line; exit code 1 where one is found
+    python tests/leaks.py --processes < values      JSON, one line; looks at processes until its input ends, then says
+                                                    what it saw, as JSON. `Watcher` starts it, on any machine
 
 A value is looked for as it is, as a part of a URL, escaped as in JSON, in hex, and in base64 at each of the three places
 where it may begin in a longer text. Packed contents are unpacked. Imports nothing of fleet, and of others nothing.
@@ -15,8 +17,10 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -140,13 +144,15 @@ def readable_by_others(leaks: Iterable[Leak]) -> set[str]:
 class Processes:
     """A context in which /proc/*/cmdline and environ of every process are looked at again and again.
 
-    `rounds` and `seen` tell how closely: how often all were looked at, and how many processes there were.
+    `rounds` and `seen` tell how closely: how often all were looked at, and how many processes there were; `longest` is the
+    longest time between two looks, in seconds.
     """
 
     search: Search
     leaks: set[Leak] = field(default_factory=set)
     seen: set[int] = field(default_factory=set)
     rounds: int = 0
+    longest: float = 0.0
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
@@ -159,8 +165,11 @@ class Processes:
         self._thread.join()
 
     def _watch(self) -> None:
+        before = time.monotonic()
         while not self._over.wait(_NAP):
             self.look()
+            now = time.monotonic()
+            self.longest, before = max(self.longest, now - before), now
 
     def look(self) -> None:
         for pid in (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()):
@@ -172,7 +181,39 @@ class Processes:
         self.rounds += 1
 
 
+class Watcher:
+    """A context in which a program of its own looks at the processes of a machine; `command` starts a Python there that
+    has this file. After it, `leaks`, `rounds`, `seen` (a count) and `longest` are those of `Processes`.
+    """
+
+    def __init__(self, command: list[str], values: Mapping[str, str]) -> None:
+        self._command, self._values = [*command, "--processes"], values
+
+    def __enter__(self) -> Self:
+        self._running = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._running.stdin is not None
+        self._running.stdin.write(json.dumps(self._values) + "\n")
+        self._running.stdin.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        said, _ = self._running.communicate(timeout=30)
+        found = json.loads(said)
+        self.leaks = {Leak(*leak) for leak in found["leaks"]}
+        self.rounds, self.seen, self.longest = found["rounds"], found["seen"], found["longest"]
+
+
+def watch_processes() -> int:
+    with Processes(Search(json.loads(sys.stdin.readline()))) as watched:
+        sys.stdin.read()
+    leaks = sorted((leak.where, leak.secret, leak.form) for leak in watched.leaks)
+    print(json.dumps({"leaks": leaks, "rounds": watched.rounds, "seen": len(watched.seen), "longest": watched.longest}))
+    return 0
+
+
 def main(folders: list[str]) -> int:
+    if folders == ["--processes"]:
+        return watch_processes()
     values = {f"line {number}": line for number, line in enumerate(sys.stdin.read().splitlines(), 1) if line}
     leaks = sorted(Search(values).in_folders(*map(Path, folders)))
     for leak in leaks:

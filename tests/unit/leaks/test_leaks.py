@@ -9,6 +9,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 import zlib
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.leaks import Leak, Processes, Search, files_below, readable_by_others
+from tests.leaks import Leak, Processes, Search, Watcher, files_below, readable_by_others
 
 TOOL = Path(__file__).parents[2] / "leaks.py"
 VALUE = 'p/a+s s"{{x}}\n$%?\u00e9'
@@ -131,3 +132,15 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
     }
 
     assert imported <= set(sys.stdlib_module_names) | {"__future__"}
+
+
+@pytest.mark.parametrize("part", ["cmdline", "environ"])
+def test_as_a_program_it_watches_processes_until_it_is_told_to_end(part: str) -> None:
+    shown = [sys.executable, "-c", "import time; time.sleep(0.5)", *([TOKEN] if part == "cmdline" else [])]
+    with Watcher([sys.executable, str(TOOL)], {"value": VALUE, "token": TOKEN}) as watched:
+        time.sleep(0.5)
+        subprocess.run(shown, env={"PASS": TOKEN} if part == "environ" else {}, check=True)
+
+    assert {(leak.secret, leak.form) for leak in watched.leaks} == {("token", "plain")}
+    assert all(f"/{part} of " in leak.where for leak in watched.leaks)
+    assert (watched.rounds > 2, watched.seen > 1, watched.longest > 0) == (True, True, True)
