@@ -82,6 +82,17 @@ def test_copies_are_found_in_files_that_are_hidden_packed_or_named_after_them(tm
     names = {".hidden/a", "b.gz", "c.db", f"d-{TOKEN}", "e"}
     assert {Path(leak.where).relative_to(tmp_path).as_posix() for leak in found} == names
     assert len(list(files_below(tmp_path))) == 6
+    named = [tmp_path / name for name in ("c.db", "e", "clean", "not-there")]
+    assert {Path(leak.where).name for leak in SEARCH.in_folders(*named)} == {"c.db", "e"}
+
+
+@pytest.mark.parametrize("value", [VALUE, TOKEN])
+def test_a_large_file_is_read_to_its_end(tmp_path: Path, value: str) -> None:
+    for name, data in (("plain", value.encode()), ("coded", base64.b64encode(b"x" + value.encode())), ("other", b"")):
+        (tmp_path / name).write_bytes(bytes(5_000_000) + b"\n" + data)
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(value.encode()) + bytes(5_000_000))
+
+    assert {Path(leak.where).name for leak in SEARCH.in_folders(tmp_path)} == {"plain", "coded", "packed.gz"}
 
 
 def test_a_file_that_others_may_read_is_told_from_one_that_they_may_not(tmp_path: Path) -> None:
