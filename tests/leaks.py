@@ -32,6 +32,7 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 6
 """Bytes: anything shorter is found everywhere by chance, and its search proves nothing."""
 _NAP = 0.004
+_LOOKS = "looking\n"
 _LARGE = 4 * 1024 * 1024
 _PACKED = (b"\x1f\x8b", b"SQLite format 3\0")
 _BREAK = re.compile(rb"[\r\n]+[ \t]*")
@@ -212,6 +213,8 @@ class Watcher:
         assert self._running.stdin is not None
         self._running.stdin.write(json.dumps(self._values) + "\n")
         self._running.stdin.flush()
+        assert self._running.stdout is not None
+        assert self._running.stdout.readline() == _LOOKS, "it does not look"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -223,6 +226,8 @@ class Watcher:
 
 def watch_processes() -> int:
     with Processes(Search(json.loads(sys.stdin.readline()))) as watched:
+        watched.look()
+        print(_LOOKS, end="", flush=True)
         sys.stdin.read()
     leaks = sorted((leak.where, leak.secret, leak.form) for leak in watched.leaks)
     print(json.dumps({"leaks": leaks, "rounds": watched.rounds, "seen": len(watched.seen), "longest": watched.longest}))

@@ -9,7 +9,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-import time
 import zlib
 from contextlib import closing
 from pathlib import Path
@@ -147,9 +146,8 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
 
 @pytest.mark.parametrize("part", ["cmdline", "environ"])
 def test_as_a_program_it_watches_processes_until_it_is_told_to_end(part: str) -> None:
-    shown = [sys.executable, "-c", "import time; time.sleep(0.5)", *([TOKEN] if part == "cmdline" else [])]
+    shown = [sys.executable, "-c", "import time; time.sleep(1)", *([TOKEN] if part == "cmdline" else [])]
     with Watcher([sys.executable, str(TOOL)], {"value": VALUE, "token": TOKEN}) as watched:
-        time.sleep(0.5)
         subprocess.run(shown, env={"PASS": TOKEN} if part == "environ" else {}, check=True)
 
     assert {(leak.secret, leak.form) for leak in watched.leaks} == {("token", "plain")}
