@@ -13,13 +13,15 @@ from fleet.model.cluster import Cluster
 from fleet.model.verdict import Verdict
 
 RULE = "quorum"
+_HOW = {"silent": "does not answer", "emptied": "holds nothing any more"}
 
 
 def judge(picture: Picture) -> Iterator[Verdict]:
     """Servers that left the spec are still members until they are retired, one after the other.
 
     A cluster that is gone as a whole is a closed shop: max-removed counts it. Restarts cost no quorum, since
-    apply restarts one server at a time; with two members even that stops the API for a moment.
+    apply restarts one server at a time; with two members even that stops the API for a moment. Servers that are missing
+    are told of whatever the plan changes: only people can bring such a cluster back.
     """
     gone: dict[str, list[str]] = {}
     for name in picture.given.removed:
@@ -30,6 +32,9 @@ def judge(picture: Picture) -> Iterator[Verdict]:
         yield _left(picture, picture.fleet.clusters[name], sorted(gone[name]))
     for cluster in picture.touched:
         yield from _pair(picture, cluster)
+    for name in sorted({picture.nodes[name].cluster for name in picture.given.missing if name in picture.nodes}):
+        if name:
+            yield from _lost(picture, picture.fleet.clusters[name])
 
 
 def _left(picture: Picture, cluster: Cluster, gone: list[str]) -> Verdict:
@@ -66,3 +71,22 @@ def _pair(picture: Picture, cluster: Cluster) -> Iterator[Verdict]:
             "Let the third server join first, or choose a quiet hour.",
             cluster.place,
         )
+
+
+def _lost(picture: Picture, cluster: Cluster) -> Iterator[Verdict]:
+    """Silent about a cluster of which no server is left: that is a site without a link, or judged by join-target."""
+    missing = {name: picture.given.missing[name] for name in cluster.servers if name in picture.given.missing}
+    up = sum(1 for name in cluster.servers if name not in missing and picture.current(name) is not None)
+    members = up + sum(1 for name, how in missing.items() if how == "emptied" or name in picture.given.records)
+    if cluster.datastore != "etcd" or not 0 < up < quorum(members):
+        return
+    said = ", ".join(f"{name} {_HOW[how]}" for name, how in missing.items())
+    yield Verdict(
+        RULE,
+        "warning",
+        cluster.name,
+        f"etcd has lost its quorum, {quorum(members)} of {members}: {said}",
+        "Bring back those that are only away. Else what is left to do is a restore, by hand: docs/k3s.md#restore. "
+        "Until then no server can join.",
+        cluster.place,
+    )

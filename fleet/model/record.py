@@ -45,10 +45,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `digest` is the last bundle fully brought in; `manifest` its canonical manifest (JSON text, never a secret),
     or "" where only the digest is known. `at` is seconds since 1970 by the node's own clock: evidence, no truth.
-    `base`: where a bundle came in half, the digest held before it, and `wanted` its own. `differs` are paths and units that
-    a look at the node found otherwise than `manifest` says; the node itself does not write it. `waiting` are paths that differ on a host which is
-    being adopted, and that nobody has taken yet. `learned` is what others may need of it, by name: `k3s_ca` is the hash
-    of the CA of its K3s cluster.
+    `base`: where a bundle came in half, the digest held before it, and `wanted` its own. `differs` are paths and units
+    that a look at the node found otherwise than `manifest` says; the node itself does not write it. `waiting` are paths
+    that differ on a host which is being adopted, and that nobody has taken yet. `learned` is what others may need of it,
+    by name: `k3s_ca` is the hash of the CA of its K3s cluster.
     """
 
     node: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from fleet.model.batch import Observation
+from fleet.model.check import Missing
 from fleet.model.record import Record
 from fleet.ports.applier import Observer
 from fleet.ports.records import Records
@@ -34,6 +35,20 @@ def refresh(nodes: Sequence[str], fleet: str, observer: Observer, records: Recor
             known = []
     records.save(known)
     records.forget(gone)
+
+
+def noted(
+    observations: Iterable[Observation], known: Mapping[str, Record], missing: dict[str, Missing]
+) -> Iterator[Observation]:
+    """The same observations. `missing` has then who did not answer, and who has lost what it held as `known` says."""
+    for observation in observations:
+        record = known.get(observation.node)
+        missing.pop(observation.node, None)
+        if observation.unreachable:
+            missing[observation.node] = "silent"
+        elif observation.record is None and record is not None and record.last_digest:
+            missing[observation.node] = "emptied"
+        yield observation
 
 
 def learn(nodes: Sequence[str], fleet: str, observer: Observer, records: Records) -> Iterator[Observation]:

@@ -13,7 +13,7 @@ from fleet.k3s.paths import AGENT_TOKEN, SERVER_TOKEN
 from fleet.load import to_problems
 from fleet.model.bundle import Bundle, BundleFacts, SecretRef
 from fleet.model.change import NodeChange
-from fleet.model.check import CheckInput
+from fleet.model.check import CheckInput, Missing
 from fleet.model.manifest import Manifest, read_manifest
 from fleet.model.node import Node
 from fleet.model.plan import Plan, Scope
@@ -27,12 +27,19 @@ from fleet.render import Sketch
 from fleet.resolve import in_scope, origins
 
 _NO_WISH = UpkeepWish()
+NOBODY: Mapping[str, Missing] = {}
 MAX_PLACED = 200
 """Verdicts that get their file and line: more than anybody reads, and each may cost a look at its file."""
 
 
-def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_WISH) -> Plan:
-    """The plan for a scope. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
+def plan(
+    intent: Intent,
+    records: Records,
+    scope: Scope,
+    wish: UpkeepWish = _NO_WISH,
+    missing: Mapping[str, Missing] = NOBODY,
+) -> Plan:
+    """The plan for a scope. `missing` are nodes that were asked just now, and are not as they were. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
@@ -46,7 +53,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
     changing = tuple(due.beside(_node_change(intent, node, sketch, held, bundles)) for node, sketch in moved)
     looked_at = _to_check(intent, nodes, changing, held, removed)
     touched = {change.cluster for change in changing}
-    verdicts = check(msgspec.structs.replace(looked_at, at=wish.now))
+    verdicts = check(msgspec.structs.replace(looked_at, at=wish.now, missing=missing))
     return Plan(
         fleet=intent.fleet.name,
         revision=intent.tree.revision,

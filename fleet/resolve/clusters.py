@@ -132,7 +132,8 @@ def _even(cluster: Cluster) -> Iterator[Mistake]:
         yield Mistake(
             cluster.place,
             f"cluster {cluster.name} has {count} etcd servers: an even number survives no more losses than {count - 1}",
-            "Add or remove one server, or say `cluster: {growing: true}` while it is on its way to an odd number.",
+            "Add or remove one server, or say `cluster: {growing: true}` while it is on its way to an odd number. "
+            "See docs/rules/even-etcd.md",
         )
     if cluster.datastore == "sqlite" and count > 1:
         yield Mistake(

@@ -13,6 +13,7 @@ from fleet.wiring import STATE, PasswordSource, Wiring
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation
+    from fleet.model.check import Missing
     from fleet.model.event import Event
     from fleet.model.project import FolderReport
     from fleet.model.rollout import RolloutSummary
@@ -38,6 +39,7 @@ class Workspace:
         self._engine: Engine | None = None
         self._is_stopping = False
         self._planned: tuple[Plan, Intent] | None = None
+        self._missing: dict[str, Missing] = {}
 
     @classmethod
     def open(
@@ -89,18 +91,18 @@ class Workspace:
             for _ in self.refresh(scope, forks=forks):
                 pass
         intent = self._read()
-        made = plan(intent, self._wiring.records, scope, self._wish(updates=updates))
+        made = plan(intent, self._wiring.records, scope, self._wish(updates=updates), self._missing)
         self._planned = (made, intent)
         return made
 
     def refresh(self, scope: Scope = EVERYTHING, *, forks: int = 20) -> Iterator[Observation]:
         """Asks the nodes what they hold, and keeps their answers below `.fleet/`."""
-        from fleet.operations.observe import refresh
+        from fleet.operations.observe import noted, refresh
         from fleet.resolve import in_scope
 
         intent = self._read()
         names = [node.name for node in in_scope(intent.fleet, scope)]
-        yield from self._asked(intent, names, refresh, forks)
+        yield from noted(self._asked(intent, names, refresh, forks), intent.records, self._missing)
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Writes `fleet.plan/v1` (0600). Raises UsageError where the folder may not be written."""

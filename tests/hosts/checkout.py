@@ -27,6 +27,11 @@ class Said:
     def text(self) -> str:
         return f"exit {self.code}\n{self.out}{self.err}"
 
+    def document(self) -> dict[str, Any]:
+        """The one document that `--json` prints."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
     def events(self, kind: str = "") -> list[dict[str, Any]]:
         """The JSON lines of `--json`, only those of one kind where it is named."""
         lines = [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]

@@ -64,6 +64,58 @@ def test_one_of_three_warns_until_it_is_retired():
     assert verdict.message == "c left the spec and is still one of 3 members of etcd"
 
 
+def lost(missing: dict[str, str], servers: str = "abc", *, datastore: str = "etcd") -> list[Verdict]:
+    """Servers of a living cluster and an agent, of which nothing changes but what was emptied."""
+    nodes = [*(node(name) for name in servers), node("till", "agent")]
+    held = {name: facts(datastore=datastore) for name in servers if missing.get(name) != "emptied"}
+    picture = given(
+        *nodes,
+        clusters=[cluster(servers, ["till"], datastore=datastore)],
+        now=held,
+        wanted={name: facts(datastore=datastore) for name in servers},
+        changes=[changed(each, first=True) for each in nodes if missing.get(each.name) == "emptied"],
+    )
+    return list(quorum.judge(Picture(replace(picture, missing=missing))))
+
+
+def test_a_cluster_that_lost_two_of_three_servers_is_to_be_restored():
+    assert lost({"b": "silent", "c": "emptied", "till": "silent"}) == [
+        Verdict(
+            "quorum",
+            "warning",
+            "lyon-1",
+            "etcd has lost its quorum, 2 of 3: b does not answer, c holds nothing any more",
+            "Bring back those that are only away. Else what is left to do is a restore, by hand: "
+            "docs/k3s.md#restore. Until then no server can join.",
+            PLACE,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "servers", "count"),
+    [
+        ({"b": "emptied", "c": "emptied"}, "abc", 1),
+        ({"a": "silent", "b": "silent"}, "abc", 1),
+        ({"c": "emptied"}, "abc", 0),
+        ({"c": "silent"}, "abc", 0),
+        ({"d": "silent", "e": "emptied"}, "abcde", 0),
+        ({"c": "silent", "d": "silent", "e": "silent"}, "abcde", 1),
+        ({"a": "silent", "b": "silent", "c": "silent"}, "abc", 0),
+        ({"till": "silent"}, "abc", 0),
+    ],
+)
+def test_a_majority_that_is_up_and_a_site_without_a_link_need_no_restore(missing, servers, count):
+    assert len(lost(missing, servers)) == count
+    assert lost(missing, servers, datastore="external") == []
+
+
+def test_servers_that_are_yet_to_join_were_never_members():
+    """One server that grows to three: the new ones answered, and held nothing before either."""
+    picture = given(*(node(name) for name in "abc"), clusters=[cluster("abc")], now={"a": facts(datastore="etcd")})
+    assert list(quorum.judge(Picture(replace(picture, missing={"b": "silent"})))) == []
+
+
 def test_agents_and_closed_shops_are_none_of_quorums_business():
     picture = Picture(
         given(

@@ -1,5 +1,6 @@
 """Rules about K3s's version."""
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.check import (
@@ -89,10 +90,11 @@ def test_locked_minors_pass():
     assert not list(version_unlocked.judge(going("v1.35.1+k3s1", "v1.35.4+k3s1", locked=[])))
 
 
-def test_an_old_minor_warns_and_a_supported_one_does_not():
-    (verdict,) = version_unsupported.judge(going("v1.28.1+k3s1", "v1.29.1+k3s1"))
+@pytest.mark.parametrize(("before", "after"), [("v1.28.1+k3s1", "v1.29.1+k3s1"), ("v1.98.1+k3s1", "v1.99.1+k3s1")])
+def test_a_minor_that_is_too_old_or_not_known_yet_warns_and_a_supported_one_does_not(before, after):
+    (verdict,) = version_unsupported.judge(going(before, after))
     assert (verdict.rule, verdict.outcome) == ("version-unsupported", "warning")
-    assert verdict.message.startswith("K3s v1.29.1+k3s1 is none of the minors that this fleet supports: v1.")
+    assert verdict.message.startswith(f"K3s {after} is none of the minors that this fleet supports: v1.")
     assert not list(version_unsupported.judge(going("v1.34.6+k3s1", "v1.35.4+k3s1")))
 
 

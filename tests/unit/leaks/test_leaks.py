@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.leaks import Leak, Processes, Search, files_below, readable_by_others
+from tests.leaks import Leak, Processes, Search, Watcher, files_below, readable_by_others
 
 TOOL = Path(__file__).parents[2] / "leaks.py"
 VALUE = 'p/a+s s"{{x}}\n$%?\u00e9'
@@ -81,6 +81,17 @@ def test_copies_are_found_in_files_that_are_hidden_packed_or_named_after_them(tm
     names = {".hidden/a", "b.gz", "c.db", f"d-{TOKEN}", "e"}
     assert {Path(leak.where).relative_to(tmp_path).as_posix() for leak in found} == names
     assert len(list(files_below(tmp_path))) == 6
+    named = [tmp_path / name for name in ("c.db", "e", "clean", "not-there")]
+    assert {Path(leak.where).name for leak in SEARCH.in_folders(*named)} == {"c.db", "e"}
+
+
+@pytest.mark.parametrize("value", [VALUE, TOKEN])
+def test_a_large_file_is_read_to_its_end(tmp_path: Path, value: str) -> None:
+    for name, data in (("plain", value.encode()), ("coded", base64.b64encode(b"x" + value.encode())), ("other", b"")):
+        (tmp_path / name).write_bytes(bytes(5_000_000) + b"\n" + data)
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(value.encode()) + bytes(5_000_000))
+
+    assert {Path(leak.where).name for leak in SEARCH.in_folders(tmp_path)} == {"plain", "coded", "packed.gz"}
 
 
 def test_a_file_that_others_may_read_is_told_from_one_that_they_may_not(tmp_path: Path) -> None:
@@ -131,3 +142,14 @@ def test_it_imports_nothing_but_the_standard_library() -> None:
     }
 
     assert imported <= set(sys.stdlib_module_names) | {"__future__"}
+
+
+@pytest.mark.parametrize("part", ["cmdline", "environ"])
+def test_as_a_program_it_watches_processes_until_it_is_told_to_end(part: str) -> None:
+    shown = [sys.executable, "-c", "import time; time.sleep(1)", *([TOKEN] if part == "cmdline" else [])]
+    with Watcher([sys.executable, str(TOOL)], {"value": VALUE, "token": TOKEN}) as watched:
+        subprocess.run(shown, env={"PASS": TOKEN} if part == "environ" else {}, check=True)
+
+    assert {(leak.secret, leak.form) for leak in watched.leaks} == {("token", "plain")}
+    assert all(f"/{part} of " in leak.where for leak in watched.leaks)
+    assert (watched.rounds > 2, watched.seen > 1, watched.longest > 0) == (True, True, True)

@@ -1,8 +1,9 @@
 """refresh: the controller's copy of the records is made anew from what nodes say."""
 
 from fleet.model.batch import Observation
+from fleet.model.check import Missing
 from fleet.model.record import Record
-from fleet.operations.observe import learn, refresh
+from fleet.operations.observe import learn, noted, refresh
 from fleet.testing import MemoryObserver, MemoryRecords
 
 HELD = Record("a", "acme", "m1", "b1:aa", manifest='{"files":[]}')
@@ -42,6 +43,20 @@ def test_half_a_bundle_is_not_held_and_what_was_before_it_is_expected():
     assert record.last_digest == "b1:aa"
     assert not record.holds("b1:aa")
     assert not record.holds("b1:bb")
+
+
+def test_who_is_silent_and_who_has_lost_what_it_held_is_noted_until_it_holds_it_again():
+    known = {name: Record(name, "acme", "m1", "b1:aa" if name != "new" else "") for name in ("a", "b", "c", "new")}
+    seen = [
+        Observation("a", HELD, "m1"),
+        Observation("b", None, "m1", "amd64"),
+        Observation("c", unreachable="no route"),
+        Observation("new", None, "m1", "amd64"),
+        Observation("other", None, "m1", "amd64"),
+    ]
+    missing: dict[str, Missing] = {"a": "silent"}
+    assert list(noted(seen, known, missing)) == seen
+    assert missing == {"b": "emptied", "c": "silent"}
 
 
 def asked(records: MemoryRecords, observation: Observation) -> Record | None:
