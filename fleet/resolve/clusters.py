@@ -85,6 +85,7 @@ def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node
         growing=founded.spec.growing is True,
         existed=known.existed and not converts,
         converts=converts,
+        is_lost=known.existed and not any(server.name in learned.nodes for server in servers),
         external=external,
         snapshot_command=() if isinstance(founded.spec.snapshot, UnsetType) else tuple(founded.spec.snapshot.command),
     )

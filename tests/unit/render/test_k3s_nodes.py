@@ -167,18 +167,25 @@ def test_who_joins_whom(said: str, joins: list[str]) -> None:
 
 def test_a_cluster_is_founded_once() -> None:
     assert text(made(S1, S2, S3)["s1"], JOIN) == "cluster-init: true\n"
-    again = made(S1, S2, S3, existed=True)
+    again = made(S1, S2, S3, existed=True, told=["s1"])
     assert text(again["s1"], JOIN) == 'server: "https://10.0.0.2:6443"\n', "another one, never itself"
-    behind = made(S1, S2, S3, "cluster: {endpoint: api.lyon.example}", existed=True)
+    behind = made(S1, S2, S3, "cluster: {endpoint: api.lyon.example}", existed=True, told=["s1"])
     assert text(behind["s1"], JOIN) == 'server: "https://api.lyon.example:6443"\n'
     third = made(S1, S2, S3, existed=True, told=["s3"])
     assert text(third["s1"], JOIN) == 'server: "https://10.0.0.3:6443"\n', "one that has told of itself"
     assert file(again["s1"], JOIN).seed
     # Alone there is nobody to join, and nothing may found it anew.
-    alone = made(S1, "cluster: {datastore: etcd}\n", existed=True)["s1"]
+    alone = made(S1, "cluster: {datastore: etcd}\n", existed=True, told=["s1"])["s1"]
     assert JOIN not in {each.path for each in alone.files}
     # SQLite needs no founding.
     assert JOIN not in {each.path for each in made(S1, A1)["s1"].files}
+
+
+@pytest.mark.parametrize("servers", [(S1,), (S1, S2, S3)])
+def test_a_cluster_of_which_no_server_is_left_is_founded_anew(servers: tuple[str, ...]) -> None:
+    """All were replaced or reset: there is nobody to join, and without a word K3s would start on SQLite."""
+    lost = made(*servers, A1, "cluster: {datastore: etcd}\n", existed=True, told=["a1"])
+    assert text(lost["s1"], JOIN) == "cluster-init: true\n"
 
 
 @pytest.mark.parametrize("servers", [(S1,), (S1, S2, S3)])
