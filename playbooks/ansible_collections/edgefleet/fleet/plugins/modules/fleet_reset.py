@@ -298,8 +298,8 @@ def of_ours(points, paths):
 
 
 def unmount(paths):
-    """The last one first. Private before: the end of a mount below one that was bound with all in it (rbind) would end the
-    same mount at the place where that comes from.
+    """The last one first. All of them private before: the end of a mount below one that was bound with all in it (rbind)
+    would end the same mount at the place where that comes from.
     """
     done = []
     while True:
@@ -308,8 +308,9 @@ def unmount(paths):
             return sorted(set(done))
         said = ""
         before = len(points)
-        for point in reversed(points):
+        for point in points:
             run("mount", "--make-private", point, seconds=UMOUNT_SECONDS)
+        for point in reversed(points):
             code, said_now = run("umount", point, seconds=UMOUNT_SECONDS)
             if code != 0:  # a server that is away
                 code, said_now = run("umount", "-f", point, seconds=UMOUNT_SECONDS)
