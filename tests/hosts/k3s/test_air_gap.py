@@ -127,9 +127,11 @@ def test_images_with_another_sum_keep_k3s_away(shop: Shop) -> None:
     served = shop.lab.mirror.k3s / V34 / pinned["name"]
     assert pinned["sha256"] == hashlib.sha256(served.read_bytes()).hexdigest()
     shop.lab.mirror.break_(pinned["name"], "corrupt")
-    said = shop.checkout.fleet("apply", "--yes", "--node", "lyon-a", code=4)
+    said = shop.checkout.fleet("apply", "--yes", "--node", "lyon-a", "--json", code=4)
     shop.lab.mirror.mend()
-    assert f"wanted {pinned['sha256']}" in said.out + said.err
+    (failed,) = said.events("NodeFailed")
+    assert failed["reason"].startswith(f"fetch: {IMAGES}: no source gave it: http://10.77.0.1/k3s/")
+    assert f"wanted {pinned['sha256'][:32]}" in failed["reason"]
     host = shop.hosts["lyon-a"]
     assert host.tree(IMAGES, "/usr/local/bin/k3s") == {}
     assert host.unit_show("k3s.service", "LoadState") == {"LoadState": "not-found"}
@@ -189,6 +191,8 @@ def test_the_route_is_there_after_a_boot_and_a_real_one_wins(shop: Shop) -> None
     host.run(["systemctl", "restart", "fleet-default-route.service"])
     assert [row for row in default_routes(host) if "via" not in row] == [], "it is made only where there is none"
     host.run(["ip", "route", "delete", "default", "via", "10.77.0.1"])
+    host.run(["systemctl", "restart", "fleet-default-route.service"])
+    assert default_routes(host) == [route]
 
 
 def test_the_users_command_saves_the_datastore_before_each_server_is_upgraded(shop: Shop) -> None:

@@ -39,9 +39,9 @@ k3s:
 
 
 def made(
-    *parts: str, existed: bool = False, told: Iterable[str] = (), fleet: str = FLEET, datastore: str = "etcd"
+    *parts: str, existed: bool = False, told: Iterable[str | Record] = (), fleet: str = FLEET, datastore: str = "etcd"
 ) -> dict[str, Bundle]:
-    records = MemoryRecords([Record(name, "acme", "m", "b1:aa") for name in told])
+    records = MemoryRecords([one if isinstance(one, Record) else Record(one, "acme", "m", "b1:aa") for one in told])
     if existed:
         records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore=datastore)})
     return bundles(intent(fleet, document("Site", "lyon", "nodes:\n" + "".join(parts)), records=records))
@@ -221,8 +221,9 @@ def test_a_cluster_is_founded_once() -> None:
 @pytest.mark.parametrize("servers", [(S1,), (S1, S2, S3)])
 def test_a_cluster_of_which_no_server_is_left_is_founded_anew(servers: tuple[str, ...]) -> None:
     """All were replaced or reset: there is nobody to join, and without a word K3s would start on SQLite."""
-    lost = made(*servers, A1, "cluster: {datastore: etcd}\n", existed=True, told=["a1"])
-    assert text(lost["s1"], JOIN) == "cluster-init: true\n"
+    told = [Record("a1", "acme", "m", "b1:aa"), Record("s1", "acme", "new", "")]
+    lost = made(*servers, A1, "cluster: {datastore: etcd}\n", existed=True, told=told)
+    assert text(lost["s1"], JOIN) == "cluster-init: true\n", "of s1 nothing is known but its hardware"
 
 
 @pytest.mark.parametrize("servers", [(S1,), (S1, S2, S3)])

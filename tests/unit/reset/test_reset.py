@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -202,6 +203,54 @@ def test_another_run_is_waited_for_by_nobody(place: Place, module: ModuleType) -
     place.write("/usr/local/bin/k3s")
     with module.locked(str(place.root), False):
         assert "another run is at work on this node" in place.refused()
+
+
+@pytest.mark.parametrize("count", range(20))
+def test_killed_anywhere_the_next_run_goes_on(
+    place: Place, module: ModuleType, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Where the data is stands in what goes last."""
+    theirs = place.files()
+    for path in (*LEFT_BY_K3S, "/srv/k3s/agent/x", "/srv/k3s/server/db/x"):
+        place.write(path)
+    place.write("/etc/rancher/k3s/config.yaml", "data-dir: /srv/k3s\n")
+    remove, left = module.remove, [None] * count
+
+    def until_then(root: str, path: str) -> None:
+        left.pop()
+        remove(root, path)
+
+    monkeypatch.setattr(module, "remove", until_then)
+    with pytest.raises(IndexError):
+        place.reset()
+    monkeypatch.undo()
+    place.reset()
+    assert place.files() - theirs == {"/var/lib/fleet/lock"}
+    assert not place.path("/srv/k3s").exists()
+
+
+@dataclass
+class Running:
+    pid: int
+    parent: int
+    programs: tuple[str, str]
+    cgroup: str = "0::/user.slice"
+
+
+def test_what_runs_out_of_k3s_data_or_in_pods_and_all_below_it(module: ModuleType) -> None:
+    found = [
+        Running(10, 1, ("/var/lib/rancher/k3s/data/f00/bin/containerd-shim-runc-v2 (deleted)", "")),
+        Running(11, 10, ("/pause", "/pause")),
+        Running(12, 11, ("/bin/sh", "sh")),
+        Running(20, 1, ("/usr/bin/qemu", "/data/data/f00/bin/containerd")),
+        Running(30, 1, ("/bin/till", "till"), "0::/kubepods/besteffort/pod1/c1"),
+        Running(40, 1, ("/usr/bin/containerd-shim-runc-v2", "")),
+        Running(41, 40, ("/bin/sh", "docker's")),
+        Running(50, 1, ("/var/lib/rancher/k3s-own/data/x", "")),
+    ]
+    folders = ["/data", "/var/lib/rancher/k3s"]
+    assert module.of_k3s(found, folders, "0::/init.scope") == {10, 11, 12, 20, 30}
+    assert module.of_k3s(found, folders, "0::/kubepods/pod2") == {10, 11, 12, 20}, "all that runs here is in that pod"
 
 
 def test_rules_of_kubernetes_cni_and_flannel_and_no_others(module: ModuleType) -> None:

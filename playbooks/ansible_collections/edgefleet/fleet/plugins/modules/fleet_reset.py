@@ -243,10 +243,12 @@ def processes():
     return [one for one in found if one.state != "Z" and one.pid not in (1, os.getpid())]
 
 
-def of_k3s(found, folders):
-    """containerd, its shims, and everything below them: programs out of `DATA-DIR/data`, and all pods' control groups."""
+def of_k3s(found, folders, own):
+    """containerd, its shims, and everything below them: programs out of `DATA-DIR/data`, and all pods' control groups.
+    `own` are the control groups of this process.
+    """
     places = tuple(f"{place}/data/" for folder in folders for place in (folder, os.path.realpath(folder)))
-    is_in_pod = "/kubepods" in read_text("/proc/self/cgroup")  # then so is every process of this host
+    is_in_pod = "/kubepods" in own  # then so is every process of this host
     ours = {
         one.pid
         for one in found
@@ -265,17 +267,21 @@ def signal_all(pids, number):
             os.kill(pid, number)
 
 
+def found_running(folders):
+    return of_k3s(processes(), folders, read_text("/proc/self/cgroup"))
+
+
 def end_processes(folders):
     """Stopped before they are ended, so that none of them starts another one meanwhile. Returns how many there were."""
     ended, deadline = set(), time.monotonic() + END_SECONDS
     while True:
-        pids = of_k3s(processes(), folders)
+        pids = found_running(folders)
         if not pids:
             return len(ended)
         if time.monotonic() > deadline:
             raise Failure("processes", str(min(pids)), f"does not end, nor do {len(pids) - 1} more: a reboot ends them")
         signal_all(pids, signal.SIGSTOP)
-        pids |= of_k3s(processes(), folders)
+        pids |= found_running(folders)
         signal_all(pids, signal.SIGKILL)
         ended |= pids
         time.sleep(0.1)
@@ -522,7 +528,7 @@ def is_used(folder):
 
 
 def looked(folders, paths):
-    pids = of_k3s(processes(), folders)
+    pids = found_running(folders)
     points = sorted(set(of_ours(mount_points(), paths)))
     return {
         "ended": len(pids),
