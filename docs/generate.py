@@ -27,6 +27,7 @@ LAYER = "ProfileSpec"
 DEFAULTS: dict[tuple[str, str], str] = {
     (LAYER, "hardening"): "`none`",
     ("K3sLayer", "channel"): "`stable`, where no layer says `version` or `channel`",
+    ("K3sLayer", "airGap"): "`false`",
     ("FileSpec", "mode"): "`0644`",
     ("FileSpec", "owner"): "`root`",
     ("FileSpec", "group"): "`root`",

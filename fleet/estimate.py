@@ -9,7 +9,7 @@ import msgspec
 
 from fleet.model.change import NodeChange
 from fleet.model.fleet import ResolvedFleet
-from fleet.model.lock import Lock, LockedRelease
+from fleet.model.lock import Lock, LockedFile
 from fleet.model.plan import BlastRadius
 from fleet.model.verdict import Verdict
 
@@ -36,14 +36,15 @@ def radius(
     where the architecture is pending, 0 where the lock does not tell). `verdicts` say which clusters lose quorum.
     """
     tally = _Tally()
-    arches = {node.name: node.arch for node in fleet.nodes} if changes else {}
-    seen: dict[tuple[int, str], _Cost] = {}
+    kinds = {node.name: (node.arch, node.settings.k3s.air_gap) for node in fleet.nodes} if changes else {}
+    seen: dict[tuple[int, str, bool], _Cost] = {}
     for change in changes:
         # Nodes that are new share one tuple of changes: what follows from it is worked out once.
-        key = (id(change.changes), arches.get(change.node, ""))
+        key = (id(change.changes), *kinds.get(change.node, ("", False)))
         cost = seen.get(key)
         if cost is None:
-            cost = seen[key] = _cost(change, key[1], lock, sizes)
+            size = _fetched(change, key[1], lock, sizes, with_images=key[2])
+            cost = seen[key] = _cost(change, size)
         tally.add(change, cost)
         if _SERVER_UNIT in cost.units and _is_alone(fleet, change.cluster):
             tally.down.add(fleet.clusters[change.cluster].site)
@@ -94,9 +95,9 @@ class _Tally:
         )
 
 
-def _cost(change: NodeChange, arch: str, lock: Lock, sizes: Mapping[str, int]) -> _Cost:
+def _cost(change: NodeChange, size: int) -> _Cost:
     upgrades = any(each.kind == "k3s" and each.action == "edit" for each in change.changes)
-    return _Cost(change.restarts, upgrades, _fetched(change, arch, lock, sizes))
+    return _Cost(change.restarts, upgrades, size)
 
 
 def _is_alone(fleet: ResolvedFleet, cluster: str) -> bool:
@@ -104,20 +105,20 @@ def _is_alone(fleet: ResolvedFleet, cluster: str) -> bool:
     return known is not None and len(known.servers) == 1
 
 
-def _fetched(change: NodeChange, arch: str, lock: Lock, sizes: Mapping[str, int]) -> int:
+def _fetched(change: NodeChange, arch: str, lock: Lock, sizes: Mapping[str, int], *, with_images: bool) -> int:
     """Bytes that one node gets from mirrors."""
     total = 0
     for each in change.changes:
         if each.kind == "artifact":
             total += sizes.get(each.after, 0)
         elif each.kind in {"k3s", "first"}:
-            total += _binary_size(lock.releases.get(each.after), arch)
+            release = lock.releases.get(each.after)
+            total += 0 if release is None else _size(release.binaries, arch)
+            total += _size(release.images, arch) if release is not None and with_images else 0
     return total
 
 
-def _binary_size(release: LockedRelease | None, arch: str) -> int:
-    if release is None:
-        return 0
-    if arch in release.binaries:
-        return release.binaries[arch].size
-    return max((file.size for file in release.binaries.values()), default=0)
+def _size(files: Mapping[str, LockedFile], arch: str) -> int:
+    if arch in files:
+        return files[arch].size
+    return max((file.size for file in files.values()), default=0)

@@ -15,14 +15,13 @@ RULE = "join-target"
 
 
 def judge(picture: Picture) -> Iterator[Verdict]:
-    records = picture.given.records
     for cluster in picture.touched:
-        if cluster.existed and not any(name in records for name in cluster.servers):
+        if cluster.is_lost:
             yield Verdict(
                 RULE,
                 "warning",
                 cluster.name,
-                "the cluster existed, but none of its servers holds a record: what starts is a new, empty cluster",
+                "the cluster existed, but none of its servers holds anything: what starts is a new, empty cluster",
                 "Restore a datastore snapshot on the first server where its data is still wanted.",
                 cluster.place,
             )

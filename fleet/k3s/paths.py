@@ -29,12 +29,14 @@ DATASTORE_CERT = "/etc/rancher/k3s/datastore-client.crt"
 DATASTORE_KEY = "/etc/rancher/k3s/datastore-client.key"
 
 SYSTEMD_DIR = "/etc/systemd/system"
+ROUTE_UNIT = "fleet-default-route.service"
 SYSCTL = "/etc/sysctl.d/90-kubelet.conf"
 DATA_DIR = "/var/lib/rancher/k3s"
 
 MODE_BINARY = "0755"
 MODE_UNIT = "0644"
 MODE_SYSCTL = "0644"
+MODE_IMAGES = "0644"
 MODE_SECRET = "0600"  # noqa: S105 - a file mode, no password
 MODE_PRIVATE_DIR = "0700"
 

@@ -24,8 +24,8 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
 
     `tls_san` are the names and addresses that the API certificate must carry. `quorum` is how many servers must
     stay up: 1 for sqlite and external, a majority for etcd. `existed` is learned; `converts`: it
-    lives on SQLite, and becomes etcd by a restart with cluster-init, as one that never existed. `snapshot_command` saves
-    an external datastore, on the controller.
+    lives on SQLite, and becomes etcd by a restart with cluster-init, as one that never existed. `is_lost`: it existed, and no
+    server of it is left. `snapshot_command` saves an external datastore, on the controller.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Cluster(msgspec.Struct, frozen=True, eq=False):
     growing: bool = False
     existed: bool = False
     converts: bool = False
+    is_lost: bool = False
     external: ExternalDatastore | None = None
     snapshot_command: tuple[str, ...] = ()
 

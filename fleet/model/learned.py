@@ -19,6 +19,8 @@ class LearnedNode(msgspec.Struct, frozen=True):
     role: str = ""
     k3s_version: str = ""
     """That of the last bundle which was on the node as a whole."""
+    is_applied: bool = False
+    """Whether a bundle was on the node as a whole; of others the architecture alone may be known."""
 
 
 class LearnedCluster(msgspec.Struct, frozen=True):

@@ -13,11 +13,12 @@ class LockedFile(msgspec.Struct, frozen=True):
     size: int = 0
 
 
-class LockedRelease(msgspec.Struct, frozen=True):
-    """One K3s release: the binary per architecture (amd64, arm64, arm)."""
+class LockedRelease(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One K3s release: per architecture (amd64, arm64, arm) the binary and, where a node wants them, K3s's own images."""
 
     version: str
     binaries: dict[str, LockedFile]
+    images: dict[str, LockedFile] = {}
 
 
 class Lock(msgspec.Struct, frozen=True):

@@ -63,6 +63,7 @@ class K3sSettings(msgspec.Struct, frozen=True):
     labels: dict[str, str]
     taints: tuple[str, ...]
     manifests: tuple[NodeManifest, ...]
+    air_gap: bool = False
 
 
 class OsSettings(msgspec.Struct, frozen=True):

@@ -201,7 +201,12 @@ def _place(intent: Intent, node: Node, path: str) -> Place:
 
 def _learned(known: Mapping[str, Record], records: Records) -> Learned:
     nodes = {
-        name: LearnedNode(record.machine_id, record.arch, k3s_version=record.learned.get(HELD, ""))  # type: ignore[arg-type]
+        name: LearnedNode(
+            record.machine_id,
+            record.arch,  # type: ignore[arg-type]
+            k3s_version=record.learned.get(HELD, ""),
+            is_applied=bool(record.last_digest),
+        )
         for name, record in known.items()
     }
     return Learned(nodes=nodes, clusters=dict(records.clusters()))

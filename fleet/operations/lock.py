@@ -16,6 +16,7 @@ from fleet.k3s.artifacts import (
     RELEASES,
     binary_name,
     checksum_name,
+    images_name,
     parse_channels,
     parse_checksums,
     release_path,
@@ -40,6 +41,7 @@ class LockRequest(msgspec.Struct, frozen=True):
     `versions` and `channels` are those that nodes of the spec use. `mirrors` are asked in order, K3s's own servers
     where there is none. `oldest` is the oldest version that a node holds now, empty for none: from there on, one
     release of each minor is pinned. `upgrade` names the channels that may move, `renderer` (0 keeps it) the renderer.
+    `images`: a node wants K3s's own images.
     """
 
     versions: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class LockRequest(msgspec.Struct, frozen=True):
     oldest: str = ""
     upgrade: tuple[str, ...] = ()
     renderer: int = 0
+    images: bool = False
 
 
 class ChannelPinned(msgspec.Struct, frozen=True, tag=True):
@@ -98,7 +101,8 @@ def wanted(spec: Spec, learned: Learned, held: Iterable[str] = (), upgrade: Iter
             used = ", ".join(channels) or "none"
             raise UsageError(f"no node uses the channel `{channel}`", f"channels in use: {used}")
     oldest = min((parse_version(version) for version in held if version), default=None)
-    return LockRequest(versions, channels, fleet.mirrors, str(oldest or ""), tuple(upgrade), RENDERER)
+    images = any(node.settings.k3s.air_gap for node in fleet.nodes)
+    return LockRequest(versions, channels, fleet.mirrors, str(oldest or ""), tuple(upgrade), RENDERER, images)
 
 
 def lock(request: LockRequest, current: Lock, mirror: Mirror, save: Callable[[bytes], None]) -> Iterator[LockEvent]:
@@ -125,6 +129,7 @@ def pin(request: LockRequest, current: Lock, mirror: Mirror) -> Pinning:
     versions = {*request.versions, *channels.values()}
     kept = _kept(current, versions)
     versions |= _on_the_way(asked, versions, kept)
+    versions |= {version for version, release in kept.items() if request.images and not release.images}
     releases = dict(kept)
     for version in sorted(versions, key=parse_version):
         releases[version] = yield from _release(asked, version, kept.get(version))
@@ -204,48 +209,57 @@ def _release(asked: _Asked, version: str, pinned: LockedRelease | None) -> Gener
         yield ReleaseUnverified(version, error.message)
         return pinned
     if pinned is not None:
-        _refuse_other(pinned, found, source)
-        found = found | pinned.binaries
-        if found.keys() == pinned.binaries.keys():
+        _refuse_other(pinned.version, pinned.binaries, found.binaries, source)
+        _refuse_other(pinned.version, pinned.images, found.images, source)
+        found = LockedRelease(version, found.binaries | pinned.binaries, found.images | pinned.images)
+        if (found.binaries.keys(), found.images.keys()) == (pinned.binaries.keys(), pinned.images.keys()):
             return pinned
-    yield ReleasePinned(version, source, tuple(arch for arch in ARCHES if arch not in found))
-    return LockedRelease(version, found)
+    yield ReleasePinned(version, source, tuple(arch for arch in ARCHES if arch not in found.binaries))
+    return found
 
 
-def _refuse_other(pinned: LockedRelease, found: dict[str, LockedFile], source: str) -> None:
-    for arch, file in pinned.binaries.items():
+def _refuse_other(version: str, pinned: dict[str, LockedFile], found: dict[str, LockedFile], source: str) -> None:
+    for arch, file in pinned.items():
         if arch in found and found[arch].sha256 != file.sha256:
             raise RefusedError(
-                f"{source} says that the sha256 of {pinned.version}/{file.name} is {found[arch].sha256}, fleet.lock "
+                f"{source} says that the sha256 of {version}/{file.name} is {found[arch].sha256}, fleet.lock "
                 f"pins {file.sha256}",
                 "a release never changes: find out who changed it before you trust this mirror",
             )
 
 
-def _find(asked: _Asked, version: str) -> tuple[str, dict[str, LockedFile]]:
-    """The first mirror that holds a release, and its binaries per architecture. Raises UnavailableError."""
+def _find(asked: _Asked, version: str) -> tuple[str, LockedRelease]:
+    """The first mirror that holds a release, and its files per architecture. Raises UnavailableError."""
     reasons: list[str] = []
     for base in asked.bases:
-        found: dict[str, LockedFile] = {}
+        binaries: dict[str, LockedFile] = {}
+        images: dict[str, LockedFile] = {}
         for arch in ARCHES:
             try:
-                found[arch] = _binary(asked.mirror, base, version, arch)
+                found = _files(asked, base, version, arch)
             except UnavailableError as error:
                 reasons.append(error.message)
-        if found:
-            return base, found
+                continue
+            binaries[arch] = found[0]
+            if asked.request.images:
+                images[arch] = found[1]
+        if binaries:
+            return base, LockedRelease(version, binaries, images)
     raise UnavailableError(f"no mirror holds K3s {version}: " + "; ".join(reasons), "see spec.artifacts.mirrors")
 
 
-def _binary(mirror: Mirror, base: str, version: str, arch: str) -> LockedFile:
-    url, name = _url(base, version, checksum_name(arch)), binary_name(arch)
+def _files(asked: _Asked, base: str, version: str, arch: str) -> list[LockedFile]:
+    """The binary of an architecture and, where they are wanted, its images."""
+    url = _url(base, version, checksum_name(arch))
     try:
-        sums = parse_checksums(mirror.fetch(url, _MAX_SUMS))
+        sums = parse_checksums(asked.mirror.fetch(url, _MAX_SUMS))
     except ValueError as error:
         raise UnavailableError(f"{url}: {error}") from None
-    if name not in sums:
-        raise UnavailableError(f"{url} does not name `{name}`")
-    return LockedFile(name, sums[name], mirror.size(_url(base, version, name)))
+    names = [binary_name(arch), *([images_name(arch)] if asked.request.images else [])]
+    for name in names:
+        if name not in sums:
+            raise UnavailableError(f"{url} does not name `{name}`")
+    return [LockedFile(name, sums[name], asked.mirror.size(_url(base, version, name))) for name in names]
 
 
 def _url(base: str, version: str, name: str) -> str:

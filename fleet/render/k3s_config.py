@@ -93,9 +93,10 @@ def registries_text(registries: Mapping[str, Any], secrets: Secrets) -> tuple[Se
 def join_text(cluster: Cluster) -> str:
     """What only an empty first server of an etcd cluster reads: found the cluster, or join the living one.
 
-    It is written when it is absent and never compared: on a server with data K3s passes it over (contract, rule 2).
+    It is written when it is absent and never compared: on a server with data K3s passes it over (contract, rule 2). One of
+    which no server is left is founded anew (rule join-target warns of that).
     """
-    if not cluster.existed:
+    if not cluster.existed or cluster.is_lost:
         return "cluster-init: true\n"
     return dump({"server": cluster.rejoin}) if cluster.rejoin else ""
 

@@ -22,10 +22,11 @@ from fleet.model.bundle import (
     BundleUnit,
     Encoding,
     SecretRef,
+    Segment,
 )
 from fleet.model.cluster import Cluster
 from fleet.model.fleet import ResolvedFleet
-from fleet.model.lock import Lock
+from fleet.model.lock import Lock, LockedFile
 from fleet.model.node import ContentSource, K3sSettings, Node
 from fleet.model.secret import LockedSecret
 from fleet.render.content import Contents
@@ -44,6 +45,7 @@ from fleet.render.slots import FixedSlot, NodeSlot, Slot
 
 JOIN_FILE = f"{paths.CONFIG_DROPIN_DIR}/10-fleet-join.yaml"
 UNIT_TEMPLATE = "k3s/k3s.service.j2"
+ROUTE_TEMPLATE = "k3s/default-route.service.j2"
 
 
 class K3sInputs(msgspec.Struct, frozen=True, eq=False):
@@ -64,7 +66,7 @@ class K3sKind(msgspec.Struct, frozen=True, eq=False):
     slots: tuple[Slot, ...]
     folders: tuple[BundleFolder, ...]
     artifacts: tuple[BundleArtifact, ...]
-    unit: BundleUnit
+    units: tuple[BundleUnit, ...]
     sysctl: dict[str, str]
     learn: tuple[BundleLearn, ...]
 
@@ -90,8 +92,8 @@ def k3s_kind(inputs: K3sInputs, node: Node) -> K3sKind:
         facts=fact_config(config),
         slots=tuple(_kind_slots(inputs, node)),
         folders=tuple(sorted((BundleFolder(each.path, each.mode) for each in folders), key=lambda each: each.path)),
-        artifacts=_binary(inputs, node),
-        unit=BundleUnit(node.k3s_unit, enabled=True, state="started"),
+        artifacts=tuple(_artifacts(inputs, node)),
+        units=tuple(BundleUnit(name, enabled=True, state="started") for name in _units(node)),
         sysctl={key: str(value) for key, value in cis.SYSCTLS.items()} if is_hardened else {},
         learn=tuple(_learn(role, paths.Layout(data_dir(k3s)))),
     )
@@ -140,8 +142,22 @@ def _kind_slots(inputs: K3sInputs, node: Node) -> Iterator[Slot]:
     environment = proxy_environment(proxy.http, proxy.https, proxy.no_proxy)
     if environment:
         yield FixedSlot(_private(paths.environment_path(role), unit), (environment_file(environment),))
+    if node.settings.k3s.air_gap:
+        route = BundleFile(f"{paths.SYSTEMD_DIR}/{paths.ROUTE_UNIT}", mode=paths.MODE_UNIT, restart=(paths.ROUTE_UNIT,))
+        yield NodeSlot(route, partial(_route_text, inputs.texts[ROUTE_TEMPLATE]))
     if node.settings.hardening == "cis":
         yield from _hardening(inputs, node, unit)
+
+
+def _units(node: Node) -> tuple[str, ...]:
+    return (paths.ROUTE_UNIT, node.k3s_unit) if node.settings.k3s.air_gap else (node.k3s_unit,)
+
+
+def _route_text(template: str, node: Node) -> tuple[Segment, ...]:
+    """By the interface that has the node's address: K3s and flannel take theirs from the default route."""
+    address = node.addresses[0] if node.addresses else "0.0.0.0/0"
+    family = "-6" if ":" in address else "-4"
+    return (template.replace("{{ address }}", address).replace("{{ family }}", family),)
 
 
 def _snapshot(node: Node, cluster: Cluster) -> BundleSnapshot | None:
@@ -212,17 +228,24 @@ def _private(path: str, restart: tuple[str, ...]) -> BundleFile:
     return BundleFile(path, mode=paths.MODE_SECRET, restart=restart)
 
 
-def _binary(inputs: K3sInputs, node: Node) -> tuple[BundleArtifact, ...]:
-    """K3s's binary, from the mirrors in their order. None while the architecture is pending."""
+def _artifacts(inputs: K3sInputs, node: Node) -> Iterator[BundleArtifact]:
+    """K3s's binary and, where a node has no registry, its images, from the mirrors in their order. None while the
+    architecture is pending.
+    """
     release = inputs.lock.releases.get(node.settings.k3s.version)
-    file = None if release is None else release.binaries.get(node.arch)
-    if release is None or file is None:
-        return ()
-    urls = tuple(_url(base, release.version, file.name) for base in inputs.fleet.mirrors or (RELEASES,))
-    artifact = BundleArtifact(
-        paths.BINARY, sha256=file.sha256, urls=urls, mode=paths.MODE_BINARY, restart=(node.k3s_unit,)
-    )
-    return (artifact,)
+    if release is None:
+        return
+    if file := release.binaries.get(node.arch):
+        yield _artifact(inputs, node, file, paths.BINARY, paths.MODE_BINARY)
+    if node.settings.k3s.air_gap and (file := release.images.get(node.arch)):
+        folder = paths.Layout(data_dir(node.settings.k3s)).images
+        yield _artifact(inputs, node, file, f"{folder}/{file.name}", paths.MODE_IMAGES)
+
+
+def _artifact(inputs: K3sInputs, node: Node, file: LockedFile, path: str, mode: str) -> BundleArtifact:
+    version = node.settings.k3s.version
+    urls = tuple(_url(base, version, file.name) for base in inputs.fleet.mirrors or (RELEASES,))
+    return BundleArtifact(path, sha256=file.sha256, urls=urls, mode=mode, restart=(node.k3s_unit,))
 
 
 def _url(base: str, version: str, name: str) -> str:

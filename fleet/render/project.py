@@ -1,7 +1,7 @@
 """Bundles -> a complete Ansible project that stock `ansible-playbook site.yml` applies without fleet (decision 4).
 
     ansible.cfg  site.yml  upkeep.yml  (both of: bundles.yml  failures.yml)  README.md  known_hosts
-    observe.yml  adopt.yml  retire.yml  probe.yml
+    observe.yml  adopt.yml  retire.yml  reset.yml  probe.yml
     inventory/hosts.yml  inventory/group_vars/all.yml  inventory/host_vars/NODE.yml
     bundles/NODE.json    the manifest of what a node must hold
     files/AA/SHA256      contents, each once
@@ -37,6 +37,7 @@ _PLAYBOOKS = (
     "observe.yml",
     "adopt.yml",
     "retire.yml",
+    "reset.yml",
     "probe.yml",
 )
 

@@ -223,7 +223,7 @@ class Renderer:
         sysctl = {**({} if kind is None else kind.sysctl), **settings.sysctl}
         slots = [*(() if k3s is None else k3s.slots), *own.slots]
         slots += clashes([*slots, *(() if k3s is None else k3s.seeds)])
-        units = sorted((*(() if kind is None else (kind.unit,)), *settings.units), key=lambda unit: unit.name)
+        units = sorted((*(() if kind is None else kind.units), *settings.units), key=lambda unit: unit.name)
         folders = () if kind is None else kind.folders
         artifacts = () if kind is None else kind.artifacts
         facts = self._facts(node, k3s)

@@ -86,6 +86,7 @@ def _cluster(name: str, founded: Founded, servers: list[Node], agents: list[Node
         growing=founded.spec.growing is True,
         existed=known.existed and not converts,
         converts=converts,
+        is_lost=known.existed and not any(_is_applied(server, learned) for server in servers),
         external=external,
         snapshot_command=() if isinstance(founded.spec.snapshot, UnsetType) else tuple(founded.spec.snapshot.command),
     )
@@ -99,11 +100,15 @@ def _url(server: Node, endpoint: str) -> str:
 
 
 def _rejoin(servers: list[Node], endpoint: str, learned: Learned) -> str:
-    """Another server than the first: one that has told of itself, if there is one."""
+    """Another server than the first: one that was applied, if there is one."""
     others = servers[1:]
     if not others:
         return ""
-    return _url(next((server for server in others if server.name in learned.nodes), others[0]), endpoint)
+    return _url(next((server for server in others if _is_applied(server, learned)), others[0]), endpoint)
+
+
+def _is_applied(server: Node, learned: Learned) -> bool:
+    return server.name in learned.nodes and learned.nodes[server.name].is_applied
 
 
 def _datastore(spec: ClusterSpec, servers: int) -> Datastore:

@@ -69,6 +69,8 @@ class SettingsMaker:
                 return ""
         if version not in self._lock.releases:
             self.unlocked.add(version)
+        elif merged.get("airGap") and not self._lock.releases[version].images:
+            self.unlocked.add(f"images of {version}")
         return version
 
 
@@ -80,6 +82,7 @@ def _k3s_settings(merged: dict[str, Any], version: str) -> K3sSettings:
         labels=merged.get("labels", {}),
         taints=tuple(merged.get("taints", ())),
         manifests=tuple(NodeManifest(name=m["name"], content=_content(m)) for m in merged.get("manifests", ())),
+        air_gap=merged.get("airGap", False),
     )
 
 

@@ -45,6 +45,7 @@ def _steps(nodes: Iterable[Node], learned: Learned, lock: Lock) -> Iterator[tupl
     """The release that each cluster goes to first, of those that are to go further."""
     held: dict[str, Version] = {}
     wanted: dict[str, Version] = {}
+    air_gapped: set[str] = set()
     for node in nodes:
         if not node.cluster:
             continue
@@ -55,11 +56,15 @@ def _steps(nodes: Iterable[Node], learned: Learned, lock: Lock) -> Iterator[tupl
         to = parsed(node.settings.k3s.version)
         if to is not None:
             wanted[node.cluster] = max(wanted.get(node.cluster, to), to)
+        if node.settings.k3s.air_gap:
+            air_gapped.add(node.cluster)
     newest = newest_by_minor(lock.releases)
+    with_images = newest_by_minor(version for version, release in lock.releases.items() if release.images)
     for cluster, before in held.items():
         after = wanted.get(cluster)
         if after is None or after.major != before.major or not is_skip(before, after):
             continue
         first = minors_on_the_way(before, after)[0]
-        if first in newest:
-            yield cluster, newest[first]
+        known = with_images if cluster in air_gapped else newest
+        if first in known:
+            yield cluster, known[first]

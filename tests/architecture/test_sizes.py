@@ -21,6 +21,9 @@ LONG_FILES = {
     "playbooks/ansible_collections/edgefleet/fleet/plugins/modules/fleet_updates.py": (
         "travels to nodes as one file, a quarter of it the documentation that Ansible asks for"
     ),
+    "playbooks/ansible_collections/edgefleet/fleet/plugins/modules/fleet_reset.py": (
+        "travels to nodes as one file, and takes apart all that K3s puts on a host"
+    ),
 }
 LONG_FUNCTIONS = {
     "fleet/formats/yaml_events.py:read": "the inner loop over libyaml's events: calls would cost a third of its speed",

@@ -18,6 +18,7 @@ HOST_PACKAGES = (
     *("python3", "python3-yaml", "python3-apt"),
     *("nftables", "iproute2", "iputils-ping", "procps", "wireguard-tools", "wireguard-go", "curl", "ca-certificates"),
     *("etcd-server", "etcd-client", "openssl"),  # the full stand-in for K3s
+    "iptables",  # K3s brings its own
     "faketime",  # clocks of 1970 in tests of bad days
 )
 # Timers that would work behind a test's back, and consoles that nobody sits at.

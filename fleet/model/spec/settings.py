@@ -83,6 +83,13 @@ class K3sLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ]
         | UnsetType
     ) = UNSET
+    air_gap: (
+        Annotated[
+            bool | None,
+            doc("Whether nodes get K3s's own images from the mirror, and a default route where there is none.", True),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class FileSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

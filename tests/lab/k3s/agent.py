@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from .addresses import node_addresses
+from .addresses import check_default_route, node_addresses
 from .client import Client, RequestError, UnreachableError
 from .faults import fail_where_told, fault
+from .images import import_images
 from .joining import JoinError, authority_of, check_url, fetch_certificates
 from .kubelet import Kubelet, node_name
 from .node_passwords import own_password
@@ -46,6 +47,8 @@ class Agent:
     def run(self) -> NoReturn:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         fail_where_told("start")
+        check_default_route(self.settings)
+        import_images(self.folder)
         if self._version.exists():
             refuse(self._version.read_text(), minor_of(VERSION))
         url = self.find_server()

@@ -70,6 +70,14 @@ def flags(paths: ServerPaths, settings: Settings, address: str) -> dict[str, str
         # Not K3s's: nobody here makes the default ServiceAccount that a pod would wait for.
         "disable-admission-plugins": "ServiceAccount",
     }
+    if settings.get("datastore-endpoint"):
+        for name, key in (
+            ("servers", "endpoint"),
+            ("cafile", "cafile"),
+            ("certfile", "certfile"),
+            ("keyfile", "keyfile"),
+        ):
+            chosen[f"etcd-{name}"] = settings.get(f"datastore-{key}") or ""
     if settings.get("secrets-encryption"):
         chosen["encryption-provider-config"] = paths.cred / "encryption-config.json"
     return {name: str(value) for name, value in chosen.items()}

@@ -8,6 +8,7 @@ not-ready: true        its node says Ready=False, as a kubelet with a broken net
 no-heartbeat: true     its node's Lease is not renewed any more
 no-node: true          its node is not registered
 slow-api: 0.5          seconds that each request to the API server waits
+default-route: needed  it ends where flannel would find no default route, or one of another interface
 snapshot: fail         `etcd-snapshot save` fails
 debug: true            every request is logged
 version: v1.36.1+k3s1  the switches hold for this version only, and for no other

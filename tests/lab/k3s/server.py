@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import bootstrap
-from .addresses import node_addresses
+from .addresses import check_default_route, node_addresses
 from .apiserver import ApiServer, ApiServerError, admin_client, make_encryption_config, service_ip
 from .certificates import CertificateError, make_authorities, make_server_certificates
 from .client import Client, RequestError, UnreachableError
 from .controllers import Controllers
 from .etcd import Etcd, EtcdError
+from .external import ExternalEtcd
 from .faults import clear, fail_where_told, fault
+from .images import import_images
 from .joining import ServerJoin, check_url, fetch_certificates
 from .kubeconfig import write_kubeconfig
 from .kubelet import Kubelet, node_name
@@ -44,7 +46,7 @@ class Server:
         text = configured_token(settings, "token") or self._kept_token()
         self.token: Token | None = checked_token(text) if text else None
         self.is_ready = False
-        self.etcd = Etcd(self.paths, self.node, self.addresses[0], self._etcd_folder(), settings.get("etcd-arg", []))
+        self.etcd = self._etcd()
         self.sqlite = Sqlite(self.paths.sqlite, self.etcd)
         self._door: Door | None = None
         self.api: ApiServer | None = None
@@ -52,13 +54,25 @@ class Server:
     def _kept_token(self) -> str:
         return self.paths.token.read_text().strip() if self.paths.token.exists() else ""
 
+    def _etcd(self) -> Etcd:
+        if self.is_external:
+            return ExternalEtcd(self.paths, self.node, self.addresses[0], self.settings)
+        arguments = self.settings.get("etcd-arg", [])
+        return Etcd(self.paths, self.node, self.addresses[0], self._etcd_folder(), arguments)
+
     @property
     def datastore(self) -> str:
-        return "etcd" if self.is_managed else "sqlite"
+        return "external" if self.is_external else "etcd" if self.is_managed else "sqlite"
+
+    @property
+    def is_external(self) -> bool:
+        return bool(self.settings.get("datastore-endpoint"))
 
     @property
     def is_managed(self) -> bool:
         """Whether the datastore is embedded etcd: assignManagedDriver of pkg/cluster/managed.go."""
+        if self.is_external:
+            return False
         wanted = ("cluster-init", "cluster-reset", "server")
         return any(self.settings.get(key) for key in wanted) or (self.paths.etcd / "member" / "wal").is_dir()
 
@@ -89,8 +103,7 @@ class Server:
 
     def prepare(self) -> None:
         fail_where_told("start")
-        if self.settings.get("datastore-endpoint"):
-            fatal("Error: the stand-in has no external datastores: its light form takes them unseen")
+        check_default_route(self.settings)
         self.paths.make()
         if fault("lose-data"):
             log("warning", "the stand-in was told to lose its data")
@@ -100,9 +113,10 @@ class Server:
         if self.paths.reset_flag.exists():
             self.paths.reset_flag.unlink()
         own_password()
+        import_images(self.paths.agent)
         if self.is_managed:
             self.sqlite.hand_over()
-        else:
+        elif not self.is_external:
             self.sqlite.restore()
 
     def start(self) -> None:
@@ -131,7 +145,7 @@ class Server:
 
     def open_own_datastore(self) -> None:
         """Found a cluster, or start this server's member and take the bootstrap data out of it."""
-        is_new = not self.etcd.is_initialized
+        is_new = not self.etcd.is_initialized and not self.is_external
         if is_new and self.token and self.token.ca_hash and not (self.paths.tls / "server-ca.crt").exists():
             # docs/cli/token.md: the hash cannot be known before the authorities are made. The words are a guess.
             fatal("Error: preparing server: only the short token format can be used when starting the first server")
@@ -200,7 +214,7 @@ class Server:
         write_kubeconfig(self.settings, self.paths, self.port)
         in_background(Deployer(self.paths.manifests, lambda: self.admin, self.node).run)
         in_background(Controllers(self).run)
-        if not self.is_managed:
+        if not self.is_managed and not self.is_external:
             in_background(self.sqlite.run)
         if not self.settings.get("disable-agent"):
             in_background(self.run_agent)
@@ -224,6 +238,8 @@ class Server:
         end = time.monotonic() + float(crash) if crash else None
         while True:
             for name, program in (("etcd", self.etcd), ("apiserver", self.api)):
+                if program is self.etcd and self.is_external:
+                    continue
                 if program is None or program.process is None or program.process.poll() is not None:
                     log("fatal", f"Error: {name} exited")
                     self.end(1)
@@ -236,7 +252,7 @@ class Server:
         notify_systemd("STOPPING=1")
         if self.api:
             self.api.stop()
-        if not self.is_managed and self.is_ready:
+        if not self.is_managed and not self.is_external and self.is_ready:
             self.sqlite.save()
         self.etcd.stop()
         os._exit(status)

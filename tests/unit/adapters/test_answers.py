@@ -37,7 +37,9 @@ def test_a_look_tells_which_paths_differ():
 
 
 def test_a_node_that_was_not_mended_is_still_known_to_differ():
-    assert failure(TOLD, "b1:aa").record == Record("a", "acme", "m1", "b1:aa", differs=("/etc/motd", "acme.service", "/var/lib/acme"))
+    assert failure(TOLD, "b1:aa").record == Record(
+        "a", "acme", "m1", "b1:aa", differs=("/etc/motd", "acme.service", "/var/lib/acme")
+    )
 
 
 def test_what_an_update_would_have_changed_is_no_difference_from_the_record():

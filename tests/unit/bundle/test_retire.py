@@ -109,3 +109,19 @@ def test_killed_anywhere_the_next_run_goes_on(desk: Any, memory: Path, fleet_bun
         if not was_killed:
             break
     assert killed > 20
+
+
+def test_without_some_paths_what_was_there_does_not_come_back(desk: Any) -> None:
+    """What reset.yml says of K3s: of a path, and of all below it."""
+    for path in ("/etc/motd", "/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s-own", "/usr/local/bin/k3s"):
+        desk.path(path).parent.mkdir(parents=True, exist_ok=True)
+        desk.path(path).write_bytes(b"theirs\n")
+        desk.file(path, b"ours\n")
+    desk.ok()
+    desk.ok(**BACK, without=["/etc/rancher/k3s", "/usr/local/bin/k3s"])
+    assert {path for path, (_, data) in desk.contents().items() if data == b"theirs\n"} == {
+        "/etc/motd",
+        "/etc/rancher/k3s-own",
+    }
+    assert not desk.path("/usr/local/bin/k3s").exists()
+    assert not desk.path("/etc/rancher/k3s/config.yaml").exists()

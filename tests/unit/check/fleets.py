@@ -69,6 +69,7 @@ def cluster(
     datastore: str = "",
     url: str = "https://10.20.1.11:6443",
     existed: bool = True,
+    is_lost: bool = False,
     growing: bool = False,
 ) -> Cluster:
     servers = tuple(servers)
@@ -85,6 +86,7 @@ def cluster(
         place=PLACE,
         growing=growing,
         existed=existed,
+        is_lost=is_lost,
     )
 
 

@@ -269,22 +269,16 @@ def test_a_node_that_stays_passes():
     assert not list(moved_node.judge(Picture(given(node("a"), wanted={"a": facts()}))))
 
 
-def joining(records: str, *, existed: bool = True) -> list[Verdict]:
-    """Servers a and b, of which those in `records` hold something."""
+def joining(*, is_lost: bool) -> list[Verdict]:
     a, b = node("a"), node("b", address="10.20.1.12")
-    return list(
-        join_target.judge(Picture(given(a, b, clusters=[cluster("ab", existed=existed)], records=tuple(records))))
-    )
-
-
-def test_an_empty_server_joins_those_that_live():
-    assert joining("b") == joining("a") == joining("ab") == []
+    return list(join_target.judge(Picture(given(a, b, clusters=[cluster("ab", is_lost=is_lost)]))))
 
 
 def test_a_cluster_that_lost_all_servers_warns():
-    (verdict,) = joining("")
+    """An empty server joins those that live: there is nothing to say."""
+    assert joining(is_lost=False) == []
+    (verdict,) = joining(is_lost=True)
     assert (verdict.rule, verdict.outcome) == ("join-target", "warning")
-    assert joining("", existed=False) == []
 
 
 def split(**told: str) -> list[Verdict]:

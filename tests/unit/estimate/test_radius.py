@@ -1,5 +1,7 @@
 """What carrying out a plan touches and costs."""
 
+from msgspec.structs import replace
+
 from fleet.estimate import K3S_RESTART_SECONDS, radius
 from fleet.model.change import Change, NodeChange
 from fleet.model.cluster import Cluster
@@ -122,3 +124,13 @@ def test_quorum_is_lost_where_a_verdict_refuses():
         Verdict("moved-node", "refused", "lyon-a", "site lyon -> paris"),
     ]
     assert radius(FLEET, [], LOCK, {}, verdicts).quorum_lost == 1
+
+
+def test_images_of_air_gapped_nodes_are_fetched_too():
+    images = {"amd64": LockedFile("i", "3" * 64, 200_000_000)}
+    version = "v1.35.4+k3s1"
+    lock = Lock(releases={version: replace(LOCK.releases[version], images=images)})
+    gapped = replace(LYON_A, settings=replace(SETTINGS, k3s=replace(SETTINGS.k3s, air_gap=True)))
+    fleet = replace(FLEET, nodes=(gapped, LYON_B))
+    assert radius(fleet, [change(gapped, FIRST)], lock, {}).mirror_bytes == 270_000_000
+    assert radius(fleet, [change(LYON_B, FIRST)], lock, {}).mirror_bytes == 60_000_000

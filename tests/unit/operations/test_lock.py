@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.errors import RefusedError, UnavailableError, UsageError
 from fleet.load import load
@@ -225,6 +226,40 @@ def test_without_mirrors_k3s_own_servers_are_asked(mirror: MemoryMirror) -> None
     assert mirror.asked[0] == "https://update.k3s.io/v1-release/channels"
 
 
+def test_images_are_pinned_where_a_node_wants_them_also_of_releases_that_are_pinned(mirror: MemoryMirror) -> None:
+    images = {}
+    for version in ("v1.34.6+k3s1", "v1.35.4+k3s1"):
+        for arch, name in BINARIES.items():
+            folder = f"{MIRROR}/{version.replace('+', '%2B')}"
+            file, content = f"k3s-airgap-images-{arch}.tar.zst", f"images of {version} {arch}".encode()
+            mirror.files[f"{folder}/{file}"] = content
+            sums = f"{sha(content)}  {file}\n{sha(f'{version} {arch}'.encode())}  {name}\n"
+            mirror.files[f"{folder}/sha256sum-{arch}.txt"] = sums.encode()
+            images[version, arch] = LockedFile(file, sha(content), len(content))
+    before = Lock(releases=releases("v1.34.6+k3s1", "v1.35.4+k3s1"))
+    request = LockRequest(("v1.35.4+k3s1",), mirrors=(MIRROR,))
+    assert run(request, before, mirror)[1] == [], "nobody wants them"
+    events, _ = run(replace(request, images=True), before, mirror)
+    assert isinstance(events[-1], Locked)
+    made = events[-1].lock
+    assert {
+        (version, arch): file for version, one in made.releases.items() for arch, file in one.images.items()
+    } == images
+    assert run(replace(request, images=True), made, mirror)[1] == []
+    assert run(request, made, mirror)[1] == [], "what is pinned stays pinned"
+
+    mirror.files[f"{MIRROR}/v1.35.4%2Bk3s1/sha256sum-arm.txt"] = (
+        f"{'9' * 64}  k3s-airgap-images-arm.tar.zst\n{sha(b'v1.35.4+k3s1 arm')}  k3s-armhf\n".encode()
+    )
+    with pytest.raises(RefusedError, match=r"v1\.35\.4\+k3s1/k3s-airgap-images-arm\.tar\.zst"):
+        run(replace(request, images=True), made, mirror)
+
+
+def test_a_mirror_without_images_holds_no_release_for_an_air_gapped_node(mirror: MemoryMirror) -> None:
+    with pytest.raises(UnavailableError, match=r"does not name `k3s-airgap-images-amd64\.tar\.zst`"):
+        run(LockRequest(("v1.35.4+k3s1",), mirrors=(MIRROR,), images=True), Lock(), mirror)
+
+
 def test_an_architecture_that_a_mirror_does_not_hold_is_told_and_added_later(mirror: MemoryMirror) -> None:
     mirror.release("v1.35.9+k3s1", arches=("amd64",))
     request = LockRequest(("v1.35.9+k3s1",), mirrors=(MIRROR,))
@@ -315,3 +350,7 @@ def test_what_is_wanted_is_what_nodes_use_whatever_is_pinned_already() -> None:
     with pytest.raises(UsageError, match="no node uses the channel `latest`") as raised:
         wanted(spec, Learned(), upgrade=["latest"])
     assert raised.value.hint == "channels in use: stable"
+    gapped = load(
+        Tree({"fleet.yaml": SPEC.replace(b"v1.34.6+k3s1}", b"v1.34.6+k3s1, airGap: true}"), "fleet.lock": pinned})
+    )
+    assert wanted(gapped, Learned()).images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record
 from fleet.render.manifest import digest_of, manifest_of
 from fleet.testing import MemoryRecords
+from tests import specs
 from tests.specs import FLEET, document
 from tests.unit.render.ground import bundles, file, intent, text
 
@@ -38,9 +40,9 @@ k3s:
 
 
 def made(
-    *parts: str, existed: bool = False, told: Iterable[str] = (), fleet: str = FLEET, datastore: str = "etcd"
+    *parts: str, existed: bool = False, told: Iterable[str | Record] = (), fleet: str = FLEET, datastore: str = "etcd"
 ) -> dict[str, Bundle]:
-    records = MemoryRecords([Record(name, "acme", "m", "b1:aa") for name in told])
+    records = MemoryRecords([one if isinstance(one, Record) else Record(one, "acme", "m", "b1:aa") for one in told])
     if existed:
         records.learn_clusters({"lyon": LearnedCluster(existed=True, datastore=datastore)})
     return bundles(intent(fleet, document("Site", "lyon", "nodes:\n" + "".join(parts)), records=records))
@@ -92,6 +94,41 @@ def test_mirrors_are_asked_in_their_order() -> None:
         "https://one.example/v1.36.3%2Bk3s1/k3s",
         "file:///srv/two/v1.36.3+k3s1/k3s",
     )
+
+
+AIR_GAP = document("Fleet", "acme", "k3s: {version: v1.36.3+k3s1, airGap: true}")
+ROUTE = "/etc/systemd/system/fleet-default-route.service"
+
+
+def air_gapped(*parts: str) -> dict[str, Bundle]:
+    lock = json.loads(specs.lock(specs.VERSION))
+    images = {"name": "k3s-airgap-images-amd64.tar.zst", "sha256": "1" * 64}
+    lock["releases"][specs.VERSION]["images"] = {"amd64": images}
+    site = document("Site", "lyon", "nodes:\n" + "".join(parts))
+    return bundles(intent(AIR_GAP, site, files={"fleet.lock": json.dumps(lock)}))
+
+
+def test_an_air_gapped_node_gets_images_by_their_sum_where_its_data_is() -> None:
+    found = air_gapped(S1, "k3s: {config: {data-dir: /data/k3s}}")["s1"]
+    images = {each.path: each for each in found.artifacts}["/data/k3s/agent/images/k3s-airgap-images-amd64.tar.zst"]
+    assert (images.sha256, images.mode, images.restart) == ("1" * 64, "0644", ("k3s.service",))
+    assert images.urls == (
+        "https://github.com/k3s-io/k3s/releases/download/v1.36.3%2Bk3s1/k3s-airgap-images-amd64.tar.zst",
+    )
+    assert len(made(S1)["s1"].artifacts) == 1
+
+
+def test_an_air_gapped_node_has_a_default_route_before_k3s_by_its_own_interface() -> None:
+    found = air_gapped(S1, A1)
+    for name, address in (("s1", "10.0.0.1"), ("a1", "10.0.0.9")):
+        assert BundleUnit("fleet-default-route.service", enabled=True, state="started") in found[name].units
+        unit = text(found[name], ROUTE)
+        assert f"set -- $$(ip -o -4 address show to {address});" in unit
+        assert "Before=k3s.service k3s-agent.service\n" in unit
+        assert file(found[name], ROUTE).restart == ("fleet-default-route.service",)
+    six = air_gapped("  - {name: s1, role: server, arch: amd64, address: 'fd00::1'}\n")["s1"]
+    assert "ip -o -6 address show to fd00::1" in text(six, ROUTE)
+    assert ROUTE not in table(made(S1)["s1"])
 
 
 def test_tokens_by_role() -> None:
@@ -178,18 +215,26 @@ def test_who_joins_whom(said: str, joins: list[str]) -> None:
 
 def test_a_cluster_is_founded_once() -> None:
     assert text(made(S1, S2, S3)["s1"], JOIN) == "cluster-init: true\n"
-    again = made(S1, S2, S3, existed=True)
+    again = made(S1, S2, S3, existed=True, told=["s1"])
     assert text(again["s1"], JOIN) == 'server: "https://10.0.0.2:6443"\n', "another one, never itself"
-    behind = made(S1, S2, S3, "cluster: {endpoint: api.lyon.example}", existed=True)
+    behind = made(S1, S2, S3, "cluster: {endpoint: api.lyon.example}", existed=True, told=["s1"])
     assert text(behind["s1"], JOIN) == 'server: "https://api.lyon.example:6443"\n'
     third = made(S1, S2, S3, existed=True, told=["s3"])
     assert text(third["s1"], JOIN) == 'server: "https://10.0.0.3:6443"\n', "one that has told of itself"
     assert file(again["s1"], JOIN).seed
     # Alone there is nobody to join, and nothing may found it anew.
-    alone = made(S1, "cluster: {datastore: etcd}\n", existed=True)["s1"]
+    alone = made(S1, "cluster: {datastore: etcd}\n", existed=True, told=["s1"])["s1"]
     assert JOIN not in {each.path for each in alone.files}
     # SQLite needs no founding.
     assert JOIN not in {each.path for each in made(S1, A1)["s1"].files}
+
+
+@pytest.mark.parametrize("servers", [(S1,), (S1, S2, S3)])
+def test_a_cluster_of_which_no_server_is_left_is_founded_anew(servers: tuple[str, ...]) -> None:
+    """All were replaced or reset: there is nobody to join, and without a word K3s would start on SQLite."""
+    told = [Record("a1", "acme", "m", "b1:aa"), Record("s1", "acme", "new", "")]
+    lost = made(*servers, A1, "cluster: {datastore: etcd}\n", existed=True, told=told)
+    assert text(lost["s1"], JOIN) == "cluster-init: true\n", "of s1 nothing is known but its hardware"
 
 
 @pytest.mark.parametrize("servers", [(S1,), (S1, S2, S3)])

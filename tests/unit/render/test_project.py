@@ -60,7 +60,7 @@ def test_the_paths() -> None:
     own = {path for path in found if not path.startswith("collections/ansible_collections/edgefleet/fleet/")}
     assert own == {
         "README.md", "ansible.cfg", "known_hosts", "site.yml", "upkeep.yml", "bundles.yml", "failures.yml",
-        "observe.yml", "adopt.yml", "retire.yml", "probe.yml", "inventory/hosts.yml",
+        "observe.yml", "adopt.yml", "retire.yml", "reset.yml", "probe.yml", "inventory/hosts.yml",
         "inventory/group_vars/all.yml", "inventory/host_vars/a.yml", "bundles/a.json", f"files/2c/{sha256}",
         "secrets/secrets.lock",
     }  # fmt: skip

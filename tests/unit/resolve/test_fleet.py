@@ -142,6 +142,10 @@ def test_what_the_lock_does_not_pin_is_said() -> None:
     assert fleet.unlocked == ("v1.35.1+k3s1",)
     fleet = resolved(document("Fleet", "acme", "k3s: {channel: latest}"), document("Site", "lyon", ONE))
     assert fleet.unlocked == ("channel latest",)
+    fleet = resolved(
+        document("Fleet", "acme", "k3s: {version: v1.36.3+k3s1, airGap: true}"), document("Site", "lyon", ONE)
+    )
+    assert fleet.unlocked == ("images of v1.36.3+k3s1",)
 
 
 def test_learned_architecture_fills_in_and_is_pending_before() -> None:

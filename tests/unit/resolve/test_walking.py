@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import msgspec
@@ -44,6 +45,19 @@ def test_a_step_is_the_newest_release_of_the_next_minor_that_the_lock_has() -> N
     assert [node.settings.k3s.version for node in made.nodes if node.name == "other"] == [V36], (
         "that one is near enough"
     )
+
+
+def test_an_air_gapped_cluster_goes_only_by_releases_with_images() -> None:
+    lock = json.loads(specs.lock(V34, V34B, V35, V36))
+    for version in (V34, V36):
+        lock["releases"][version]["images"] = {"amd64": {"name": "i", "sha256": "1" * 64}}
+    files = {"fleet.lock": json.dumps(lock)}
+    fleet = document("Fleet", "acme", f"k3s: {{version: {V36}, airGap: true}}")
+    tree = specs.tree(fleet, document("Site", "lyon", NODES), files=files)
+    for held, version in ((V33, V34), (V34, V36)):  # of v1.35 there are none: the rules refuse to skip it
+        learned = Learned(nodes={name: LearnedNode(k3s_version=held) for name in ("s1", "a1")})
+        made = resolve(load(tree), learned)
+        assert {node.settings.k3s.version for node in made.nodes if node.cluster} == {version}
 
 
 def test_the_next_step_waits_for_the_last_node_of_the_cluster() -> None:

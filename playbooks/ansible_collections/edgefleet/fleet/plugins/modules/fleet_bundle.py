@@ -79,6 +79,11 @@ options:
     description: Give the host back. What was there before comes back, what the fleet brought goes, and the record last.
     type: bool
     default: false
+  without:
+    description: With O(retire), paths of which, and of what is below them, nothing comes back.
+    type: list
+    elements: str
+    default: []
   read:
     description: Only read the record, and tell what on disk differs from it.
     type: bool
@@ -789,6 +794,15 @@ def read_record(tree, take_over=""):
         if take_over:
             return {}
         raise Failure("record", RECORD, f"cannot be read ({exc}); give a reason to take over to start anew")
+
+
+def without_originals(record, paths):
+    """The record, with no original at these paths and below them."""
+    folders = tuple(path.rstrip("/") + "/" for path in paths)
+    for path, entry in record.get("files", {}).items():
+        if (path + "/").startswith(folders):
+            entry.pop("original", None)
+    return record
 
 
 def guard(record, bundle, opts, machine):
@@ -1974,9 +1988,12 @@ class Apply:
         self.tree = Tree(opts["root"], make=False)
         self.ids = Ids(self.tree, self.check)
         self.machine = machine_id(self.tree)
-        self.record = read_record(self.tree, opts["take_over"])
+        self.record = self.read_record()
         self.before = self.record.get("digest", "")
         self.refused = self.record.get("refused", {})
+
+    def read_record(self):
+        return without_originals(read_record(self.tree, self.opts["take_over"]), self.opts["without"])
 
     def run(self):
         guard(self.record, self.bundle, self.opts, self.machine)
@@ -1988,7 +2005,7 @@ class Apply:
             self.tree = Tree(self.opts["root"], make=True)
             self.machine = machine_id(self.tree, write=True)
         with locked(self.tree, write=not self.check):
-            self.record = read_record(self.tree, self.opts["take_over"])
+            self.record = self.read_record()
             guard(self.record, self.bundle, self.opts, self.machine)
             if not self.check:
                 settle(self.tree, self.record)
@@ -2366,6 +2383,7 @@ OPTIONS = {
     "adopt": ("flag", False),
     "take": ("names", []),
     "retire": ("flag", False),
+    "without": ("names", []),
     "fleet": ("text", ""),
     "expect": ("text", ""),
     "machine_id": ("text", ""),
