@@ -105,7 +105,9 @@ def test_labels_and_taints_come_change_and_go_while_k3s_runs_on(south: South) ->
 
 
 def test_a_label_that_somebody_else_changed_is_refused_and_nothing_is_touched(south: South) -> None:
-    kubectl(south.server, "label", "node", TILL, "acme.example/app=kiosk")
+    south.says("labels: {acme.example/app: pos}")
+    south.checkout.fleet("apply", "--yes", "--node", TILL)
+    kubectl(south.server, "label", "node", TILL, "acme.example/app=kiosk", "--overwrite")
     before = south.ground.moment(TILL)
     south.says("labels: {acme.example/app: till}")
     said = south.checkout.fleet("apply", "--yes", "--node", TILL, code=4)
