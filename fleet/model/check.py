@@ -13,7 +13,9 @@ from fleet.model.fleet import ResolvedFleet
 from fleet.model.lock import Lock
 from fleet.model.record import Record
 
-Missing = Literal["silent", "emptied"]
+How = Literal["silent", "emptied"]
+Missing = Mapping[str, How]
+"""How nodes are missing, by name."""
 
 
 class CheckInput(msgspec.Struct, frozen=True, eq=False):
@@ -35,4 +37,4 @@ class CheckInput(msgspec.Struct, frozen=True, eq=False):
     fingerprints: Mapping[str, str] = {}
     removed: tuple[str, ...] = ()
     at: float = 0.0
-    missing: Mapping[str, Missing] = {}
+    missing: Missing = {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from fleet.model.batch import Observation
-from fleet.model.check import Missing
+from fleet.model.check import How
 from fleet.model.record import Record
 from fleet.ports.applier import Observer
 from fleet.ports.records import Records
@@ -38,7 +38,7 @@ def refresh(nodes: Sequence[str], fleet: str, observer: Observer, records: Recor
 
 
 def noted(
-    observations: Iterable[Observation], known: Mapping[str, Record], missing: dict[str, Missing]
+    observations: Iterable[Observation], known: Mapping[str, Record], missing: dict[str, How]
 ) -> Iterator[Observation]:
     """The same observations. `missing` has then who did not answer, and who has lost what it held as `known` says."""
     for observation in observations:

@@ -27,19 +27,13 @@ from fleet.render import Sketch
 from fleet.resolve import in_scope, origins
 
 _NO_WISH = UpkeepWish()
-NOBODY: Mapping[str, Missing] = {}
+_NONE: Missing = {}
 MAX_PLACED = 200
 """Verdicts that get their file and line: more than anybody reads, and each may cost a look at its file."""
 
 
-def plan(
-    intent: Intent,
-    records: Records,
-    scope: Scope,
-    wish: UpkeepWish = _NO_WISH,
-    missing: Mapping[str, Missing] = NOBODY,
-) -> Plan:
-    """The plan for a scope. `missing` are nodes that were asked just now, and are not as they were. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
+def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_WISH, gone: Missing = _NONE) -> Plan:
+    """The plan for a scope. `gone` are nodes that were asked just now, and are not as they were. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
@@ -51,9 +45,9 @@ def plan(
     held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
     changing = tuple(due.beside(_node_change(intent, node, sketch, held, bundles)) for node, sketch in moved)
-    looked_at = _to_check(intent, nodes, changing, held, removed)
     touched = {change.cluster for change in changing}
-    verdicts = check(msgspec.structs.replace(looked_at, at=wish.now, missing=missing))
+    looked_at = _to_check(intent, nodes, changing, held, removed)
+    verdicts = check(msgspec.structs.replace(looked_at, at=wish.now, missing=gone))
     return Plan(
         fleet=intent.fleet.name,
         revision=intent.tree.revision,

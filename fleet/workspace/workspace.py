@@ -13,7 +13,7 @@ from fleet.wiring import STATE, PasswordSource, Wiring
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation
-    from fleet.model.check import Missing
+    from fleet.model.check import How
     from fleet.model.event import Event
     from fleet.model.project import FolderReport
     from fleet.model.rollout import RolloutSummary
@@ -39,7 +39,7 @@ class Workspace:
         self._engine: Engine | None = None
         self._is_stopping = False
         self._planned: tuple[Plan, Intent] | None = None
-        self._missing: dict[str, Missing] = {}
+        self._missing: dict[str, How] = {}
 
     @classmethod
     def open(

@@ -171,6 +171,17 @@ def test_a_refused_plan_ends_with_2_and_is_not_applied(living: Path):
     assert "immutable-keys" in apply.err
 
 
+def test_a_plan_that_is_refused_and_changes_no_node_ends_with_2_as_well(living: Path):
+    (living / "sites" / "lyon-1.yaml").unlink()
+
+    plan = run("plan", "--sandbox", "../nodes", cwd=living)
+    apply = run(*secret("apply", "--sandbox", "../nodes"), cwd=living)
+
+    assert "0 nodes change, 2 stay, 4 go" in plan.out
+    assert (plan.code, apply.code, apply.out) == (2, 2, "")
+    assert "refused, the first by max-removed" in apply.err
+
+
 def test_what_is_declared_and_not_enforced_is_applied_only_when_told_so(living: Path):
     (living / "segmentation.yaml").write_text(
         "apiVersion: fleet/v1alpha1\nkind: Segmentation\nmetadata: {name: default}\n"

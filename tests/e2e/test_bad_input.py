@@ -144,6 +144,35 @@ def test_a_token_that_was_never_made_refuses_the_apply(repository: Repository):
     assert not (repository.nodes / "turin-1-a").exists()
 
 
+def test_a_cluster_that_lost_two_of_three_servers_is_left_to_a_restore(repository: Repository):
+    """One that lost a single one is not: it is filled again."""
+    repository.apply("--site", "lyon-1")
+    shutil.rmtree(repository.nodes / "lyon-1-c")
+    assert "lost its quorum" not in repository.plan("--site", "lyon-1", "--refresh", code=3).out
+    repository.apply("--site", "lyon-1")
+    for name in ("lyon-1-b", "lyon-1-c"):
+        shutil.rmtree(repository.nodes / name)
+
+    ran = repository.plan("--site", "lyon-1", "--refresh", code=3)
+
+    lost = "lyon-1-b holds nothing any more, lyon-1-c holds nothing any more"
+    assert f"  lyon-1: etcd has lost its quorum, 2 of 3: {lost}" in ran.out
+    assert "what is left to do is a restore, by hand: docs/k3s.md#restore" in ran.out
+
+
+def test_a_first_server_whose_disk_was_emptied_founds_no_second_cluster(repository: Repository):
+    joining = "/etc/rancher/k3s/config.yaml.d/10-fleet-join.yaml"
+    repository.apply("--site", "lyon-1")
+    founded = repository.read("lyon-1-a", joining)
+    shutil.rmtree(repository.nodes / "lyon-1-a")
+    repository.plan("--site", "lyon-1", "--refresh", code=3)
+
+    repository.apply("--site", "lyon-1")
+
+    assert founded == "cluster-init: true\n"
+    assert repository.read("lyon-1-a", joining) == 'server: "https://10.20.1.12:6443"\n'
+
+
 def test_a_render_that_fails_leaves_the_old_project(repository: Repository, tmp_path: Path):
     folder = tmp_path / "rendered"
     repository.fleet("render", str(folder))

@@ -6,6 +6,7 @@ ended: it waits for the end of a pipe that these two hold open. What even that l
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -102,7 +103,9 @@ def _folders(run: Path) -> list[tuple[int, Path]]:
             entries = [entry for entry in os.scandir(base / _name()) if entry.name.startswith(_prefix(run))]
         except OSError:
             continue
-        found += [(entry.stat(follow_symlinks=False).st_ctime_ns, Path(entry.path)) for entry in entries]
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # its watcher may take it away right now
+                found.append((entry.stat(follow_symlinks=False).st_ctime_ns, Path(entry.path)))
     return found
 
 

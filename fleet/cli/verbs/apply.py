@@ -70,7 +70,7 @@ def command(
         raise UsageError("a saved plan has its own scope", "leave out --site, --selector, --node and --limit")
     passwords = (vault_password_file, become_password_file)
     workspace, plan = _planned(face, plan_file, scope, sandbox, passwords, asks_become=asks_become, updates=updates)
-    if not plan.nodes:
+    if not (plan.nodes or plan.refused):
         _tell_nothing(face, plan, as_json=as_json)
         return EXIT_DONE
     asks = not yes and not as_json and sys.stdin.isatty() and face.out.is_terminal

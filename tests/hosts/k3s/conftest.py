@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.hosts.checkout import BIN
 from tests.hosts.ground import NAMES, Ground, make_ground
 from tests.lab.fixtures import LabPool
 
@@ -13,5 +14,5 @@ def formed(lab_pool: LabPool, tmp_path_factory: pytest.TempPathFactory) -> Groun
     """Both clusters, formed by one apply on freshly installed hosts. Tests change it, each for those after it."""
     hosts = lab_pool.lease(len(NAMES), full_k3s=True)
     ground = make_ground(lab_pool.lab, hosts, tmp_path_factory.mktemp("clusters"), V34)
-    ground.checkout.fleet("apply", "--yes")
+    ground.checkout.run([str(BIN / "fleet"), "apply", "--yes"], seconds=600)
     return ground

@@ -58,5 +58,5 @@ def test_a_first_server_whose_disk_was_emptied_joins_the_others(whole: Ground) -
     assert comes_true(lambda: voters(second) == SERVERS, 120), voters(second)
     assert comes_true(lambda: "north-a" in ready(second))
     assert first.read("/var/lib/rancher/k3s/server/tls/server-ca.crt") == authority
-    assert "cluster-init" not in first.read("/etc/rancher/k3s/config.yaml")
+    assert first.read("/etc/rancher/k3s/config.yaml.d/10-fleet-join.yaml").startswith("server: ")
     assert whole.checkout.plan("--refresh")["changing"] == 0

@@ -36,6 +36,19 @@ def file_system(folder: Path) -> str:
     return done.stdout.strip()
 
 
+def test_a_folder_that_goes_while_it_is_looked_for_is_none(run: Path) -> None:
+    """As when the watcher of an earlier run of the same name takes it away."""
+    base = make_memory(run)
+    comes_and_goes = "for n in range(20000): os.mkdir(sys.argv[1]); os.rmdir(sys.argv[1])"
+    argv = [sys.executable, "-c", f"import os, sys\n{comes_and_goes}", f"{base}-again"]
+    with subprocess.Popen(argv) as other:
+        looks = 0
+        while other.poll() is None:
+            assert memory_of(run) in {base, Path(f"{base}-again")}
+            looks += 1
+    assert looks > 100
+
+
 def test_the_folder_is_in_memory_and_private(run: Path) -> None:
     folder = make_memory(run)
 

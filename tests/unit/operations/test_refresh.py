@@ -1,7 +1,7 @@
 """refresh: the controller's copy of the records is made anew from what nodes say."""
 
 from fleet.model.batch import Observation
-from fleet.model.check import Missing
+from fleet.model.check import How
 from fleet.model.record import Record
 from fleet.operations.observe import learn, noted, refresh
 from fleet.testing import MemoryObserver, MemoryRecords
@@ -54,7 +54,7 @@ def test_who_is_silent_and_who_has_lost_what_it_held_is_noted_until_it_holds_it_
         Observation("new", None, "m1", "amd64"),
         Observation("other", None, "m1", "amd64"),
     ]
-    missing: dict[str, Missing] = {"a": "silent"}
+    missing: dict[str, How] = {"a": "silent"}
     assert list(noted(seen, known, missing)) == seen
     assert missing == {"b": "emptied", "c": "silent"}
 
