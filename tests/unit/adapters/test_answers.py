@@ -48,7 +48,7 @@ def test_what_an_update_would_have_changed_is_no_difference_from_the_record():
 
 def test_a_bundle_that_came_in_half_leaves_what_was_before_it():
     half = {**TOLD, "digest": "", "partial": True, "base": "b1:aa", "wanted": "b1:bb"}
-    assert failure(half, "b1:bb").record == Record("a", "acme", "m1", "", base="b1:aa")
+    assert failure(half, "b1:bb").record == Record("a", "acme", "m1", "", base="b1:aa", wanted="b1:bb")
 
 
 def test_a_node_that_refuses_will_refuse_again():
