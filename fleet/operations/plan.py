@@ -33,7 +33,9 @@ MAX_PLACED = 200
 
 
 def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_WISH, gone: Missing = _NONE) -> Plan:
-    """The plan for a scope. `gone` are nodes that were asked just now, and are not as they were. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
+    """The plan for a scope. `gone` are nodes that were asked just now, and are not as they were. Raises SpecError for a
+    template's fault, UsageError for what fleet.lock lacks.
+    """
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
