@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from tests.lab.host import Host
 
+V34, V35, V36 = "v1.34.2+k3s1", "v1.35.4+k3s1", "v1.36.1+k3s1"
 KEPT = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"since": "SQLite"}}
 
 

@@ -4,9 +4,8 @@ import pytest
 
 from tests.hosts.checkout import BIN
 from tests.hosts.ground import NAMES, Ground, make_ground
+from tests.hosts.k3s.asked import V34
 from tests.lab.fixtures import LabPool
-
-V34 = "v1.34.2+k3s1"
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +15,8 @@ def formed(lab_pool: LabPool, tmp_path_factory: pytest.TempPathFactory) -> Groun
     ground = make_ground(lab_pool.lab, hosts, tmp_path_factory.mktemp("clusters"), V34)
     ground.checkout.run([str(BIN / "fleet"), "apply", "--yes"], seconds=600)
     return ground
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with hosts of their own go first: what is leased after `formed` was made is taken from it."""
+    items.sort(key=lambda item: "formed" in getattr(item, "fixturenames", ()))

@@ -12,8 +12,8 @@ import yaml
 
 from tests.hosts.checkout import Checkout
 from tests.hosts.ground import holders
+from tests.hosts.k3s.asked import V34, V35, comes_true, items, kubectl, ready
 from tests.hosts.k3s.shop import make_shop
-from tests.hosts.k3s.test_clusters import V34, V35, comes_true, items, kubectl, ready
 from tests.lab.fixtures import LabPool
 from tests.lab.host import Host
 from tests.lab.lab import Lab

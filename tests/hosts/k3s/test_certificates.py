@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.hosts.ground import NAMES, Ground
-from tests.hosts.k3s.test_clusters import comes_true, ready
+from tests.hosts.k3s.asked import comes_true, ready
 from tests.lab.host import Host
 
 TLS = "/var/lib/rancher/k3s/server/tls"

@@ -11,12 +11,11 @@ import pytest
 
 from tests.hosts.checkout import BIN
 from tests.hosts.ground import NORTH, SOUTH, Ground
-from tests.hosts.k3s.asked import KEPT, Asking, comes_true, items, kubectl, ready, remember, voters
+from tests.hosts.k3s.asked import KEPT, V34, V35, V36, Asking, comes_true, items, kubectl, ready, remember, voters
 from tests.lab.fixtures import LabPool
 from tests.lab.host import Host
 from tests.lab.k3s_layer import k3s_layer
 
-V34, V35, V36 = "v1.34.2+k3s1", "v1.35.4+k3s1", "v1.36.1+k3s1"
 TILL = """  nodeSets:
     - name: till
       count: 1

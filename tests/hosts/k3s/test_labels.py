@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.hosts.ground import Ground
-from tests.hosts.k3s.test_clusters import comes_true, items, kubectl, ready
+from tests.hosts.k3s.asked import comes_true, items, kubectl, ready
 from tests.lab.host import Host
 
 SITE, ZONE = "sites/south.yaml", "  timeZone: Europe/Rome\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hosts.ground import NORTH, Ground
-from tests.hosts.k3s.test_clusters import comes_true, items, ready, voters
+from tests.hosts.k3s.asked import comes_true, items, ready, voters
 
 SERVERS = set(NORTH[:3])
 

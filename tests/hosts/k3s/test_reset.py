@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.checkout import BIN, Checkout, Said
+from tests.hosts.k3s.asked import V34, comes_true, ready, voters
 from tests.hosts.k3s.shop import make_shop
-from tests.hosts.k3s.test_clusters import V34, comes_true, ready, voters
 from tests.lab.files import FileState
 from tests.lab.fixtures import LabPool
 from tests.lab.host import Host
