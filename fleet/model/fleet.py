@@ -9,6 +9,7 @@ import msgspec
 from fleet.model.cluster import Cluster
 from fleet.model.drain import DrainRule
 from fleet.model.node import Node
+from fleet.model.policy import RolloutPolicy
 from fleet.model.problem import Mistake
 from fleet.model.site import ResolvedSite
 from fleet.model.window import Schedule
@@ -46,6 +47,8 @@ class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
     unlocked: tuple[str, ...] = ()
     pending: dict[str, int] = {}
     warnings: tuple[Mistake, ...] = ()
+    policy: RolloutPolicy | None = None
+    """How a change goes out; None: in one wave."""
     schedule: Schedule | None = None
     """When nodes may be rebooted; None where no policy says."""
     drain: DrainRule = DrainRule()

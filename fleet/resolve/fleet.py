@@ -17,6 +17,7 @@ from fleet.resolve.clashes import clashes
 from fleet.resolve.clusters import clusters
 from fleet.resolve.judge import reboots_without_window, settings_mistakes
 from fleet.resolve.members import Members
+from fleet.resolve.policy import policy
 from fleet.resolve.settings import SettingsMaker
 from fleet.resolve.walking import walked
 from fleet.resolve.windows import drain_rule, schedule
@@ -57,6 +58,7 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
         unlocked=tuple(sorted(maker.unlocked)),
         pending=_pending(nodes),
         warnings=tuple(mistake for mistake in found if mistake.severity == "warning"),
+        policy=policy(spec),
         schedule=window,
         drain=drain_rule(spec),
         walking=walking,
@@ -98,10 +100,10 @@ def _unenforced(spec: Spec) -> tuple[str, ...]:
     fleet = spec.fleet.spec
     if spec.segmentation:
         said.append(f"Segmentation {', '.join(sorted(spec.segmentation))}: no rule reaches a node yet")
-    policy = fleet.rollout_policy
-    if not isinstance(policy, UnsetType):
+    named = fleet.rollout_policy
+    if not isinstance(named, UnsetType):
         said.append(
-            f"RolloutPolicy {policy}: all nodes go in one wave, without its waves, budgets and gates; its windows hold "
+            f"RolloutPolicy {named}: all nodes go in one wave, without its waves, budgets and gates; its windows hold "
             "for reboots alone, its drain for servers"
         )
     if not isinstance(fleet.drift, UnsetType):

@@ -6,8 +6,8 @@ from msgspec import UNSET, UnsetType
 
 from fleet.model.drain import DrainRule
 from fleet.model.spec.document import Spec
-from fleet.model.spec.policy import RolloutPolicySpec
 from fleet.model.window import SITE_ZONE, Freeze, Schedule
+from fleet.resolve.policy import said_policy
 
 DEFAULT_PROGRESS_DEADLINE = "30m"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -15,7 +15,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def schedule(spec: Spec) -> Schedule | None:
     """None where the fleet's policy has no updateSchedule."""
-    policy = _policy(spec)
+    policy = said_policy(spec)
     if policy is None or isinstance(policy.update_schedule, UnsetType):
         return None
     said = policy.update_schedule
@@ -35,18 +35,12 @@ def schedule(spec: Spec) -> Schedule | None:
 
 
 def drain_rule(spec: Spec) -> DrainRule:
-    policy = _policy(spec)
+    policy = said_policy(spec)
     said = UNSET if policy is None else policy.drain
     if isinstance(said, UnsetType):
         return DrainRule()
     timeout = DrainRule().timeout if isinstance(said.timeout, UnsetType) else _seconds(said.timeout)
     return DrainRule(timeout, force=not isinstance(said.force, UnsetType) and said.force)
-
-
-def _policy(spec: Spec) -> RolloutPolicySpec | None:
-    name = spec.fleet.spec.rollout_policy
-    document = None if isinstance(name, UnsetType) else spec.policies.get(name)
-    return None if document is None else document.spec
 
 
 def _seconds(duration: str) -> float:

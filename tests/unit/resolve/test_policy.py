@@ -1,0 +1,103 @@
+"""A rollout policy, as it was written and as it was meant."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from fleet.model.policy import Amount, DisruptionBudget, PolicyWave, RolloutPolicy
+from fleet.model.spec.selector import Selector
+from tests.specs import document, resolved
+
+NAMED = document("Fleet", "acme", "rolloutPolicy: standard")
+SITE = document("Site", "lyon", "nodes: [{name: a, role: none, address: 10.0.0.1}]")
+
+
+def meant(said: str) -> RolloutPolicy:
+    policy = resolved(NAMED, document("RolloutPolicy", "standard", said), SITE).policy
+    assert policy is not None
+    return policy
+
+
+def test_a_fleet_that_names_no_policy_has_none() -> None:
+    other = document("RolloutPolicy", "standard", "batchSize: 10")
+    assert resolved(document("Fleet", "acme", ""), other, SITE).policy is None
+
+
+def test_what_is_not_said_has_its_default() -> None:
+    assert meant("waves: [{name: all}]") == RolloutPolicy(
+        name="standard",
+        unit="cluster",
+        waves=(PolicyWave("all", None, None, Decimal(95), Decimal(50)),),
+        success_threshold=Decimal(95),
+        min_finished=Decimal(50),
+        batch_size=50,
+        budget=None,
+        max_failures=None,
+        on_failure="pause",
+    )
+
+
+def test_what_is_said_stands() -> None:
+    policy = meant(
+        """
+        unit: node
+        waves:
+          - {name: pilot, selector: {matchLabels: {ring: pilot}}, successThreshold: 100%, minFinished: 80%}
+          - {name: ramp, limit: 2.5%}
+          - {name: few, limit: 3}
+        successThreshold: 90%
+        minFinished: 60%
+        disruptionBudget: {groupBy: [site, app], maxUnavailable: 1, minAvailable: 50%}
+        batchSize: 10
+        maxFailures: 1%
+        onFailure: continue
+        """
+    )
+    assert policy.waves == (
+        PolicyWave("pilot", Selector(match_labels={"ring": "pilot"}), None, Decimal(100), Decimal(80)),
+        PolicyWave("ramp", None, Amount(Decimal("2.5"), is_share=True), Decimal(90), Decimal(60)),
+        PolicyWave("few", None, Amount(Decimal(3)), Decimal(90), Decimal(60)),
+    )
+    assert (policy.unit, policy.success_threshold, policy.min_finished) == ("node", Decimal(90), Decimal(60))
+    assert policy.budget == DisruptionBudget(("site", "app"), Amount(Decimal(50), is_share=True), Amount(Decimal(1)))
+    assert (policy.batch_size, policy.max_failures) == (10, Amount(Decimal(1), is_share=True))
+    assert policy.on_failure == "continue"
+
+
+def test_a_rollback_pauses_until_there_is_one() -> None:
+    assert meant("onFailure: rollback").on_failure == "pause"
+
+
+@pytest.mark.parametrize(
+    ("amount", "total", "many"),
+    [
+        (Amount(Decimal(3)), 10, 3),
+        (Amount(Decimal(10), is_share=True), 30, 3),  # and not 4, as floats would have it
+        (Amount(Decimal(10), is_share=True), 31, 4),
+        (Amount(Decimal("0.1"), is_share=True), 1000, 1),
+        (Amount(Decimal(10), is_share=True), 0, 0),
+    ],
+)
+def test_a_share_is_rounded_up(amount: Amount, total: int, many: int) -> None:
+    assert amount.of(total) == many
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "total", "away"),
+    [
+        (None, "1", 12, 1),
+        (None, "10%", 12, 2),
+        ("90%", None, 12, 1),
+        ("90%", None, 5, 0),  # 4.5 stay up, so 5 do
+        ("2", "5", 4, 2),
+        ("9", None, 4, 0),
+        (None, "50", 4, 4),
+    ],
+)
+def test_how_many_of_a_group_may_be_away(least: str | None, most: str | None, total: int, away: int) -> None:
+    def amount(said: str | None) -> Amount | None:
+        return None if said is None else Amount(Decimal(said.rstrip("%")), is_share=said.endswith("%"))
+
+    assert DisruptionBudget((), amount(least), amount(most)).allowed(total) == away
