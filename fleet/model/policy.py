@@ -58,3 +58,14 @@ class RolloutPolicy(msgspec.Struct, frozen=True):
     budget: DisruptionBudget | None
     max_failures: Amount | None
     on_failure: Literal["pause", "continue"]
+
+
+class Wave(msgspec.Struct, frozen=True):
+    """What a wave took of the changing nodes: whole units, by name, in the order in which nodes were given."""
+
+    name: str
+    nodes: tuple[str, ...]
+    units: int
+    success_threshold: Decimal | None = None
+    min_finished: Decimal | None = None
+    """Percentages; None where no policy asks for any."""

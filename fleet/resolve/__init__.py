@@ -7,6 +7,8 @@
     clusters   nodes become clusters: order of servers, datastore, join address
     clashes    names, addresses and dial targets that two nodes share
     walking    clusters that are several minors of K3s behind go up one at a time
+    policy     how changes go out: the fleet's RolloutPolicy
+    waves      which changing nodes come in which wave of it
     scope      which nodes --site, --selector, --node and --limit leave
     origin     which line of the spec each value of one node comes from, on demand
 
@@ -16,5 +18,6 @@ Nothing here may read a file, a clock or the environment.
 from fleet.resolve.fleet import resolve
 from fleet.resolve.origin import Origin, origins
 from fleet.resolve.scope import in_scope, seen_labels
+from fleet.resolve.waves import waves
 
-__all__ = ["Origin", "in_scope", "origins", "resolve", "seen_labels"]
+__all__ = ["Origin", "in_scope", "origins", "resolve", "seen_labels", "waves"]
