@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from fleet.decide.evolution import check_version
-from fleet.decide.layout import waiting_behind
-from fleet.decide.schedule import Course, batch_order, go_on
+from fleet.decide.schedule import Course, batch_order, block_behind, go_on
 from fleet.model import event as ev
 from fleet.model import signal as sig
 from fleet.model.batch import NodeResult
@@ -51,10 +50,12 @@ def _begin(course: Course, signal: sig.Begin) -> None:
     order = course.state.order
     if course.state.status != "new":
         return
-    total, waves = len(course.state.layout.nodes), len(order.waves)
+    total, waves = len(course.layout.nodes), len(order.waves)
     course.add(
         ev.RolloutStarted(order.id, order.fleet, order.commit, order.controller, signal.epoch, total, waves),
     )
+    if order.policy:
+        course.add(ev.PolicyFollowed(order.id, order.policy, len(order.budgets), order.stop_at))
     go_on(course)
 
 
@@ -110,12 +111,12 @@ def _running(state: RolloutState, batch_id: str) -> RunningBatch | None:
 
 
 def _settle(course: Course, batch_id: str, result: NodeResult) -> None:
-    layout = course.state.layout
+    layout = course.layout
     index = layout.index[result.node]
     node = layout.nodes[index]
     if result.outcome == "unreachable":
         course.add(ev.NodeUnreachable(node.name, node.site, batch_id, result.reason))
-        _block_behind(course, index, f"server {node.name} could not be reached: {result.reason}")
+        block_behind(course, index, node.name, f"server {node.name} could not be reached: {result.reason}")
         return
     reason = result.reason if result.outcome == "failed" else _not_done(node, result)
     if reason is None:
@@ -134,7 +135,7 @@ def _settle(course: Course, batch_id: str, result: NodeResult) -> None:
         )
         return
     course.add(ev.NodeFailed(node.name, node.site, batch_id, reason, result.changed, result.warnings))
-    _block_behind(course, index, f"server {node.name} failed: {reason}")
+    block_behind(course, index, node.name, f"server {node.name} failed: {reason}")
 
 
 def _not_done(node: RolloutNode, result: NodeResult) -> str | None:
@@ -142,11 +143,3 @@ def _not_done(node: RolloutNode, result: NodeResult) -> str | None:
     if result.digest == node.wanted:
         return None
     return f"it holds {result.digest or 'no digest'} after the batch, wanted {node.wanted}"
-
-
-def _block_behind(course: Course, index: int, reason: str) -> None:
-    layout = course.state.layout
-    by = layout.nodes[index].name
-    for i in waiting_behind(layout, index):
-        node = layout.nodes[i]
-        course.add(ev.NodeBlocked(node.name, node.site, by, reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from fleet.decide.layout import bits
 from fleet.errors import UsageError
 from fleet.model import event as ev
 from fleet.model.event import Event
-from fleet.model.rollout import STATE_VERSION, RolloutState, RunningBatch
+from fleet.model.rollout import KNOWN_VERSIONS, STATE_VERSION, RolloutState, RunningBatch
 
 
 def evolve(state: RolloutState, event: Event) -> RolloutState:
@@ -21,15 +21,22 @@ def evolve(state: RolloutState, event: Event) -> RolloutState:
 
 
 def evolve_all(state: RolloutState, events: Iterable[Event]) -> RolloutState:
+    """As `evolve` with each. Nodes that were applied one after the other are taken at once: each copies the bit sets."""
+    applied: list[ev.NodeApplied] = []
     for event in events:
+        if isinstance(event, ev.NodeApplied):
+            applied.append(event)
+            continue
+        if applied:
+            state, applied = _all_applied(state, applied), []
         state = evolve(state, event)
-    return state
+    return _all_applied(state, applied) if applied else state
 
 
 def check_version(version: int) -> None:
-    if version != STATE_VERSION:
+    if version not in KNOWN_VERSIONS:
         raise UsageError(
-            f"the rollout's state has version {version}, this fleet knows version {STATE_VERSION}",
+            f"the rollout's state has version {version}, this fleet knows version {STATE_VERSION} and older ones",
             hint="Go on with the version of fleet that started the rollout.",
         )
 
@@ -43,7 +50,11 @@ def _taken_over(state: RolloutState, event: ev.RolloutTakenOver) -> RolloutState
 
 
 def _wave_started(state: RolloutState, event: ev.WaveStarted) -> RolloutState:
-    return replace(state, wave=event.index)
+    return replace(state, wave=event.index, has_failed=False)
+
+
+def _wave_failed(state: RolloutState, event: ev.WaveFailed) -> RolloutState:  # noqa: ARG001 - same shape as the others
+    return replace(state, has_failed=True)
 
 
 def _batch_started(state: RolloutState, event: ev.BatchStarted) -> RolloutState:
@@ -72,12 +83,20 @@ def _batch_requeued(state: RolloutState, event: ev.BatchRequeued) -> RolloutStat
 
 
 def _applied(state: RolloutState, event: ev.NodeApplied) -> RolloutState:
-    index = state.layout.index[event.node]
-    bit = 1 << index
-    ready = state.ready
-    if index in state.layout.followers:
-        ready |= bits(state.layout.followers[index])
-    return replace(state, in_flight=state.in_flight & ~bit, applied=state.applied | bit, ready=ready)
+    return _all_applied(state, [event])
+
+
+def _all_applied(state: RolloutState, events: Sequence[ev.NodeApplied]) -> RolloutState:
+    check_version(state.version)
+    indexes = [state.layout.index[event.node] for event in events]
+    followers = [i for index in indexes for i in state.layout.followers.get(index, ())]
+    those = bits(indexes)
+    return replace(
+        state,
+        in_flight=state.in_flight & ~those,
+        applied=state.applied | those,
+        ready=state.ready | bits(followers) if followers else state.ready,
+    )
 
 
 def _failed(state: RolloutState, event: ev.NodeFailed) -> RolloutState:
@@ -95,7 +114,7 @@ def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
 
 
 def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutState:
-    return replace(state, status="pausing", reason=event.reason)
+    return replace(state, status="pausing", reason=event.reason, is_held=event.by_policy)
 
 
 def _cancel_requested(state: RolloutState, event: ev.CancelRequested) -> RolloutState:
@@ -103,7 +122,10 @@ def _cancel_requested(state: RolloutState, event: ev.CancelRequested) -> Rollout
 
 
 def _resumed(state: RolloutState, event: ev.RolloutResumed) -> RolloutState:  # noqa: ARG001 - same shape as the others
-    return replace(state, status="running", reason="")
+    if not state.is_held:
+        return replace(state, status="running", reason="")
+    forgiven = state.forgiven | state.failed | state.unreachable | state.blocked
+    return replace(state, status="running", reason="", is_held=False, has_failed=False, forgiven=forgiven)
 
 
 def _status(state: RolloutState, event: Event) -> RolloutState:
@@ -116,9 +138,11 @@ def _same(state: RolloutState, event: Event) -> RolloutState:  # noqa: ARG001 - 
 
 _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.RolloutStarted: _started,
+    ev.PolicyFollowed: _same,
     ev.RolloutTakenOver: _taken_over,
     ev.WaveStarted: _wave_started,
     ev.WaveFinished: _same,
+    ev.WaveFailed: _wave_failed,
     ev.BatchStarted: _batch_started,
     ev.BatchEnded: _batch_ended,
     ev.BatchRequeued: _batch_requeued,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import or_
 
 from fleet.errors import FleetError, RefusedError
-from fleet.model.rollout import RolloutLayout, RolloutNode, RolloutOrder, RolloutState
+from fleet.model.rollout import BudgetGroup, RolloutLayout, RolloutNode, RolloutOrder, RolloutState
 
 MAX_JOINING = 50
 """Agents of one cluster that join at once, at most (k3s-contract, rule 13)."""
+
+_GAP = 256
+"""Nodes of a group that are further apart come into different pieces."""
 
 
 def initial(order: RolloutOrder) -> RolloutState:
@@ -55,8 +59,11 @@ def _layout_of(order: RolloutOrder) -> RolloutLayout:
         raise FleetError(f"rollout {order.id} names a node twice")
     after, followers = _chains(nodes)
     waves = _wave_masks(order)
+    begun = tuple(accumulate(waves, or_))
     _check_waves(order, nodes, after)
-    return RolloutLayout(nodes, index, after, followers, waves, _crowded(nodes))
+    groups, member_of = _groups(order, nodes)
+    away = bits(i for i, node in enumerate(nodes) if node.is_away)
+    return RolloutLayout(nodes, index, after, followers, waves, begun, _crowded(nodes), groups, member_of, away)
 
 
 def _chains(nodes: Sequence[RolloutNode]) -> tuple[tuple[int, ...], dict[int, tuple[int, ...]]]:
@@ -106,3 +113,29 @@ def _crowded(nodes: Sequence[RolloutNode]) -> dict[str, int]:
         if node.joins:
             joining.setdefault(node.cluster, []).append(i)
     return {cluster: bits(those) for cluster, those in joining.items() if len(those) > MAX_JOINING}
+
+
+def _groups(
+    order: RolloutOrder, nodes: Sequence[RolloutNode]
+) -> tuple[tuple[BudgetGroup, ...], tuple[tuple[int, ...], ...]]:
+    numbers = {budget.name: number for number, budget in enumerate(order.budgets)}
+    members: list[list[int]] = [[] for _ in order.budgets]
+    member_of = tuple(tuple(numbers[name] for name in node.groups) for node in nodes)
+    for i, those in enumerate(member_of):
+        for number in those:
+            members[number].append(i)
+    groups = []
+    for budget, inside in zip(order.budgets, members, strict=True):
+        is_wide = bool(inside) and inside[-1] - inside[0] >= _GAP
+        groups.append(BudgetGroup(budget.name, budget.allowed, budget.away, _pieces(inside), is_wide))
+    return tuple(groups), member_of
+
+
+def _pieces(indexes: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    runs: list[list[int]] = []
+    for i in indexes:
+        if runs and i - runs[-1][-1] <= _GAP:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return tuple((run[0], bits(i - run[0] for i in run)) for run in runs)

@@ -28,6 +28,9 @@ def snapshot(state: RolloutState) -> RolloutSnapshot:
         failed=f"{state.failed:x}",
         unreachable=f"{state.unreachable:x}",
         blocked=f"{state.blocked:x}",
+        is_held=state.is_held,
+        has_failed=state.has_failed,
+        forgiven=f"{state.forgiven:x}",
     )
 
 
@@ -56,6 +59,9 @@ def restore(order: RolloutOrder, kept: RolloutSnapshot) -> RolloutState:
         failed=failed,
         unreachable=unreachable,
         blocked=blocked,
+        is_held=kept.is_held,
+        has_failed=kept.has_failed,
+        forgiven=int(kept.forgiven, 16),
     )
 
 

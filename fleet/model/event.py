@@ -29,6 +29,17 @@ class RolloutStarted(_Event, frozen=True, tag=True):
     waves: int
 
 
+class PolicyFollowed(_Event, frozen=True, tag=True):
+    """Comes after `RolloutStarted`: the RolloutPolicy `policy` says when waves fail. `groups` have a budget of nodes that may
+    be away; at `stop_at` failures the rollout pauses, 0 for never.
+    """
+
+    rollout_id: str
+    policy: str
+    groups: int
+    stop_at: int
+
+
 class RolloutTakenOver(_Event, frozen=True, tag=True):
     """A controller with a newer lease goes on; `batches` were in flight and are asked for again."""
 
@@ -96,7 +107,9 @@ class NodeUnreachable(_Event, frozen=True, tag=True):
 
 
 class NodeBlocked(_Event, frozen=True, tag=True):
-    """Not touched, because the server `by` of its cluster failed or could not be reached."""
+    """Not touched, because the server `by` of its cluster failed or could not be reached, or because the budget of its
+    group was used up, by `by` among others (empty: it lets no node change).
+    """
 
     node: str
     site: str
@@ -105,18 +118,32 @@ class NodeBlocked(_Event, frozen=True, tag=True):
 
 
 class WaveFinished(_Event, frozen=True, tag=True):
-    """Every node of the wave has an outcome."""
+    """Every node of the wave has an outcome, or those that have none cannot make it fail any more: they go on beside the
+    next wave.
+    """
 
     wave: str
     index: int
     counts: RolloutCounts
 
 
+class WaveFailed(_Event, frozen=True, tag=True):
+    """The wave misses its threshold, whatever comes of the nodes that have no outcome yet."""
+
+    wave: str
+    index: int
+    reason: str
+    counts: RolloutCounts
+
+
 class PauseRequested(_Event, frozen=True, tag=True):
-    """No batch is started from here on; `in_flight` nodes are waited for."""
+    """No batch is started from here on; `in_flight` nodes are waited for. `by_policy`: nobody asked, the RolloutPolicy
+    says so.
+    """
 
     reason: str
     in_flight: int
+    by_policy: bool = False
 
 
 class CancelRequested(_Event, frozen=True, tag=True):
@@ -156,11 +183,11 @@ class RolloutCancelled(_Event, frozen=True, tag=True):
 
 
 RolloutEvent = (
-    RolloutStarted | RolloutTakenOver | PauseRequested | CancelRequested | RolloutPaused | RolloutResumed
+    RolloutStarted | PolicyFollowed | RolloutTakenOver | PauseRequested | CancelRequested | RolloutPaused | RolloutResumed
     | RolloutFinished | RolloutHalted | RolloutCancelled
 )  # fmt: skip
 NodeEvent = NodeApplied | NodeFailed | NodeUnreachable | NodeBlocked
-Event = RolloutEvent | WaveStarted | WaveFinished | BatchStarted | BatchEnded | BatchRequeued | NodeEvent
+Event = RolloutEvent | WaveStarted | WaveFinished | WaveFailed | BatchStarted | BatchEnded | BatchRequeued | NodeEvent
 
 STATUS_AFTER: dict[type[Event], RolloutStatus] = {
     RolloutStarted: "running",

@@ -6,14 +6,18 @@ Sets of nodes are bit sets (an int whose bit i is the i-th node of the order): i
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
 from fleet.model.node import Role
 
-STATE_VERSION = 1
-"""Of `RolloutState` and `RolloutSnapshot`. Raised when a state that older code wrote would be read wrongly."""
+STATE_VERSION = 2
+"""Of `RolloutState` and `RolloutSnapshot`. Raised when a state would be read wrongly by older code, or what that wrote by
+this one. 2: a policy's waves may fail."""
+KNOWN_VERSIONS = (1, 2)
+"""What this fleet reads. A state of version 1 is one in which no wave failed."""
 
 RolloutStatus = Literal["new", "running", "pausing", "paused", "cancelling", "finished", "halted", "cancelled"]
 ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled"})
@@ -23,7 +27,8 @@ class RolloutNode(msgspec.Struct, frozen=True):
     """One node to bring from digest `base` ("" for a node without a record) to `wanted`. `sent`: digests that were sent to
     it, and it never answered.
 
-    `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order of updating.
+    `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order of updating. `groups`
+    name the budgets that it uses up while it is away; `is_away`: it does not answer even before.
     """
 
     name: str
@@ -34,6 +39,8 @@ class RolloutNode(msgspec.Struct, frozen=True):
     base: str
     wanted: str
     sent: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    is_away: bool = False
 
     @property
     def expected(self) -> str:
@@ -47,15 +54,32 @@ class RolloutNode(msgspec.Struct, frozen=True):
 
 
 class WaveOrder(msgspec.Struct, frozen=True):
+    """`success_threshold` is the share, in percent, that must succeed of the nodes that succeeded or failed; `min_finished`
+    that of the wave that must have done either. None: the wave is over when all its nodes have an outcome, whichever.
+    """
+
     name: str
     nodes: tuple[RolloutNode, ...]
+    success_threshold: Decimal | None = None
+    min_finished: Decimal | None = None
+
+
+class GroupBudget(msgspec.Struct, frozen=True):
+    """At most `allowed` nodes of a group are away at once. `away` are those that are, and that the rollout does not bring
+    forward.
+    """
+
+    name: str
+    allowed: int
+    away: tuple[str, ...] = ()
 
 
 class RolloutOrder(msgspec.Struct, frozen=True):
     """What a rollout is to do. `id` is short hex; `forks` is how many nodes are in flight at once, at most.
 
-    `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. The last three are as
-    in `BatchOrder`.
+    `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. `upkeep`, `updates_now`
+    and `reboot_until` are as in `BatchOrder`. `policy` is the name of the RolloutPolicy that the rest came of, empty for
+    none: `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`.
     """
 
     id: str
@@ -69,6 +93,10 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     upkeep: bool = False
     updates_now: bool = False
     reboot_until: dict[str, float] = {}
+    policy: str = ""
+    stop_at: int = 0
+    on_failure: Literal["pause", "continue"] = "pause"
+    budgets: tuple[GroupBudget, ...] = ()
 
     @property
     def nodes(self) -> tuple[RolloutNode, ...]:
@@ -90,11 +118,26 @@ class RunningBatch(msgspec.Struct, frozen=True):
     nodes: tuple[str, ...]
 
 
+class BudgetGroup(msgspec.Struct, frozen=True):
+    """A `GroupBudget` and its nodes in the rollout: bit sets `(shift, bits)`, each of nodes that are near each other.
+
+    One bit set of a group would be as long as the order up to its last node, times the number of groups. `is_wide`: its
+    nodes are many, or far from each other.
+    """
+
+    name: str
+    allowed: int
+    away: tuple[str, ...]
+    pieces: tuple[tuple[int, int], ...]
+    is_wide: bool
+
+
 class RolloutLayout(msgspec.Struct, frozen=True):
     """What follows from an order and never changes: worked out once by `decide.initial`.
 
     `after[i]` is the node that must be applied before node i, -1 for none; `followers` is the same the other way.
-    `waves` are bit sets. `crowded` holds, for clusters with more than 50 joining agents, those agents.
+    `waves` are bit sets, `begun[w]` is that of the waves up to w. `crowded` holds, for clusters with more than 50 joining agents, those agents. `groups` are those
+    with a budget, `member_of[i]` their indexes for node i; `away` is the bit set of nodes that are away already.
     """
 
     nodes: tuple[RolloutNode, ...]
@@ -102,7 +145,11 @@ class RolloutLayout(msgspec.Struct, frozen=True):
     after: tuple[int, ...]
     followers: dict[int, tuple[int, ...]]
     waves: tuple[int, ...]
+    begun: tuple[int, ...]
     crowded: dict[str, int]
+    groups: tuple[BudgetGroup, ...]
+    member_of: tuple[tuple[int, ...], ...]
+    away: int
 
 
 class RolloutState(msgspec.Struct, frozen=True):
@@ -110,6 +157,9 @@ class RolloutState(msgspec.Struct, frozen=True):
 
     `wave` is the one that runs (-1: none yet), `batches` how many were ever started. A node is in at most one of the
     sets `ready`, `in_flight`, `applied`, `failed`, `unreachable` and `blocked`; in none: it waits for another node.
+
+    `is_held`: the policy paused it, and nobody went on since. `has_failed`: the wave that runs has failed. `forgiven` are
+    nodes without success that were there when somebody went on after such a pause: no threshold counts them any more.
     """
 
     order: RolloutOrder
@@ -128,6 +178,9 @@ class RolloutState(msgspec.Struct, frozen=True):
     failed: int = 0
     unreachable: int = 0
     blocked: int = 0
+    is_held: bool = False
+    has_failed: bool = False
+    forgiven: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -164,6 +217,9 @@ class RolloutSnapshot(msgspec.Struct, frozen=True):
     failed: str
     unreachable: str
     blocked: str
+    is_held: bool = False
+    has_failed: bool = False
+    forgiven: str = "0"
 
 
 class RolloutSummary(msgspec.Struct, frozen=True):

@@ -114,6 +114,13 @@ def _(event: happened.RolloutStarted) -> list[Line]:
 
 
 @_lines.register
+def _(event: happened.PolicyFollowed) -> list[Line]:
+    budgets = f", budgets of {count(event.groups, 'group')}" if event.groups else ""
+    stops = f", pauses at {count(event.stop_at, 'failure')}" if event.stop_at else ""
+    return _line(f"follows RolloutPolicy {event.policy}{budgets}{stops}")
+
+
+@_lines.register
 def _(event: happened.RolloutTakenOver) -> list[Line]:
     again = f"; {count(len(event.batches), 'batch', 'batches')} run again" if event.batches else ""
     return _line(f"rollout {event.rollout_id} is now driven by {event.controller}{again}")
@@ -127,6 +134,11 @@ def _(event: happened.WaveStarted) -> list[Line]:
 @_lines.register
 def _(event: happened.WaveFinished) -> list[Line]:
     return _line(f"wave {event.wave} over: {counted(event.counts)}")
+
+
+@_lines.register
+def _(event: happened.WaveFailed) -> list[Line]:
+    return _line(f"wave {event.wave} failed: {event.reason}; {counted(event.counts)}", "refused")
 
 
 @_lines.register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +15,7 @@ from fleet.model import event as ev
 from fleet.model.batch import BatchOrder
 from fleet.model.effect import Effect, RunBatch
 from fleet.model.event import Event, decode_event
-from fleet.model.rollout import RolloutCounts, RolloutNode, RolloutOrder, RunningBatch, WaveOrder
+from fleet.model.rollout import GroupBudget, RolloutCounts, RolloutNode, RolloutOrder, RunningBatch, WaveOrder
 from fleet.model.signal import Cancel, Pause, Request, Resume
 
 HERE = Path(__file__).parent
@@ -23,6 +24,7 @@ HALTED = RolloutCounts(applied=3116, failed=1, unreachable=1, blocked=2)
 
 WRITTEN = [
     ev.RolloutStarted("7f3c", "acme-retail", "4be1f02c0ffee", "ops@desk", epoch=4, nodes=3120, waves=1),
+    ev.PolicyFollowed("7f3c", "standard", groups=1048, stop_at=32),
     ev.RolloutTakenOver("7f3c", "ops@spare", epoch=5, batches=("7f3c-0002", "7f3c-0003")),
     ev.WaveStarted("everyone", index=0, nodes=3120),
     ev.BatchStarted("7f3c-0001", ("lyon-1", "paris-3-till-007")),
@@ -33,6 +35,7 @@ WRITTEN = [
     ev.NodeUnreachable("nice-1", "nice", "7f3c-0001", "ssh: connect to host 10.0.0.9 port 22: No route to host"),
     ev.NodeBlocked("nice-2", "nice", "nice-1", "server nice-1 could not be reached: no route to host"),
     ev.WaveFinished("everyone", 0, HALTED),
+    ev.WaveFailed("pilot", 0, "1 failed and 3 succeeded, so successThreshold 100% cannot be met", HALTED),
     ev.PauseRequested("stopped by the operator", in_flight=50),
     ev.CancelRequested("wrong version", in_flight=12),
     ev.RolloutPaused("7f3c", "stopped by the operator", MIDWAY),
@@ -81,6 +84,7 @@ def test_an_event_that_is_not_known_is_refused(text: bytes) -> None:
 
 def test_a_snapshot_that_was_kept_is_read() -> None:
     kept = decode_snapshot((HERE / "kept" / "snapshot.json").read_bytes())
+    assert (kept.version, kept.is_held, kept.has_failed, kept.forgiven) == (1, False, False, "0")
     assert (kept.status, kept.epoch, kept.controller, kept.reason) == ("pausing", 4, "ops@desk", "lunch")
     assert (kept.wave, kept.batches, kept.running) == (0, 3, (RunningBatch("7f3c-0003", ("lyon-2",)),))
     names = ("lyon-1", "lyon-2", "lyon-till", "nice-1", "nice-till", "gate", "shed")
@@ -91,6 +95,34 @@ def test_a_snapshot_that_was_kept_is_read() -> None:
     assert [[name for i, name in enumerate(names) if bits >> i & 1] for bits in sets] == [
         ["lyon-1", "shed"], ["nice-1"], ["nice-till"], ["gate"], ["lyon-2"], ["lyon-till"],
     ]  # fmt: skip
+
+
+def test_a_pause_by_policy_that_was_kept_is_read() -> None:
+    (text,) = (HERE / "kept" / "pause-by-policy.json").read_bytes().splitlines()
+    assert decode_event(text) == ev.PauseRequested("wave pilot failed: 1 of 4", in_flight=2, by_policy=True)
+
+
+def test_a_snapshot_of_a_wave_that_failed_is_read() -> None:
+    kept = decode_snapshot((HERE / "kept" / "snapshot-2.json").read_bytes())
+    assert (kept.version, kept.status, kept.is_held, kept.has_failed, kept.forgiven) == (2, "paused", True, True, "4")
+    nodes = tuple(RolloutNode(name, "s", "", "none", 0, "", "b1:x") for name in ("a", "b", "c"))
+    order = RolloutOrder("7f3c", "acme", "4be1f02", "ops@desk", (WaveOrder("all", nodes),), forks=20)
+    state = restore(order, kept)
+    assert (state.version, state.failed, state.forgiven, state.is_held, state.has_failed) == (
+        2,
+        0b100,
+        0b100,
+        True,
+        True,
+    )
+
+
+def test_an_order_with_a_policy_that_was_kept_is_read() -> None:
+    order = msgspec.json.decode((HERE / "kept" / "order-policy.json").read_bytes(), type=RolloutOrder)
+    node = RolloutNode("lyon-1", "lyon", "lyon", "server", 0, "", "b1:9f86d0", groups=("site=lyon",), is_away=True)
+    assert order.waves == (WaveOrder("pilot", (node,), Decimal(100), Decimal("50.5")),)
+    assert order.budgets == (GroupBudget("site=lyon", 1, ("lyon-2",)),)
+    assert (order.policy, order.stop_at, order.on_failure) == ("standard", 5, "continue")
 
 
 def test_an_order_that_was_kept_is_read() -> None:

@@ -1,0 +1,72 @@
+"""What budgets leave: how many more nodes of each group may be away now.
+
+A node is away while it is in flight, when it failed or could not be reached, and when it did not answer even before and
+has not come through since. A server's place in its cluster's quorum is such a budget too.
+"""
+
+from __future__ import annotations
+
+from fleet.formats.words import some
+from fleet.model.rollout import BudgetGroup, RolloutState
+
+
+class Room:
+    """What a state leaves, less the nodes that were taken since."""
+
+    def __init__(self, state: RolloutState) -> None:
+        self._layout = state.layout
+        self._before = state.layout.away & ~state.applied
+        self._away = state.in_flight | state.failed | state.unreachable | self._before
+        self._used: dict[int, int] = {}
+        self._left_out: set[int] = set()
+
+    def full(self, index: int) -> int | None:
+        """The group that keeps a node from starting, by its number. One that is away already takes nothing more away."""
+        if self._before and self._before >> index & 1:
+            return None
+        for number in self._layout.member_of[index]:
+            group = self._layout.groups[number]
+            used = self._used.get(number)
+            if used is None:
+                used = self._used[number] = len(group.away) + self._members_away(group)
+            if used >= group.allowed:
+                return number
+        return None
+
+    def take(self, index: int) -> None:
+        if not (self._before and self._before >> index & 1):
+            for number in self._layout.member_of[index]:
+                self._used[number] += 1
+
+    def without(self, ready: int, number: int) -> int:
+        """`ready` less the nodes that a full group keeps from starting. Those of a group that is not wide stay: to look at
+        them one by one is cheaper.
+        """
+        group = self._layout.groups[number]
+        if not group.is_wide or number in self._left_out:
+            return ready
+        self._left_out.add(number)
+        for shift, those in group.pieces:
+            ready &= ~(those << shift) | self._before
+        return ready
+
+    def users(self, number: int) -> tuple[str, ...]:
+        """The nodes that use a group's budget up."""
+        group = self._layout.groups[number]
+        inside = (
+            self._layout.nodes[shift + at].name
+            for shift, those in group.pieces
+            for at in range(those.bit_length())
+            if (self._away >> shift & those) >> at & 1
+        )
+        return (*group.away, *inside)
+
+    def told(self, number: int) -> str:
+        """Why nothing of a full group starts."""
+        group, users = self._layout.groups[number], self.users(number)
+        if not users:
+            return f"the budget of {group.name} lets no node change"
+        return f"the budget of {group.name} is used up: {some(users)} away, and at most {group.allowed:,} may be"
+
+    def _members_away(self, group: BudgetGroup) -> int:
+        return sum([(self._away >> shift & those).bit_count() for shift, those in group.pieces])

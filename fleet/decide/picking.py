@@ -1,0 +1,67 @@
+"""Which nodes the next batch takes: the first ones that may start now, within forks, joins and budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.decide.budget import Room
+from fleet.decide.layout import MAX_JOINING
+from fleet.model.rollout import RolloutState
+
+_WIDTH = 1024
+"""Nodes that are looked at in one go. Each operation on a bit set of all nodes copies it."""
+
+
+def pick(state: RolloutState, size: int) -> tuple[str, ...]:
+    """The first nodes of the waves that were begun: clusters that were begun come before those that were not."""
+    room = min(size, state.order.forks - state.in_flight.bit_count())
+    ready = state.ready & state.layout.begun[state.wave]
+    joining, budgets = _Joining(state), Room(state)
+    names: list[str] = []
+    while ready and len(names) < room:
+        start = (ready & -ready).bit_length() - 1
+        some, end = ready >> start & ((1 << _WIDTH) - 1), start + _WIDTH
+        ready = ready >> end << end
+        for index in members(some, start):
+            node = state.layout.nodes[index]
+            if node.joins and joining.is_full(node.cluster):
+                ready = joining.without(ready, node.cluster)
+            elif (full := budgets.full(index)) is not None:
+                ready = budgets.without(ready, full)
+            else:
+                joining.take(node.cluster, joins=node.joins)
+                budgets.take(index)
+                names.append(node.name)
+                if len(names) == room:
+                    break
+    return tuple(names)
+
+
+def members(some: int, start: int = 0) -> Iterator[int]:
+    """The nodes of a bit set whose first bit is node `start`."""
+    while some:
+        lowest = some & -some
+        yield start + lowest.bit_length() - 1
+        some ^= lowest
+
+
+class _Joining:
+    """How many agents join now, of each cluster that has too many to join at once."""
+
+    def __init__(self, state: RolloutState) -> None:
+        self._crowded = state.layout.crowded
+        self._now = {cluster: (state.in_flight & those).bit_count() for cluster, those in self._crowded.items()}
+        self._left_out: set[str] = set()
+
+    def is_full(self, cluster: str) -> bool:
+        return self._now.get(cluster, 0) >= MAX_JOINING
+
+    def take(self, cluster: str, *, joins: bool) -> None:
+        if joins and cluster in self._now:
+            self._now[cluster] += 1
+
+    def without(self, ready: int, cluster: str) -> int:
+        if cluster in self._left_out:
+            return ready
+        self._left_out.add(cluster)
+        return ready & ~self._crowded[cluster]
