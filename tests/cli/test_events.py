@@ -22,6 +22,10 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
             ["rollout 7f3c of 4be1f02, 3 waves, 3,120 nodes"],
         ),
         (
+            happened.PolicyFollowed(rollout_id="7f3c", policy="standard", groups=311, stop_at=5),
+            ["follows RolloutPolicy standard, budgets of 311 groups, pauses at 5 failures"],
+        ),
+        (
             happened.RolloutTakenOver(rollout_id="7f3c", controller="ops@b", epoch=2, batches=("7f3c-1", "7f3c-2")),
             ["rollout 7f3c is now driven by ops@b; 2 batches run again"],
         ),
@@ -29,6 +33,10 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
         (
             happened.WaveFinished(wave="ramp", index=1, counts=COUNTS),
             ["wave ramp over: 98 applied, 1 failed, 3 unreachable"],
+        ),
+        (
+            happened.WaveFailed(wave="ramp", index=1, reason="1 failed", counts=COUNTS),
+            ["wave ramp failed: 1 failed; 98 applied, 1 failed, 3 unreachable"],
         ),
         (
             happened.BatchStarted(batch_id="7f3c-1", nodes=("a", "b", "c", "d", "e")),

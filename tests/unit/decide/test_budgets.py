@@ -1,0 +1,168 @@
+"""How many nodes of a group are away at once: what starts, what waits, and what is given up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from fleet.decide import initial
+from fleet.model import event as ev
+from fleet.model.rollout import GroupBudget, RolloutCounts, RolloutNode, RolloutOrder
+from fleet.model.signal import BatchFinished, BatchLost, Begin
+from fleet.testing.orders import cluster, plain, rollout
+from tests.unit.decide.test_decide import ok, started, told
+from tests.unit.decide.test_policy import Told
+
+
+def grouped(name: str, nodes: Sequence[RolloutNode]) -> tuple[RolloutNode, ...]:
+    return tuple(replace(node, groups=(*node.groups, name)) for node in nodes)
+
+
+def away(nodes: Sequence[RolloutNode], *names: str) -> tuple[RolloutNode, ...]:
+    return tuple(replace(node, is_away=node.name in names) for node in nodes)
+
+
+def order(
+    *waves: Sequence[RolloutNode], budgets: Sequence[GroupBudget], forks: int = 100, size: int = 1
+) -> RolloutOrder:
+    return replace(rollout(*waves, forks=forks, batch_size=size), policy="standard", budgets=tuple(budgets))
+
+
+ABC = grouped("site=yard", plain("a", "b", "c"))
+DE = grouped("site=shed", plain("d", "e"))
+ONE_EACH = (GroupBudget("site=yard", 1), GroupBudget("site=shed", 1))
+
+
+def test_groups_go_side_by_side_and_their_nodes_one_after_the_other() -> None:
+    one = Told(order([*ABC, *DE], budgets=ONE_EACH))
+    assert one.flying == ["a", "d"]
+    one.became("applied", "d")
+    assert one.flying == ["a", "e"]
+    one.became("applied", "a")
+    assert one.flying == ["e", "b"]
+
+
+def test_a_batch_takes_no_more_of_a_group_than_may_be_away() -> None:
+    two = (GroupBudget("site=yard", 2), GroupBudget("site=shed", 1))
+    _, decision = told(order([*ABC, *DE], budgets=two, size=50), Begin(1))
+    assert started(decision) == [("a", "b", "d")]
+    _, decision = told(order([*ABC, *DE], budgets=two, size=2), Begin(1))
+    assert started(decision) == [("a", "b"), ("d",)]
+
+
+def test_a_batch_that_ends_makes_room_at_its_end() -> None:
+    two = order(ABC, budgets=[GroupBudget("site=yard", 2)], size=2)
+    assert started(told(two, Begin(1), BatchFinished("7f3c-0001", ok("a", "b")))[1]) == [("c",)]
+
+
+def test_a_lost_batch_gives_its_room_back() -> None:
+    one = order(ABC, budgets=[GroupBudget("site=yard", 1)])
+    assert started(told(one, Begin(1), BatchLost("7f3c-0001", "died"))[1]) == [("a",)]
+
+
+def test_a_node_that_failed_uses_the_budget_up() -> None:
+    one = Told(order([*ABC, *DE], budgets=[GroupBudget("site=yard", 2), GroupBudget("site=shed", 1)]))
+    assert one.flying == ["a", "b", "d"]
+    one.became("failed", "a")
+    assert one.flying == ["b", "d"]
+    one.became("applied", "b")
+    assert one.flying == ["d", "c"]
+
+
+def test_what_the_budget_never_lets_start_is_blocked_when_nothing_else_runs() -> None:
+    for outcome in ("failed", "unreachable"):
+        one = Told(order([*ABC, *DE], budgets=ONE_EACH))
+        one.became(outcome, "a")
+        one.became("applied", "d")
+        assert (one.flying, one.some(ev.NodeBlocked)) == (["e"], [])
+        one.became("applied", "e")
+        why = "the budget of site=yard is used up: a away, and at most 1 may be"
+        assert one.some(ev.NodeBlocked) == [
+            ev.NodeBlocked("b", "yard", "a", why),
+            ev.NodeBlocked("c", "yard", "a", why),
+        ]
+        assert isinstance(one.events[-1], ev.RolloutHalted)
+        assert one.events[-1].counts.blocked == 2
+
+
+def test_a_blocked_server_blocks_its_agents() -> None:
+    lyon = grouped("all", cluster("lyon", 1, 1))
+    one = Told(order([*grouped("all", plain("a")), *lyon], budgets=[GroupBudget("all", 1)]))
+    one.became("failed", "a")
+    assert [event.node for event in one.some(ev.NodeBlocked)] == ["lyon-s0", "lyon-a0"]  # type: ignore[attr-defined]
+
+
+def test_those_outside_the_rollout_use_it_up_too() -> None:
+    one = Told(order(ABC, budgets=[GroupBudget("site=yard", 2, away=("z",))]))
+    assert one.flying == ["a"]
+    one = Told(order(ABC, budgets=[GroupBudget("site=yard", 1, away=("z",))]))
+    why = "the budget of site=yard is used up: z away, and at most 1 may be"
+    assert one.some(ev.NodeBlocked)[0] == ev.NodeBlocked("a", "yard", "z", why)
+    assert one.events[-1] == ev.RolloutHalted("7f3c", RolloutCounts(blocked=3))
+
+
+def test_a_budget_of_nothing_ends_and_says_so() -> None:
+    one = Told(order([*ABC, *DE], budgets=[GroupBudget("site=yard", 0), GroupBudget("site=shed", 2)]))
+    assert one.flying == ["d", "e"]
+    one.became("applied", "d", "e")
+    assert one.some(ev.NodeBlocked)[0] == ev.NodeBlocked("a", "yard", "", "the budget of site=yard lets no node change")
+    assert one.state.has_ended
+
+
+def test_a_node_that_is_away_already_is_tried_and_takes_nothing_more_away() -> None:
+    """It uses the budget up until it comes through; then the next one may go."""
+    one = Told(order(away(ABC, "b"), budgets=[GroupBudget("site=yard", 1)]))
+    assert one.flying == ["b"]
+    one.became("applied", "b")
+    assert one.flying == ["a"]
+
+
+def test_a_node_that_stays_away_blocks_its_group_and_no_other() -> None:
+    one = Told(order([*away(ABC, "b"), *DE], budgets=ONE_EACH))
+    one.became("unreachable", "b")
+    one.became("applied", "d", "e")
+    assert [event.node for event in one.some(ev.NodeBlocked)] == ["a", "c"]  # type: ignore[attr-defined]
+
+
+def test_a_group_waits_for_no_node_of_a_later_wave() -> None:
+    one = Told(order(away(ABC[:1], "c"), away(ABC[1:], "c"), budgets=[GroupBudget("site=yard", 1)]))
+    assert one.some(ev.NodeBlocked) == [
+        ev.NodeBlocked("a", "yard", "c", "the budget of site=yard is used up: c away, and at most 1 may be")
+    ]
+    assert one.flying == ["c"]
+
+
+def test_a_node_may_use_up_two_budgets() -> None:
+    s0, s1 = grouped("servers of lyon", cluster("lyon", 2))
+    nodes = [replace(s0, groups=(*s0.groups, "site=lyon")), s1]
+    one = Told(order(nodes, budgets=[GroupBudget("servers of lyon", 1), GroupBudget("site=lyon", 1, away=("t",))]))
+    assert [event.node for event in one.some(ev.NodeBlocked)] == ["lyon-s0", "lyon-s1"]  # type: ignore[attr-defined]
+    assert "the budget of site=lyon" in one.some(ev.NodeBlocked)[0].reason  # type: ignore[attr-defined]
+
+
+def test_a_budget_holds_across_waves() -> None:
+    """A wave that passed early leaves nodes behind; those of the next one count with them."""
+    first = grouped("site=yard", plain("a", "b"))
+    second = grouped("site=yard", plain("c"))
+    made = order(first, second, budgets=[GroupBudget("site=yard", 1)])
+    waves = tuple(replace(wave, success_threshold=50, min_finished=50) for wave in made.waves)
+    one = Told(replace(made, waves=waves))
+    one.became("applied", "a")
+    assert (one.state.wave, one.flying) == (1, ["b"])
+    one.became("applied", "b")
+    assert one.flying == ["c"]
+
+
+def test_groups_that_lie_scattered_count_as_one() -> None:
+    """More than a word of the bit sets lies between them."""
+    names = [f"n{i:04d}" for i in range(3000)]
+    nodes = [replace(node, groups=("far",) if i % 1000 == 7 else ()) for i, node in enumerate(plain(*names))]
+    state, decision = told(order(nodes, budgets=[GroupBudget("far", 1)], forks=5000, size=5000), Begin(1))
+    (names_started,) = started(decision)
+    assert len(names_started) == 2998
+    assert "n0007" in names_started
+    assert not {"n1007", "n2007"} & set(names_started)
+    assert [len(group.pieces) for group in initial(state.order).layout.groups] == [3]
+    _, decision = told(state.order, Begin(1), BatchFinished("7f3c-0001", ok(*names_started)))
+    assert started(decision) == [("n1007",)]
