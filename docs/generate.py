@@ -52,7 +52,9 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("AssertionSpec", "scope"): "`fleet`",
     ("WireguardSpec", "topology"): "`hub`",
     ("RolloutPolicySpec", "unit"): "`cluster`",
+    ("RolloutPolicySpec", "successThreshold"): "`95%`",
     ("RolloutPolicySpec", "minFinished"): "`50%`",
+    ("RolloutPolicySpec", "batchSize"): "`50`",
     ("RolloutPolicySpec", "onFailure"): "`pause`",
     ("HttpGate", "expect"): "`200`",
     ("ScheduleSpec", "timeZone"): "`site`",
@@ -63,15 +65,23 @@ NOT_YET: dict[tuple[str, str], str] = {
     ("K3sLayer", "taints"): "as `labels`",
     ("FleetSpec", "drift"): "nothing watches; `fleet plan --refresh` looks once",
     ("FleetSpec", "git"): "nothing is polled, and no signature is required",
-    ("FleetSpec", "rolloutPolicy"): "all nodes go in one wave",
     ("SecretsSpec", "command"): "no program is asked; secrets come from vault files",
     ("ClusterSpec", "snapshot"): "no snapshot is taken",
     ("SiteSpec", "segmentation"): "no rule reaches a node",
+    ("WaveSpec", "approval"): "no wave waits for a person",
+    ("RolloutPolicySpec", "offlineAfter"): "an offline node uses up budget until it comes back",
+    ("RolloutPolicySpec", "offlinePolicy"): "the next apply tries again",
+    ("RolloutPolicySpec", "exponentialRate"): "`--forks` alone says how fast",
+    ("RolloutPolicySpec", "minSuccessTime"): "the next wave follows at once",
+    ("RolloutPolicySpec", "progressDeadline"): "it only says how long before its end a window lets nothing begin",
+    ("RolloutPolicySpec", "drain"): "agents are not drained; servers are",
+    ("RolloutPolicySpec", "gates"): "nothing is asked between waves",
+    ("RolloutPolicySpec", "updateSchedule"): "it holds for reboots alone",
+    ("RolloutPolicySpec", "freezes"): "as `updateSchedule`",
+    ("RolloutPolicySpec", "onFailure"): "`rollback` pauses",
 }
 NOT_YET_KINDS: dict[str, str] = {
     "Segmentation": "No rule reaches a node: a plan says so, and `fleet apply` asks for `--unenforced`.",
-    "RolloutPolicy": "All nodes go in one wave, without budgets, gates and windows: where `rolloutPolicy` of the Fleet "
-    "names a policy, a plan says so, and `fleet apply` asks for `--unenforced`.",
 }
 
 _HEAD = """\

@@ -56,6 +56,24 @@ class BlastRadius(msgspec.Struct, frozen=True):
     mirror_bytes: int = 0
 
 
+class PlannedWave(msgspec.Struct, frozen=True):
+    """`units` are clusters and hosts without one, or nodes, as the policy counts them."""
+
+    name: str
+    nodes: int
+    units: int
+
+
+class PlannedBudget(msgspec.Struct, frozen=True):
+    """`groups` are those in which a node changes, `stuck` names those whose budget lets no node change. `lacking` counts,
+    for each label that makes a group, the nodes that do not have it: they are a group of their own.
+    """
+
+    groups: int = 0
+    stuck: tuple[str, ...] = ()
+    lacking: dict[str, int] = {}
+
+
 class Plan(msgspec.Struct, frozen=True):
     """`nodes` are the changing ones in the order of site and name; the counts speak of the scope."""
 
@@ -85,6 +103,11 @@ class Plan(msgspec.Struct, frozen=True):
     """Servers whose pods are moved away first, unless `apply` is told not to talk to Kubernetes."""
     walking: tuple[Walk, ...] = ()
     """Clusters that are more than one minor behind: what the plan says is their next step, and not their last one."""
+
+    waves: tuple[PlannedWave, ...] = ()
+    budget: PlannedBudget = PlannedBudget()
+    away: tuple[str, ...] = ()
+    """Nodes that were there once and do not answer: they use budgets up."""
 
     @property
     def refused(self) -> tuple[Verdict, ...]:

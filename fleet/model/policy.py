@@ -69,3 +69,12 @@ class Wave(msgspec.Struct, frozen=True):
     success_threshold: Decimal | None = None
     min_finished: Decimal | None = None
     """Percentages; None where no policy asks for any."""
+
+
+class NodeGroup(msgspec.Struct, frozen=True):
+    """Nodes of which at most `allowed` are away at once. `lacking` are labels of the budget that they do not have."""
+
+    name: str
+    nodes: tuple[str, ...]
+    allowed: int
+    lacking: tuple[str, ...] = ()

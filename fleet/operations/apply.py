@@ -12,15 +12,14 @@ from fleet.model.event import Event, NodeApplied, RolloutFinished
 from fleet.model.learned import LearnedCluster
 from fleet.model.node import Node
 from fleet.model.plan import Plan
-from fleet.model.rollout import RolloutNode, RolloutOrder, WaveOrder
+from fleet.model.rollout import RolloutOrder
 from fleet.operations.intent import Intent
+from fleet.operations.ordering import stop_at, wave_orders
 from fleet.operations.preparing import check_vaults, keep_contents, refuse_dirty, refuse_missing_secrets
 from fleet.operations.upkeep import UpkeepWish, reboot_until
 from fleet.ports.engine import Engine
 from fleet.ports.records import Records
 from fleet.ports.secrets import Secrets
-
-WAVE = "everyone"
 
 
 class ApplyOptions(msgspec.Struct, frozen=True):
@@ -50,19 +49,32 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
     nodes = _changing(intent, plan)
     check_vaults(intent, nodes, hands.secrets)
     keep_contents(intent, nodes, hands.records)
+    yield from learning(intent, hands.engine.roll(_order(intent, plan, hands, options)), hands.records)
+
+
+def _order(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> RolloutOrder:
+    nodes = _changing(intent, plan)
+    waves, budgets = wave_orders(intent, plan)
+    policy = intent.fleet.policy
     order = RolloutOrder(
         id=secrets.token_hex(4),
         fleet=plan.fleet,
         commit=plan.revision.commit,
         controller=hands.controller,
-        waves=(WaveOrder(WAVE, tuple(_rollout_nodes(intent, plan))),),
+        waves=waves,
         forks=options.forks,
         take_over=options.take_over,
         upkeep=any(node.settings.os.updates.are_wanted for node in nodes),
         updates_now=options.wish.updates_now,
         reboot_until=reboot_until(intent, nodes, options.wish.now),
+        budgets=budgets,
+        stop_at=stop_at(policy, len(nodes)),
     )
-    yield from learning(intent, hands.engine.roll(order), hands.records)
+    if policy is None:
+        return order
+    return msgspec.structs.replace(
+        order, policy=policy.name, batch_size=policy.batch_size, on_failure=policy.on_failure
+    )
 
 
 def told_end(events: Iterator[Event]) -> Generator[Event, None, bool]:
@@ -104,18 +116,3 @@ def learning(intent: Intent, events: Iterator[Event], records: Records) -> Itera
         if cluster is not None and not cluster.existed:
             records.learn_clusters({cluster.name: LearnedCluster(existed=True, datastore=cluster.datastore)})
         yield event
-
-
-def _rollout_nodes(intent: Intent, plan: Plan) -> Iterator[RolloutNode]:
-    ranks = {name: at for cluster in intent.fleet.clusters.values() for at, name in enumerate(cluster.servers)}
-    for change in plan.nodes:
-        yield RolloutNode(
-            name=change.node,
-            site=change.site,
-            cluster=change.cluster,
-            role=change.role,  # type: ignore[arg-type]  # NodeChange takes it from a Node
-            rank=ranks.get(change.node, 0),
-            base=change.base,
-            wanted=change.wanted,
-            sent=intent.unanswered.get(change.node, ()),
-        )

@@ -14,6 +14,7 @@ from fleet.load import to_problems
 from fleet.model.bundle import Bundle, BundleFacts, SecretRef
 from fleet.model.change import NodeChange
 from fleet.model.check import CheckInput, Missing
+from fleet.model.fleet import Walk
 from fleet.model.manifest import Manifest, read_manifest
 from fleet.model.node import Node
 from fleet.model.plan import Plan, Scope
@@ -21,6 +22,7 @@ from fleet.model.problem import Mistake, Place
 from fleet.model.verdict import Verdict
 from fleet.operations.draining import moves
 from fleet.operations.intent import Intent, check_locked, each_rendered
+from fleet.operations.ordering import in_waves
 from fleet.operations.upkeep import UpkeepWish, upkeep
 from fleet.ports.records import Records
 from fleet.render import Sketch
@@ -47,10 +49,9 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
     held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
     changing = tuple(due.beside(_node_change(intent, node, sketch, held, bundles)) for node, sketch in moved)
-    touched = {change.cluster for change in changing}
     looked_at = _to_check(intent, nodes, changing, held, removed)
     verdicts = check(msgspec.structs.replace(looked_at, at=wish.now, missing=gone))
-    return Plan(
+    made = Plan(
         fleet=intent.fleet.name,
         revision=intent.tree.revision,
         tree_digest=intent.spec.digest,
@@ -70,8 +71,9 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         rebooting_later=due.later,
         next_window=due.opens,
         draining=_draining(intent, changing),
-        walking=tuple(walk for walk in intent.fleet.walking if walk.cluster in touched),
+        walking=_walking(intent, changing),
     )
+    return in_waves(intent, made, gone)
 
 
 def _to_check(
@@ -92,6 +94,11 @@ def _to_check(
         fingerprints={name: each.fingerprint for name, each in intent.spec.secrets_lock.secrets.items()},
         removed=tuple(removed),
     )
+
+
+def _walking(intent: Intent, changing: Sequence[NodeChange]) -> tuple[Walk, ...]:
+    touched = {change.cluster for change in changing}
+    return tuple(walk for walk in intent.fleet.walking if walk.cluster in touched)
 
 
 def _draining(intent: Intent, changing: Sequence[NodeChange]) -> tuple[str, ...]:

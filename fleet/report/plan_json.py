@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from fleet.model.fleet import Walk
-from fleet.model.plan import BlastRadius, ChangeGroup, Plan, Scope
+from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, Scope
 from fleet.model.tree import Revision
 
 FORMAT = "fleet.plan-report/v1"
@@ -72,6 +72,9 @@ class PlanReport(msgspec.Struct, frozen=True):
     draining: tuple[str, ...] = ()
     """Servers whose pods are moved away before K3s is exchanged there."""
     walking: tuple[Walk, ...] = ()
+    budget: PlannedBudget = PlannedBudget()
+    away: tuple[str, ...] = ()
+    """Nodes that were there once and do not answer: they use budgets up."""
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -90,7 +93,7 @@ def plan_document(plan: Plan) -> PlanReport:
         is_refused=bool(plan.refused),
         removed=plan.removed,
         groups=plan.groups,
-        waves=(Wave("everyone", len(plan.nodes)),) if plan.nodes else (),
+        waves=tuple(Wave(wave.name, wave.nodes) for wave in plan.waves),
         radius=plan.radius,
         verdicts=tuple(
             ReportedVerdict(v.rule, v.outcome, v.subject, v.message, v.hint, v.where, f"docs/rules/{v.rule}.md")
@@ -104,4 +107,6 @@ def plan_document(plan: Plan) -> PlanReport:
         next_window=plan.next_window,
         draining=plan.draining,
         walking=plan.walking,
+        budget=plan.budget,
+        away=plan.away,
     )

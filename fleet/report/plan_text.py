@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fleet.formats.words import count, duration, moment, size, some
-from fleet.model.plan import Plan
+from fleet.model.plan import Plan, PlannedBudget, PlannedWave
 from fleet.report.groups import group_lines
 from fleet.report.line import Line, line
 from fleet.report.verdicts import headline, verdict_lines
@@ -32,8 +32,8 @@ def _lines(plan: Plan) -> Iterator[Line]:
         many = f"{count(len(clusters), 'cluster')} ({some(clusters)})"
         yield line(f"  ! K3s goes to {step} first, then on to {wanted}, in {many}: fleet apply takes each step")
     if plan.nodes:
-        waves = f"everyone {count(len(plan.nodes), 'node')}, servers before agents"
-        yield _labelled("Waves", waves)
+        yield _labelled("Waves", ", ".join([*_waves(plan.waves), "servers before agents"]))
+        yield from _budget(plan.budget)
         if plan.draining:
             servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
             yield _labelled("Drained", f"{servers} before K3s is exchanged there, one at a time in each cluster")
@@ -49,6 +49,22 @@ def _lines(plan: Plan) -> Iterator[Line]:
     if tail := _next(plan):
         yield line("")
         yield line(tail, "next")
+
+
+def _waves(waves: Sequence[PlannedWave]) -> Iterator[str]:
+    """What is counted is said once: pilot 12 nodes, ramp 311. A plan that an older fleet saved has none."""
+    for at, wave in enumerate(waves):
+        yield f"{wave.name} {f'{wave.nodes:,}' if at else count(wave.nodes, 'node')}"
+
+
+def _budget(budget: PlannedBudget) -> Iterator[Line]:
+    if not budget.groups:
+        return
+    alone = [f"{count(number, 'node')} without {label}" for label, number in sorted(budget.lacking.items())]
+    apart = f"; apart from others: {', '.join(alone)}" if alone else ""
+    yield _labelled("Budget", f"of {count(budget.groups, 'group')}{apart}")
+    if budget.stuck:
+        yield line(f"  ! whose budget lets no node change: {some(budget.stuck)}", "warning")
 
 
 def _walks(plan: Plan) -> dict[tuple[str, str], list[str]]:

@@ -9,15 +9,17 @@
     walking    clusters that are several minors of K3s behind go up one at a time
     policy     how changes go out: the fleet's RolloutPolicy
     waves      which changing nodes come in which wave of it
+    budgets    which nodes share a budget, and how many of them may be away at once
     scope      which nodes --site, --selector, --node and --limit leave
     origin     which line of the spec each value of one node comes from, on demand
 
 Nothing here may read a file, a clock or the environment.
 """
 
+from fleet.resolve.budgets import budgets
 from fleet.resolve.fleet import resolve
 from fleet.resolve.origin import Origin, origins
 from fleet.resolve.scope import in_scope, seen_labels
 from fleet.resolve.waves import waves
 
-__all__ = ["Origin", "in_scope", "origins", "resolve", "seen_labels", "waves"]
+__all__ = ["Origin", "budgets", "in_scope", "origins", "resolve", "seen_labels", "waves"]

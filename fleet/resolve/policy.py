@@ -1,10 +1,10 @@
-"""The fleet's rollout policy, with every default."""
+"""The fleet's rollout policy with every default, and what of it is not enforced yet."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from fleet.model.policy import Amount, DisruptionBudget, PolicyWave, RolloutPolicy
 from fleet.model.spec.document import Spec
@@ -13,6 +13,15 @@ from fleet.model.spec.policy import BudgetSpec, RolloutPolicySpec, WaveSpec
 DEFAULT_SUCCESS_THRESHOLD = "95%"
 DEFAULT_MIN_FINISHED = "50%"
 DEFAULT_BATCH_SIZE = 50
+_NOT_YET = {
+    "offlineAfter": "offline_after",
+    "offlinePolicy": "offline_policy",
+    "exponentialRate": "exponential_rate",
+    "minSuccessTime": "min_success_time",
+    "progressDeadline (for windows alone)": "progress_deadline",
+    "drain (for servers alone)": "drain",
+    "gates": "gates",
+}
 
 
 def said_policy(spec: Spec) -> RolloutPolicySpec | None:
@@ -41,6 +50,23 @@ def policy(spec: Spec) -> RolloutPolicy | None:
         max_failures=_amount(said.max_failures),
         on_failure="continue" if said.on_failure == "continue" else "pause",
     )
+
+
+def not_enforced(spec: Spec) -> tuple[str, ...]:
+    """What the policy says that nothing acts on yet, in the words of a plan."""
+    said = said_policy(spec)
+    if said is None:
+        return ()
+    found = [key for key, field in _NOT_YET.items() if getattr(said, field) is not UNSET]
+    waves = () if isinstance(said.waves, UnsetType) else said.waves
+    if any(wave.approval is True for wave in waves):
+        found.append("approval of waves")
+    if said.on_failure == "rollback":
+        found.append("onFailure rollback (it pauses)")
+    windows = {"updateSchedule": said.update_schedule, "freezes": said.freezes}
+    if shut := [key for key, value in windows.items() if not isinstance(value, UnsetType)]:
+        found.append(f"{' and '.join(shut)} (for reboots alone)")
+    return tuple(found)
 
 
 def _wave(said: WaveSpec, threshold: Decimal, finished: Decimal) -> PolicyWave:

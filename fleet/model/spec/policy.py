@@ -191,7 +191,7 @@ class RolloutPolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ) = UNSET
     min_success_time: Annotated[Duration, doc("How long each wave soaks.", "10m")] | UnsetType = UNSET
     progress_deadline: Annotated[Duration, doc("How long one node may take.", "30m")] | UnsetType = UNSET
-    max_failures: Annotated[Amount, doc("Failures of the whole rollout at which it halts.", "1%")] | UnsetType = UNSET
+    max_failures: Annotated[Amount, doc("Failures of the whole rollout at which it pauses.", "1%")] | UnsetType = UNSET
     drain: Annotated[DrainSpec, doc("How Nodes are drained.", {"timeout": "5m"})] | UnsetType = UNSET
     gates: Annotated[list[Gate], doc("What must hold after each wave.", [{"type": "node"}])] | UnsetType = UNSET
     update_schedule: (

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fleet.model.change import Change, NodeChange
-from fleet.model.plan import BlastRadius, ChangeGroup, Plan, Scope
+from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, PlannedWave, Scope
 from fleet.model.tree import Revision
 from fleet.model.verdict import Verdict
 from fleet.report import PlanReport, plan_document, plan_lines
@@ -34,6 +34,7 @@ def node(number: int, *changes: Change, base: str = "b1:old") -> NodeChange:
 
 
 def plan(**parts) -> Plan:
+    nodes = parts.get("nodes", ())
     return Plan(
         **{
             "fleet": "acme-retail",
@@ -48,6 +49,7 @@ def plan(**parts) -> Plan:
             "verdicts": (),
             "radius": BlastRadius(),
             "reported": 9_998,
+            "waves": (PlannedWave("everyone", len(nodes), len(nodes)),) if nodes else (),
             **parts,
         }
     )
@@ -79,6 +81,8 @@ PLANS = {
             mirror_bytes=217_560_000_000,
         ),
         draining=tuple(node(i).node for i in range(1_000)),
+        waves=(PlannedWave("pilot", 12, 4), PlannedWave("ramp", 311, 104), PlannedWave("everyone", 2_797, 940)),
+        budget=PlannedBudget(1_048, stuck=("site=nice-1",), lacking={"app": 36}),
     ),
     "nothing": plan(),
     "refused": plan(

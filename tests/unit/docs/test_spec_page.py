@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from fleet.k3s.artifacts import RELEASES
 from fleet.load import json_schema
@@ -119,9 +120,28 @@ def test_three_servers_take_etcd():
     assert fleet.clusters["lyon"].datastore == "etcd"
 
 
+POLICY = """
+waves: [{name: pilot, approval: true}]
+offlineAfter: 24h
+offlinePolicy: defer
+exponentialRate: {baseRatePerMinute: 10}
+minSuccessTime: 10m
+progressDeadline: 30m
+drain: {timeout: 5m}
+gates: [{type: node}]
+updateSchedule: {at: "0 2 * * *", duration: 3h}
+freezes: [{from: 2026-12-15, to: 2027-01-05}]
+onFailure: rollback
+"""
+
+
 def test_what_the_page_calls_not_enforced_is_what_a_plan_is_told():
-    policy = document("RolloutPolicy", "standard", "waves: [{name: pilot}]")
+    policy = document("RolloutPolicy", "standard", POLICY)
     zones = document("Segmentation", "shops", "zones: [{name: hq, cidrs: [10.0.0.0/16]}]")
     fleet = resolved(document("Fleet", "acme", "rolloutPolicy: standard"), document("Site", "lyon", ""), policy, zones)
 
-    assert [each.split()[0] for each in fleet.unenforced] == sorted(GENERATE.NOT_YET_KINDS, reverse=True)
+    kind, told = fleet.unenforced
+    assert [kind.split()[0]] == [*GENERATE.NOT_YET_KINDS]
+    fields = {field for struct, field in GENERATE.NOT_YET if struct in ("RolloutPolicySpec", "WaveSpec")}
+    assert fields == {field for field in fields if field in told}
+    assert fields == {*yaml.safe_load(POLICY), "approval"} - {"waves"}

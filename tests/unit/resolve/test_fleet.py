@@ -289,7 +289,7 @@ def test_a_servers_key_is_left_out_on_agents_that_inherit_it_and_an_error_where_
 def test_declared_but_not_enforced_is_said() -> None:
     fleet = resolved(
         document("Fleet", "acme", "k3s: {version: v1.36.3+k3s1}\nrolloutPolicy: standard"),
-        document("RolloutPolicy", "standard", "waves: [{name: all}]"),
+        document("RolloutPolicy", "standard", "gates: [{type: node}]"),
         document("Segmentation", "zero", "mode: audit\nzones: [{name: hq, cidrs: [10.0.0.0/8]}]\nflows: []"),
         document("Site", "lyon", ONE),
     )

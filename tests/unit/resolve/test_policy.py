@@ -101,3 +101,44 @@ def test_how_many_of_a_group_may_be_away(least: str | None, most: str | None, to
         return None if said is None else Amount(Decimal(said.rstrip("%")), is_share=said.endswith("%"))
 
     assert DisruptionBudget((), amount(least), amount(most)).allowed(total) == away
+
+
+ENFORCED = """
+unit: node
+waves: [{name: pilot, limit: 1, successThreshold: 100%, minFinished: 50%, approval: false}]
+successThreshold: 90%
+minFinished: 60%
+disruptionBudget: {groupBy: [site], maxUnavailable: 1}
+batchSize: 10
+maxFailures: 1%
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("", ()),
+        ("onFailure: pause", ()),
+        ("onFailure: continue", ()),
+        ("onFailure: rollback", "onFailure rollback (it pauses)"),
+        ("offlineAfter: 24h", "offlineAfter"),
+        ("offlinePolicy: count", "offlinePolicy"),
+        ("exponentialRate: {baseRatePerMinute: 10}", "exponentialRate"),
+        ("minSuccessTime: 10m", "minSuccessTime"),
+        ("progressDeadline: 30m", "progressDeadline (for windows alone)"),
+        ("drain: {timeout: 5m}", "drain (for servers alone)"),
+        ("gates: [{type: node}]", "gates"),
+        ('updateSchedule: {at: "0 2 * * *", duration: 3h}', "updateSchedule (for reboots alone)"),
+        ("freezes: [{from: 2026-12-15, to: 2027-01-05}]", "freezes (for reboots alone)"),
+    ],
+)
+def test_a_plan_is_told_what_of_a_policy_nothing_acts_on(said: str, words: str | tuple[()]) -> None:
+    fleet = resolved(NAMED, document("RolloutPolicy", "standard", ENFORCED + said), SITE)
+    assert fleet.unenforced == ((f"RolloutPolicy standard: {words}",) if words else ())
+
+
+def test_an_approval_that_is_wanted_is_not_enforced() -> None:
+    fleet = resolved(
+        NAMED, document("RolloutPolicy", "standard", ENFORCED.replace("approval: false", "approval: true")), SITE
+    )
+    assert fleet.unenforced == ("RolloutPolicy standard: approval of waves",)

@@ -1,0 +1,128 @@
+"""A plan as an order: waves, budgets and who is away."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from fleet.decide import initial
+from fleet.model.plan import PlannedBudget, PlannedWave, Scope
+from fleet.model.policy import Amount
+from fleet.model.record import Record
+from fleet.model.rollout import GroupBudget, RolloutOrder
+from fleet.operations.apply import ApplyOptions, apply
+from fleet.operations.intent import Intent
+from fleet.operations.ordering import in_waves, stop_at
+from fleet.operations.plan import plan
+from fleet.testing import MemoryRecords
+from tests.specs import document
+from tests.unit.operations.test_apply import ScriptedEngine, hands
+from tests.unit.render.ground import intent
+
+POLICY = """
+waves: [{name: pilot, selector: {matchLabels: {site: lyon}}, successThreshold: 100%}]
+successThreshold: 90%
+minFinished: 60%
+disruptionBudget: {groupBy: [site, app], maxUnavailable: 50%}
+batchSize: 7
+maxFailures: 25%
+onFailure: continue
+"""
+NAMED = document("Fleet", "acme", "rolloutPolicy: standard")
+
+
+def site(name: str, octet: int, *hosts: str) -> str:
+    nodes = [f"{{name: {host}, role: none, address: 10.0.{octet}.{at}}}" for at, host in enumerate(hosts, 1)]
+    return document("Site", name, f"nodes: [{', '.join(nodes)}]")
+
+
+SITES = (site("lyon", 1, "a", "b"), site("nice", 2, "c", "d", "e"))
+
+
+def made(said: str = POLICY) -> Intent:
+    return intent(NAMED, document("RolloutPolicy", "standard", said), *SITES)
+
+
+def ordered(made: Intent, scope: Scope = Scope()) -> RolloutOrder:  # noqa: B008 - frozen
+    engine = ScriptedEngine()
+    list(apply(made, plan(made, MemoryRecords(), scope), hands(engine), ApplyOptions()))
+    (order,) = engine.orders
+    initial(order)
+    return order
+
+
+def test_a_plan_tells_its_waves_and_budgets() -> None:
+    planned = plan(made(), MemoryRecords(), Scope())
+    assert planned.waves == (PlannedWave("pilot", 2, 2), PlannedWave("everyone", 3, 3))
+    assert planned.budget == PlannedBudget(2, (), {"app": 5})
+    assert planned.unenforced == ()
+
+
+def test_an_order_follows_the_policy() -> None:
+    order = ordered(made())
+    assert [(wave.name, [node.name for node in wave.nodes]) for wave in order.waves] == [
+        ("pilot", ["a", "b"]),
+        ("everyone", ["c", "d", "e"]),
+    ]
+    assert [(wave.success_threshold, wave.min_finished) for wave in order.waves] == [(100, 60), (90, 60)]
+    assert order.budgets == (GroupBudget("site=lyon, no app", 1), GroupBudget("site=nice, no app", 2))
+    assert {node.groups for node in order.waves[0].nodes} == {("site=lyon, no app",)}
+    assert (order.policy, order.batch_size, order.stop_at, order.on_failure) == ("standard", 7, 2, "continue")
+
+
+def test_without_a_policy_everything_is_as_it_was() -> None:
+    order = ordered(intent(document("Fleet", "acme", ""), *SITES))
+    (wave,) = order.waves
+    assert (wave.name, len(wave.nodes), wave.success_threshold, wave.min_finished) == ("everyone", 5, None, None)
+    assert (order.policy, order.batch_size, order.stop_at, order.budgets) == ("", 50, 0, ())
+    assert {node.groups for node in wave.nodes} == {()}
+
+
+def test_waves_are_of_what_the_scope_leaves_and_groups_of_the_fleet() -> None:
+    order = ordered(made(), Scope(nodes=("b", "c")))
+    assert [[node.name for node in wave.nodes] for wave in order.waves] == [["b"], ["c"]]
+    assert [budget.allowed for budget in order.budgets] == [1, 2]
+    assert order.stop_at == 1
+
+
+def test_a_plan_that_changes_nothing_has_no_wave() -> None:
+    planned = plan(made(), MemoryRecords(), Scope(nodes=("a",)))
+    nothing = in_waves(made(), msgspec.structs.replace(planned, nodes=()), {})
+    assert (nothing.waves, nothing.budget) == ((), PlannedBudget())
+
+
+def test_groups_that_no_node_may_leave_are_said() -> None:
+    said = "disruptionBudget: {groupBy: [site], minAvailable: 3}"
+    planned = plan(made(said), MemoryRecords(), Scope())
+    assert planned.budget == PlannedBudget(2, ("site=lyon", "site=nice"))
+
+
+def test_who_does_not_answer_uses_budgets_up() -> None:
+    """a was sent something and never answered, c was asked just now, e is not there any more; b never held anything."""
+    records = MemoryRecords()
+    records.save(
+        [Record(name, "acme", machine_id=f"{at:032x}", digest=f"b1:{name * 64}") for at, name in enumerate("ace")]
+    )
+    records.note_unanswered({"a": "b1:new", "b": "b1:new"})
+    documents = (NAMED, document("RolloutPolicy", "standard", POLICY), *SITES)
+    known = intent(*documents, records=records)
+    planned = plan(known, records, Scope(nodes=("a", "d")), gone={"c": "silent", "e": "emptied"})
+    assert planned.away == ("a", "c")
+    engine = ScriptedEngine()
+    list(apply(known, planned, hands(engine, records), ApplyOptions()))
+    (order,) = engine.orders
+    assert {node.name: node.is_away for node in order.nodes} == {"a": True, "d": False}
+    assert order.budgets == (GroupBudget("site=lyon, no app", 1), GroupBudget("site=nice, no app", 2, away=("c",)))
+
+
+@pytest.mark.parametrize(
+    ("said", "nodes", "failure"),
+    [(None, 9, 0), (Amount(Decimal(5)), 9, 5), (Amount(Decimal(0)), 9, 1), (Amount(Decimal(1), is_share=True), 250, 3)],
+)
+def test_the_failure_that_pauses(said: Amount | None, nodes: int, failure: int) -> None:
+    policy = made().fleet.policy
+    assert policy is not None
+    assert stop_at(msgspec.structs.replace(policy, max_failures=said), nodes) == failure
+    assert stop_at(None, nodes) == 0
