@@ -110,7 +110,8 @@ def _unreachable(state: RolloutState, event: ev.NodeUnreachable) -> RolloutState
 
 
 def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
-    return replace(state, blocked=state.blocked | 1 << state.layout.index[event.node])
+    bit = 1 << state.layout.index[event.node]
+    return replace(state, ready=state.ready & ~bit, blocked=state.blocked | bit)
 
 
 def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutState:

@@ -131,6 +131,10 @@ def test_a_group_waits_for_no_node_of_a_later_wave() -> None:
         ev.NodeBlocked("a", "yard", "c", "the budget of site=yard is used up: c away, and at most 1 may be")
     ]
     assert one.flying == ["c"]
+    one.became("applied", "c")
+    assert one.flying == ["b"], "and what was blocked stays so"
+    one.became("applied", "b")
+    assert one.events[-1] == ev.RolloutHalted("7f3c", RolloutCounts(applied=2, blocked=1))
 
 
 def test_a_node_may_use_up_two_budgets() -> None:

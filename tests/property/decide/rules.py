@@ -1,0 +1,197 @@
+"""What a rollout under a policy may do, judged from its events alone: shares nothing with the state of `decide`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from fleet.model import event as ev
+from fleet.model.event import Event
+from fleet.model.rollout import GroupBudget, RolloutNode, RolloutOrder, WaveOrder
+
+FINAL = {
+    ev.NodeApplied: "applied",
+    ev.NodeFailed: "failed",
+    ev.NodeUnreachable: "unreachable",
+    ev.NodeBlocked: "blocked",
+}
+ENDS = (ev.RolloutFinished, ev.RolloutHalted, ev.RolloutCancelled)
+
+
+class Rules:
+    """Events are written one by one; each is checked against what was written before it."""
+
+    def __init__(self, order: RolloutOrder) -> None:
+        self.order = order
+        self.nodes = {node.name: node for node in order.nodes}
+        self.wave_of = {node.name: at for at, wave in enumerate(order.waves) for node in wave.nodes}
+        self.final: dict[str, str] = {}
+        self.flying: dict[str, str] = {}
+        self.begun = -1
+        self.forgiven: set[str] = set()
+        self.failed_waves: set[int] = set()
+        self.is_quiet = False
+        self.is_held = False
+        self.why_paused = ""
+        self.over: Event | None = None
+
+    def write(self, event: Event) -> None:
+        assert self.over is None, "nothing happens after the end"
+        match event:
+            case ev.WaveStarted():
+                assert event.index == self.begun + 1
+                self.begun = event.index
+            case ev.WaveFailed():
+                self._check_failed(event.index)
+                self.failed_waves.add(event.index)
+            case ev.WaveFinished():
+                self._check_finished(event.index)
+            case ev.BatchStarted():
+                self._check_start(event)
+            case ev.BatchRequeued():
+                self.flying = {name: batch for name, batch in self.flying.items() if batch != event.batch_id}
+            case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable() | ev.NodeBlocked():
+                self._settle(event)
+            case ev.PauseRequested() | ev.CancelRequested():
+                self.is_quiet = True
+                self.is_held = isinstance(event, ev.PauseRequested) and event.by_policy
+            case ev.RolloutPaused():
+                assert not self.flying
+                assert event.reason
+                self.why_paused = event.reason
+            case ev.RolloutResumed():
+                self._resume()
+        if isinstance(event, ENDS):
+            assert not self.flying
+            assert isinstance(event, ev.RolloutCancelled) or len(self.final) == len(self.nodes)
+            self.over = event
+
+    def check_rest(self) -> None:
+        """After each decision: what may start has started, and what is over has been said to be."""
+        if self.over or self.is_quiet or self.begun < 0:
+            return
+        assert self.flying, "what has not ended has something in flight, or is paused and says why"
+        is_last = self.begun + 1 == len(self.order.waves)
+        assert is_last or not self.surely(self.begun, passes=True), "a healthy wave ends"
+        if self.order.on_failure == "pause":
+            assert not self.surely(self.begun, passes=False), "a wave that cannot pass stops the rollout"
+        if len(self.flying) < self.order.forks:
+            idle = [name for name in self.nodes if self._could_start(name)]
+            assert not idle, f"{idle} could start"
+
+    def surely(self, at: int, *, passes: bool) -> bool:
+        """Whether every way in which the rest of a wave may end makes it pass, or none does."""
+        wave = self.order.waves[at]
+        names = [node.name for node in wave.nodes if node.name not in self.forgiven]
+        count = Counter(self.final.get(name, "left") for name in names)
+        if wave.success_threshold is None:
+            return passes and not count["left"]
+        return all(
+            _passes(wave, count["applied"] + more, count["failed"] + worse, len(names)) == passes
+            for more, worse in _endings(count["left"])
+        )
+
+    def away(self, group: GroupBudget) -> set[str]:
+        inside = {name for name, node in self.nodes.items() if group.name in node.groups}
+        gone = {name for name in inside if self.final.get(name) in ("failed", "unreachable") or name in self.flying}
+        return gone | {name for name in inside if self._was_away(name)} | set(group.away)
+
+    def _was_away(self, name: str) -> bool:
+        return self.nodes[name].is_away and self.final.get(name) != "applied"
+
+    def _check_failed(self, at: int) -> None:
+        assert at == self.begun
+        assert at not in self.failed_waves, "a wave fails once, until somebody goes on"
+        assert self.surely(at, passes=False)
+
+    def _check_finished(self, at: int) -> None:
+        assert at == self.begun
+        left = [node.name for node in self.order.waves[at].nodes if node.name not in self.final]
+        if at + 1 == len(self.order.waves):
+            assert len(self.final) == len(self.nodes), "the last wave waits for all"
+        elif at in self.failed_waves:
+            assert not left, "a wave that failed waits for its nodes"
+            assert self.order.on_failure == "continue" or len(self.final) == len(self.nodes)
+        else:
+            assert self.surely(at, passes=True)
+
+    def _check_start(self, event: ev.BatchStarted) -> None:
+        assert not self.is_quiet, "a pause starts nothing new"
+        assert 0 < len(event.nodes) <= self.order.batch_size
+        if self.order.stop_at:
+            failed = [name for name, kind in self.final.items() if kind == "failed" and name not in self.forgiven]
+            assert len(failed) < self.order.stop_at, "so many failures start nothing new"
+        if self.order.on_failure == "pause":
+            assert not self.surely(self.begun, passes=False), "a wave that failed starts nothing new"
+        for name in event.nodes:
+            assert name not in self.final
+            assert name not in self.flying
+            assert self.wave_of[name] <= self.begun, "its wave has not come"
+            assert all(self.final.get(other) == "applied" for other in self._before(name))
+            self.flying[name] = event.batch_id
+        assert len(self.flying) <= self.order.forks
+        servers = Counter(self.nodes[name].cluster for name in self.flying if self.nodes[name].role == "server")
+        assert all(many == 1 for many in servers.values()), "one server of a cluster at a time"
+        took = {group for name in event.nodes if not self.nodes[name].is_away for group in self.nodes[name].groups}
+        for group in self.order.budgets:
+            if group.name in took:
+                assert len(self.away(group)) <= group.allowed, f"too many of {group.name} are away"
+
+    def _settle(self, event: ev.NodeEvent) -> None:
+        assert event.node not in self.final, "one outcome a node"
+        if not isinstance(event, ev.NodeBlocked):
+            del self.flying[event.node]
+        else:
+            assert event.node not in self.flying
+            assert event.reason
+            assert self._is_kept(event.node), "what is blocked could not start"
+        self.final[event.node] = FINAL[type(event)]
+
+    def _is_kept(self, name: str) -> bool:
+        if any(self.final.get(other) not in (None, "applied") for other in self._before(name)):
+            return True
+        return not self.flying and any(self._is_full(group) for group in self.nodes[name].groups)
+
+    def _is_full(self, name: str) -> bool:
+        (group,) = [group for group in self.order.budgets if group.name == name]
+        return len(self.away(group)) >= group.allowed
+
+    def _could_start(self, name: str) -> bool:
+        if name in self.final or name in self.flying or self.wave_of[name] > self.begun:
+            return False
+        if not all(self.final.get(other) == "applied" for other in self._before(name)):
+            return False
+        return self._was_away(name) or not any(self._is_full(group) for group in self.nodes[name].groups)
+
+    def _before(self, name: str) -> Iterator[str]:
+        node = self.nodes[name]
+        for other in self.nodes.values():
+            if _comes_before(other, node):
+                yield other.name
+
+    def _resume(self) -> None:
+        if self.is_held:
+            self.forgiven = {name for name, kind in self.final.items() if kind != "applied"}
+            self.failed_waves.discard(self.begun)
+        self.is_quiet = self.is_held = False
+
+
+def _comes_before(first: RolloutNode, node: RolloutNode) -> bool:
+    if first.role != "server" or node.role == "none" or first.cluster != node.cluster:
+        return False
+    return node.role == "agent" or first.rank < node.rank
+
+
+def _endings(left: int) -> Iterator[tuple[int, int]]:
+    """How many more succeed and fail of those that are left; the others are away, or blocked."""
+    for more in range(left + 1):
+        for worse in range(left - more + 1):
+            yield more, worse
+
+
+def _passes(wave: WaveOrder, succeeded: int, failed: int, total: int) -> bool:
+    assert wave.success_threshold is not None
+    assert wave.min_finished is not None
+    ended = succeeded + failed
+    has_enough = ended * 100 >= total * wave.min_finished
+    return has_enough and succeeded * 100 >= ended * wave.success_threshold
