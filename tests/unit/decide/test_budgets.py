@@ -170,3 +170,9 @@ def test_groups_that_lie_scattered_count_as_one() -> None:
     assert [len(group.pieces) for group in initial(state.order).layout.groups] == [3]
     _, decision = told(state.order, Begin(1), BatchFinished("7f3c-0001", ok(*names_started)))
     assert started(decision) == [("n1007",)]
+
+
+def test_a_wide_group_that_is_full_hides_nobody_who_is_away_already() -> None:
+    nodes = grouped("all", plain(*(f"n{i:04d}" for i in range(2000))))
+    one = order(away(nodes, "n1500"), budgets=[GroupBudget("all", 2)], forks=10, size=10)
+    assert started(told(one, Begin(1))[1]) == [("n0000", "n1500")]

@@ -1,0 +1,128 @@
+"""Breaks the decider on purpose, one way at a time: its tests must see each.
+
+    python tests/property/decide/mutants.py [NAME ...]
+
+copies fleet/ and the tests into a folder of its own, and says which mutants live. test_mutants.py holds that each still
+fits the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[3]
+TESTS = ("tests/unit/decide", "tests/unit/resolve/test_waves.py", "tests/unit/resolve/test_budgets.py",
+         "tests/unit/resolve/test_policy.py", "tests/unit/operations/test_ordering.py",
+         "tests/property/decide/test_policies.py")  # fmt: skip
+
+
+class Mutant(NamedTuple):
+    """`text` occurs once in `file`, and becomes `other`."""
+
+    name: str
+    file: str
+    text: str
+    other: str
+
+
+WAVE, BUDGET, SCHEDULE = "decide/wave.py", "decide/budget.py", "decide/schedule.py"
+PICKING, LAYOUT, EVOLUTION = "decide/picking.py", "decide/layout.py", "decide/evolution.py"
+SNAPSHOT, WAVES, BUDGETS = "decide/snapshot.py", "resolve/waves.py", "resolve/budgets.py"
+MUTANTS = (
+    Mutant("a budget off by one", BUDGET, "if used >= group.allowed:", "if used > group.allowed:"),
+    Mutant("who failed uses no budget", BUDGET, "state.in_flight | state.failed |", "state.in_flight |"),
+    Mutant("who is offline uses no budget", BUDGET, "state.failed | state.unreachable |", "state.failed |"),
+    Mutant("who was away before uses no budget", BUDGET, "state.unreachable | self._before", "state.unreachable"),
+    Mutant("who is away for ever", BUDGET, "state.layout.away & ~state.applied", "state.layout.away"),
+    Mutant("others that are away do not count", BUDGET, "len(group.away) + self", "self"),
+    Mutant("a batch is not counted", BUDGET, "self._used[number] += 1", "self._used[number] += 0"),
+    Mutant("one group of two is looked at", BUDGET, "in self._layout.member_of[index]:\n            group",
+           "in self._layout.member_of[index][:1]:\n            group"),
+    Mutant("a wide group hides who is away", BUDGET, "~(those << shift) | self._before", "~(those << shift)"),
+    Mutant("a threshold just met is missed", WAVE, "(succeeded + left) < threshold", "(succeeded + left) <= threshold"),
+    Mutant("a threshold just met waits", WAVE, "100 * succeeded >= threshold", "100 * succeeded > threshold"),
+    Mutant("a wave passes while it may fail", WAVE, "threshold * (finished + left) and", "threshold * finished and"),
+    Mutant("minFinished takes hope for truth", WAVE, "100 * finished >=", "100 * (finished + left) >="),
+    Mutant("minFinished is skipped", WAVE, "if 100 * (finished + left) < least * total:", "if total < 0:"),
+    Mutant("offline is a failure", WAVE, "(state.failed & those)", "((state.failed | state.unreachable) & those)"),
+    Mutant("nothing is forgiven", WAVE, "[state.wave] & ~state.forgiven", "[state.wave]"),
+    Mutant("every pause forgives", EVOLUTION, "if not state.is_held:", "if state.version == 0:"),
+    Mutant("a wave that failed goes on", SCHEDULE, 'on_failure == "pause"', 'on_failure == ""'),
+    Mutant("continue pauses", SCHEDULE, 'state.order.on_failure == "pause" and', ""),
+    Mutant("one failure too many", SCHEDULE, ">= state.order.stop_at", "> state.order.stop_at"),
+    Mutant("failures count for ever", SCHEDULE, "(state.failed & ~state.forgiven)", "state.failed"),
+    Mutant("the next wave does not wait", SCHEDULE, 'outcome == "passed" and not', 'outcome != "failed" and not'),
+    Mutant("the last wave leaves others behind", SCHEDULE, "not (_left(state) if is_last else", "not (0 if is_last else"),
+    Mutant("what is stuck stays", SCHEDULE, "            block_behind(course, index, by, reason)\n", ""),
+    Mutant("a pause is nobody's", SCHEDULE, ", by_policy=True)", ")"),
+    Mutant("waves that passed are forgotten", LAYOUT, "tuple(accumulate(waves, or_))", "waves"),
+    Mutant("servers go at once", LAYOUT, "in pairwise(chain):", "in pairwise(chain[:1]):"),
+    Mutant("agents do not wait", LAYOUT, 'node.role == "agent" and node.cluster in servers', 'node.role == "x"'),
+    Mutant("blocked nodes start", EVOLUTION, "ready=state.ready & ~bit, blocked", "blocked"),
+    Mutant("a failed wave fails the next", EVOLUTION, "wave=event.index, has_failed=False", "wave=event.index"),
+    Mutant("who goes on is not believed", EVOLUTION, "is_held=False, has_failed=False, forgiven", "is_held=False, forgiven"),
+    Mutant("a node between two windows is lost", PICKING, "ready >> end << end", "ready >> end + 1 << end + 1"),
+    Mutant("more than forks", PICKING, "size, state.order.forks - ", "size, state.order.forks + 1 - "),
+    Mutant("a snapshot forgets who was forgiven", SNAPSHOT, "forgiven=int(kept.forgiven, 16),", ""),
+    Mutant("a snapshot forgets the pause", SNAPSHOT, "is_held=kept.is_held,", ""),
+    Mutant("limits are rounded down", "model/policy.py", "math.ceil(self.number * total / 100)",
+           "int(self.number * total / 100)"),
+    Mutant("a limit is one too many", WAVES, "len(taken) >= most", "len(taken) > most"),
+    Mutant("a share of all", WAVES, "wave.limit.of(len(left))", "wave.limit.of(len(left) + len(gone))"),
+    Mutant("a unit needs all its nodes named", WAVES, "or any(matches(", "or all(matches("),
+    Mutant("agents in an earlier wave", WAVES, "and (not unit.after or unit.after in gone)", ""),
+    Mutant("no group of those without the label", BUDGETS, "    for those, names in values.items():\n",
+           "    for those, names in values.items():\n        if not all(those):\n            continue\n"),
+    Mutant("one server more than quorum spares", BUDGETS, "- cluster.quorum)", "- cluster.quorum + 1)"),
+)  # fmt: skip
+
+
+def mutated(mutant: Mutant, text: str) -> str:
+    """Raises ValueError for a mutant that does not fit the code any more."""
+    if text.count(mutant.text) != 1:
+        raise ValueError(f"{mutant.name}: its text is {text.count(mutant.text)} times in fleet/{mutant.file}")
+    return text.replace(mutant.text, mutant.other)
+
+
+def killed(mutant: Mutant, folder: Path) -> str:
+    """The first test that sees it, empty for none."""
+    path = folder / "fleet" / mutant.file
+    good = path.read_text()
+    path.write_text(mutated(mutant, good))
+    try:
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *TESTS]
+        ran = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+    finally:
+        path.write_text(good)
+    failed = [line for line in ran.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0] if failed else ""
+
+
+def main(names: list[str]) -> int:
+    alive = 0
+    with tempfile.TemporaryDirectory(prefix="mutants-") as made:
+        folder = Path(made)
+        for part in ("fleet", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("pyproject.toml", "templates", "playbooks"):
+            (folder / part).symlink_to(ROOT / part)
+        for mutant in MUTANTS:
+            if names and mutant.name not in names:
+                continue
+            by = killed(mutant, folder)
+            alive += not by
+            print(f"{'killed' if by else 'ALIVE '} {mutant.name}: {by}", flush=True)
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
