@@ -26,7 +26,8 @@ def command(
 ) -> int:  # fmt: skip
     """Go on with a rollout that paused, or whose controller died.
 
-    What it finished stays finished. Refused when the spec wants something else by now: `fleet apply` starts anew.
+    What it finished stays finished; what failed before its policy paused it does not count any more. Refused when the
+    spec wants something else by now: `fleet apply` starts anew.
     """
     workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
     events = workspace.resume(rollout_id, forks=forks, cluster=not no_cluster)
