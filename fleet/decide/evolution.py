@@ -111,7 +111,10 @@ def _unreachable(state: RolloutState, event: ev.NodeUnreachable) -> RolloutState
 
 def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
     bit = 1 << state.layout.index[event.node]
-    return replace(state, ready=state.ready & ~bit, blocked=state.blocked | bit)
+    by = state.layout.index.get(event.by)
+    # Who goes on bears a failure, and what that keeps from starting.
+    borne = bit if by is not None and state.forgiven >> by & 1 else 0
+    return replace(state, ready=state.ready & ~bit, blocked=state.blocked | bit, forgiven=state.forgiven | borne)
 
 
 def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutState:

@@ -98,7 +98,7 @@ def _fail_wave(course: Course, reason: str) -> None:
     wave = state.order.waves[state.wave]
     course.add(ev.WaveFailed(wave.name, state.wave, reason, state.counts(state.layout.waves[state.wave])))
     if state.status == "running" and state.order.on_failure == "pause" and state.counts().waiting:
-        _hold(course, f"wave {wave.name} failed: {reason}")
+        _hold(course, f"wave {wave.name} failed")
 
 
 def _hold(course: Course, reason: str) -> None:

@@ -159,7 +159,8 @@ class RolloutState(msgspec.Struct, frozen=True):
     sets `ready`, `in_flight`, `applied`, `failed`, `unreachable` and `blocked`; in none: it waits for another node.
 
     `is_held`: the policy paused it, and nobody went on since. `has_failed`: the wave that runs has failed. `forgiven` are
-    nodes without success that were there when somebody went on after such a pause: no threshold counts them any more.
+    nodes without success that were there when somebody went on after such a pause, and those that they block since: no
+    threshold counts them any more.
     """
 
     order: RolloutOrder

@@ -43,9 +43,8 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
 def test_a_pilot_that_fails_pauses_and_another_engine_goes_on(journal: Journal) -> None:
     applier = MemoryApplier(wanted(order()), {"a": NodeResult("a", "failed", reason="no space")})
     events = list(LocalEngine(journal, applier, MemoryRecords(), poll_seconds=0.01).roll(order()))
-    why = "wave pilot failed: 1 failed and "
     assert isinstance(events[-1], ev.RolloutPaused)
-    assert events[-1].reason.startswith(why)
+    assert events[-1].reason == "wave pilot failed"
     assert events[-1].counts == RolloutCounts(applied=1, failed=1, waiting=2)
     assert {name for each in applier.orders for name in each.nodes} == {"a", "b"}, (
         "nothing behind the pilot was touched"

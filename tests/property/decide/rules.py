@@ -146,6 +146,8 @@ class Rules:
             assert event.reason
             assert self._is_kept(event.node), "what is blocked could not start"
         self.final[event.node] = FINAL[type(event)]
+        if isinstance(event, ev.NodeBlocked) and event.by in self.forgiven:
+            self.forgiven.add(event.node)
 
     def _is_kept(self, name: str) -> bool:
         if any(self.final.get(other) not in (None, "applied") for other in self._before(name)):

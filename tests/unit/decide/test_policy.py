@@ -13,7 +13,7 @@ from fleet.decide import decide, evolve_all, initial
 from fleet.model import event as ev
 from fleet.model.batch import NodeResult
 from fleet.model.event import Event
-from fleet.model.rollout import RolloutCounts, RolloutNode, RolloutOrder, RolloutState, WaveOrder
+from fleet.model.rollout import GroupBudget, RolloutCounts, RolloutNode, RolloutOrder, RolloutState, WaveOrder
 from fleet.model.signal import BatchFinished, Begin, Cancel, Pause, Resume, Signal
 from fleet.testing.orders import cluster, plain, rollout
 
@@ -120,11 +120,11 @@ def test_a_wave_that_fails_pauses_at_once() -> None:
     why = "1 failed and 0 succeeded, so successThreshold 100% cannot be met"
     assert told.events[-2:] == (
         ev.WaveFailed("w0", 0, why, RolloutCounts(failed=1, waiting=3)),
-        ev.PauseRequested(f"wave w0 failed: {why}", in_flight=1, by_policy=True),
+        ev.PauseRequested("wave w0 failed", in_flight=1, by_policy=True),
     )
     assert told.flying == ["b"], "nothing new starts"
     told.became("applied", "b")
-    paused = ev.RolloutPaused("7f3c", f"wave w0 failed: {why}", RolloutCounts(applied=1, failed=1, waiting=4))
+    paused = ev.RolloutPaused("7f3c", "wave w0 failed", RolloutCounts(applied=1, failed=1, waiting=4))
     assert told.events[-1] == paused
     assert told.state.status == "paused"
 
@@ -224,6 +224,17 @@ def test_a_wave_that_was_mostly_away_goes_on_when_somebody_says_so() -> None:
     told.became("unreachable", "a", "b", "c")
     told.hear(Resume())
     told.became("applied", "d")
+    assert told.flying == ["x", "y"]
+
+
+def test_who_goes_on_bears_what_the_failed_node_blocks() -> None:
+    """a failed and uses up the budget of its group, so b can never start."""
+    a, b = (replace(node, groups=("site=yard",)) for node in plain("a", "b"))
+    told = Told(waves(([a, b], 100, 50), (NEXT, 100, 50), budgets=(GroupBudget("site=yard", 1),)))
+    told.became("failed", "a")
+    assert told.state.status == "paused"
+    told.hear(Resume())
+    assert [event.node for event in told.some(ev.NodeBlocked)] == ["b"]  # type: ignore[attr-defined]
     assert told.flying == ["x", "y"]
 
 
