@@ -61,8 +61,8 @@ def _budget(budget: PlannedBudget) -> Iterator[Line]:
     if not budget.groups:
         return
     alone = [f"{count(number, 'node')} without {label}" for label, number in sorted(budget.lacking.items())]
-    apart = f"; apart from others: {', '.join(alone)}" if alone else ""
-    yield _labelled("Budget", f"of {count(budget.groups, 'group')}{apart}")
+    apart = f"; on their own: {', '.join(alone)}" if alone else ""
+    yield _labelled("Budget", f"{count(budget.groups, 'group')}{apart}")
     if budget.stuck:
         yield line(f"  ! whose budget lets no node change: {some(budget.stuck)}", "warning")
 
