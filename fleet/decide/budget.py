@@ -6,6 +6,7 @@ has not come through since. A server's place in its cluster's quorum is such a b
 
 from __future__ import annotations
 
+from fleet.decide.layout import members
 from fleet.formats.words import some
 from fleet.model.rollout import BudgetGroup, RolloutState
 
@@ -53,13 +54,8 @@ class Room:
     def users(self, number: int) -> tuple[str, ...]:
         """The nodes that use a group's budget up."""
         group = self._layout.groups[number]
-        inside = (
-            self._layout.nodes[shift + at].name
-            for shift, those in group.pieces
-            for at in range(those.bit_length())
-            if (self._away >> shift & those) >> at & 1
-        )
-        return (*group.away, *inside)
+        inside = (members(self._away >> shift & those, shift) for shift, those in group.pieces)
+        return (*group.away, *(self._layout.nodes[index].name for some in inside for index in some))
 
     def told(self, number: int) -> str:
         """Why nothing of a full group starts."""

@@ -42,6 +42,14 @@ def bits(indexes: Iterable[int]) -> int:
     return int.from_bytes(octets, "little")
 
 
+def members(some: int, start: int = 0) -> Iterator[int]:
+    """The nodes of a bit set whose first bit is node `start`."""
+    while some:
+        lowest = some & -some
+        yield start + lowest.bit_length() - 1
+        some ^= lowest
+
+
 def waiting_behind(layout: RolloutLayout, index: int) -> Iterator[int]:
     """Everything that can only come after node `index`, in order."""
     behind = list(layout.followers.get(index, ()))

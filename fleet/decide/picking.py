@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from fleet.decide.budget import Room
-from fleet.decide.layout import MAX_JOINING
+from fleet.decide.layout import MAX_JOINING, members
 from fleet.model.rollout import RolloutState
 
 _WIDTH = 1024
@@ -35,14 +33,6 @@ def pick(state: RolloutState, size: int) -> tuple[str, ...]:
                 if len(names) == room:
                     break
     return tuple(names)
-
-
-def members(some: int, start: int = 0) -> Iterator[int]:
-    """The nodes of a bit set whose first bit is node `start`."""
-    while some:
-        lowest = some & -some
-        yield start + lowest.bit_length() - 1
-        some ^= lowest
 
 
 class _Joining:

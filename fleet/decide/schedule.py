@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fleet.decide.budget import Room
 from fleet.decide.evolution import evolve_all
-from fleet.decide.layout import waiting_behind
-from fleet.decide.picking import members, pick
+from fleet.decide.layout import members, waiting_behind
+from fleet.decide.picking import pick
 from fleet.decide.wave import WaveVerdict, judged
 from fleet.formats.words import count
 from fleet.model import event as ev
@@ -127,10 +127,13 @@ def _left(state: RolloutState) -> int:
 def _block_what_is_stuck(course: Course) -> None:
     """Nothing is in flight, and no node may start: what keeps them will not change in this rollout."""
     room = Room(course.state)
+    why: dict[int, tuple[str, str]] = {}
     for index in members(course.state.ready & course.layout.begun[course.state.wave]):
         full = room.full(index)
         if full is not None:
-            by, reason = next(iter(room.users(full)), ""), room.told(full)
+            if full not in why:
+                why[full] = (next(iter(room.users(full)), ""), room.told(full))
+            by, reason = why[full]
             block(course, index, by, reason)
             block_behind(course, index, by, reason)
 
