@@ -7,6 +7,7 @@ from fleet.decide.evolution import evolve_all
 from fleet.decide.layout import members, waiting_behind
 from fleet.decide.picking import pick
 from fleet.decide.wave import WaveVerdict, judged
+from fleet.errors import FleetError
 from fleet.formats.words import count
 from fleet.model import event as ev
 from fleet.model.batch import BatchOrder
@@ -125,7 +126,11 @@ def _left(state: RolloutState) -> int:
 
 
 def _block_what_is_stuck(course: Course) -> None:
-    """Nothing is in flight, and no node may start: what keeps them will not change in this rollout."""
+    """Nothing is in flight, and no node may start: what keeps them will not change in this rollout.
+
+    Raises `FleetError` where nothing keeps them: a state that contradicts itself is not gone round in for ever.
+    """
+    before = len(course.events)
     room = Room(course.state)
     why: dict[int, tuple[str, str]] = {}
     for index in members(course.state.ready & course.layout.begun[course.state.wave]):
@@ -136,6 +141,8 @@ def _block_what_is_stuck(course: Course) -> None:
             by, reason = why[full]
             block(course, index, by, reason)
             block_behind(course, index, by, reason)
+    if len(course.events) == before:
+        raise FleetError(f"rollout {course.state.order.id} is stuck: its state says neither what runs nor what waits")
 
 
 def block(course: Course, index: int, by: str, reason: str) -> None:

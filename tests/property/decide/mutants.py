@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[3]
-TESTS = ("tests/unit/decide", "tests/unit/resolve/test_waves.py", "tests/unit/resolve/test_budgets.py",
-         "tests/unit/resolve/test_policy.py", "tests/unit/operations/test_ordering.py",
-         "tests/property/decide/test_policies.py")  # fmt: skip
+TESTS = {
+    "decide": ("tests/unit/decide", "tests/property/decide/test_policies.py"),
+    "resolve": ("tests/unit/resolve/test_waves.py", "tests/unit/resolve/test_budgets.py"),
+    "model": ("tests/unit/resolve/test_waves.py", "tests/unit/resolve/test_policy.py"),
+}
 
 
 class Mutant(NamedTuple):
@@ -97,7 +99,16 @@ def killed(mutant: Mutant, folder: Path) -> str:
     good = path.read_text()
     path.write_text(mutated(mutant, good))
     try:
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", *TESTS]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "--tb=no",
+            "--timeout=60",
+            *TESTS[mutant.file.partition("/")[0]],
+        ]
         ran = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=300, check=False,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},

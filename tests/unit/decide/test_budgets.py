@@ -6,9 +6,11 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.decide import decide, evolve_all, initial
+from fleet.errors import FleetError
 from fleet.model import event as ev
 from fleet.model.rollout import GroupBudget, RolloutCounts, RolloutNode, RolloutOrder
 from fleet.model.signal import BatchFinished, BatchLost, Begin
@@ -172,6 +174,12 @@ def test_groups_that_lie_scattered_count_as_one() -> None:
     assert [len(group.pieces) for group in initial(state.order).layout.groups] == [3]
     _, decision = told(state.order, Begin(1), BatchFinished("7f3c-0001", ok(*names_started)))
     assert started(decision) == [("n1007",)]
+
+
+def test_a_state_that_contradicts_itself_is_a_bug_and_no_endless_loop() -> None:
+    state = initial(order(ABC, budgets=ONE_EACH[:1]))
+    with pytest.raises(FleetError, match="rollout 7f3c is stuck"):
+        decide(replace(state, ready=0), Begin(1))
 
 
 def test_a_wide_group_that_is_full_hides_nobody_who_is_away_already() -> None:
