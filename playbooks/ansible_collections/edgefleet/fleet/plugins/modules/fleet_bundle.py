@@ -561,6 +561,8 @@ class Tree:
             if exc.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EBUSY):
                 return False
             raise
+        if self.pins:
+            self.pins.pop(path, None)  # this run's own doing: who makes it again makes another one
         return True
 
     @naming
