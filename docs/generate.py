@@ -59,8 +59,6 @@ DEFAULTS: dict[tuple[str, str], str] = {
 }
 
 NOT_YET: dict[tuple[str, str], str] = {
-    ("K3sLayer", "labels"): "K3s sets them when a node registers; a later change does not reach a registered Node",
-    ("K3sLayer", "taints"): "as `labels`",
     ("FleetSpec", "drift"): "nothing watches; `fleet plan --refresh` looks once",
     ("FleetSpec", "git"): "nothing is polled, and no signature is required",
     ("FleetSpec", "rolloutPolicy"): "all nodes go in one wave",

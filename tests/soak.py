@@ -107,15 +107,15 @@ def wrong_crash(progress: Progress) -> list[str]:
 
 def hosts(_cases: int, seed: int) -> Found:
     """One file of tests of bad days, all of its tests; or 500 connections at once."""
-    return tested([HOSTS[seed % len(HOSTS)]], seed, {"FLEET_EVERY_DAY": "1", "FLEET_CONNECTIONS": "500"})
+    return of_pytest([HOSTS[seed % len(HOSTS)]], seed, {"FLEET_EVERY_DAY": "1", "FLEET_CONNECTIONS": "500"})
 
 
 def k3s(_cases: int, seed: int) -> Found:
     """All tests of clusters on hosts in one run, for those that share hosts go on from each other."""
-    return tested(["tests/hosts/k3s"], seed, {"FLEET_EVERY_CLUSTER": "1"})
+    return of_pytest(["tests/hosts/k3s"], seed, {"FLEET_EVERY_CLUSTER": "1"})
 
 
-def tested(paths: list[str], seed: int, more: dict[str, str]) -> Found:
+def of_pytest(paths: list[str], seed: int, more: dict[str, str]) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         options = ["--quiet", "-o", "junit_family=xunit1", f"--junit-xml={report}"]
