@@ -1,5 +1,6 @@
 """40 clusters of a server and an agent formed from nothing, beside an apply of as many nodes without K3s that hold as many
-files. Nodes are folders; both sides start with nothing each time, with as many nodes at once.
+files, a secret of their site and a unit. Nodes are folders; both sides start with nothing each time, with as many nodes at
+once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ metadata: {{name: shop-{number:03}}}
 spec:
   network: {{cidr: 10.20.{number}.0/24, gateway: 10.20.{number}.1}}
   nodeSets: [{{name: till, count: 2, role: none, arch: amd64, addresses: 10.20.{number}.20-10.20.{number}.21}}]
+  os:
+    files: [{{path: /etc/acme/token, content: "{{{{ secrets.own_{number:03} }}}}\n", mode: "0600", restart: [acme.service]}}]
 """
+UNIT = """\
+      - {path: /etc/systemd/system/acme.service, content: "[Service]\\nExecStart=/bin/true\\n", restart: [acme.service]}
+"""
+UNITS = "    units: [{name: acme.service, enabled: true, state: started}]\n"
 
 
 class Shops:
@@ -49,6 +56,11 @@ class Shops:
             shutil.copytree(mirror, self.folder / "mirror")
             self._fleet("lock")
             self._fleet("secret", "generate", "--vault-password-file", str(self.password))
+        for number in range(count if mirror is None else 0):
+            value = self.folder.parent / "value"
+            value.write_text(f"{number:064}")
+            where = ["--file", f"secrets/shop-{number:03}.yaml", "--from-file", str(value)]
+            self._fleet("secret", "set", f"own_{number:03}", *where, "--vault-password-file", str(self.password))
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", "Shops")
 
@@ -86,9 +98,9 @@ def compare(folder: Path, runs: int, scale: int) -> list[Row]:
     formed = Shops(folder / "k3s", CLUSTER, count, k3s, mirror)
     once(formed.apply)
     files = max(formed.held().values())
-    lines = [f'      - {{path: /etc/acme/{n}.conf, content: "{{{{ node.name }}}} {n}\\n"}}' for n in range(files)]
+    lines = [f'      - {{path: /etc/acme/{n}.conf, content: "{{{{ node.name }}}} {n}\\n"}}' for n in range(files - 2)]
     (folder / "plain").mkdir()
-    plain = Shops(folder / "plain", PLAIN, count, f"{head}  os:\n    files:\n" + "\n".join(lines) + "\n")
+    plain = Shops(folder / "plain", PLAIN, count, f"{head}  os:\n    files:\n" + "\n".join(lines) + "\n" + UNIT + UNITS)
     took = measure({"formed": formed.apply, "plain": plain.apply}, runs)
     for shops in (formed, plain):
         if len(shops.held()) != 2 * count:

@@ -61,8 +61,6 @@ DEFAULTS: dict[tuple[str, str], str] = {
 }
 
 NOT_YET: dict[tuple[str, str], str] = {
-    ("K3sLayer", "labels"): "K3s sets them when a node registers; a later change does not reach a registered Node",
-    ("K3sLayer", "taints"): "as `labels`",
     ("FleetSpec", "drift"): "nothing watches; `fleet plan --refresh` looks once",
     ("FleetSpec", "git"): "nothing is polled, and no signature is required",
     ("SecretsSpec", "command"): "no program is asked; secrets come from vault files",

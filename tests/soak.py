@@ -107,17 +107,24 @@ def wrong_crash(progress: Progress) -> list[str]:
 
 def hosts(_cases: int, seed: int) -> Found:
     """One file of tests of bad days, all of its tests; or 500 connections at once."""
-    file = HOSTS[seed % len(HOSTS)]
-    environment = {**os.environ, "FLEET_EVERY_DAY": "1", "FLEET_CONNECTIONS": "500"}
+    return of_pytest([HOSTS[seed % len(HOSTS)]], seed, {"FLEET_EVERY_DAY": "1", "FLEET_CONNECTIONS": "500"})
+
+
+def k3s(_cases: int, seed: int) -> Found:
+    """All tests of clusters on hosts in one run, for those that share hosts go on from each other."""
+    return of_pytest(["tests/hosts/k3s"], seed, {"FLEET_EVERY_CLUSTER": "1"})
+
+
+def of_pytest(paths: list[str], seed: int, more: dict[str, str]) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         options = ["--quiet", "-o", "junit_family=xunit1", f"--junit-xml={report}"]
-        command = [sys.executable, "-m", "pytest", file, *options]
-        said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "pytest", *paths, *options]
+        said = subprocess.run(command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, check=False)
         suite = ET.parse(report).getroot()[0]
     wrong = said.returncode != 0
-    failures = [{"seed": seed, "error": f"{file}:\n{said.stdout}{said.stderr}"}] if wrong else []
-    return Found({"tests": int(suite.get("tests", "0")), "files": 1}, {}, failures)
+    failures = [{"seed": seed, "error": f"{' '.join(paths)}:\n{said.stdout}{said.stderr}"}] if wrong else []
+    return Found({"tests": int(suite.get("tests", "0")), "files": len(paths)}, {}, failures)
 
 
 def wrong_hosts(progress: Progress) -> list[str]:
@@ -128,11 +135,17 @@ def wrong_hosts(progress: Progress) -> list[str]:
     ]
 
 
+def wrong_k3s(progress: Progress) -> list[str]:
+    found = progress.counts["tests"]
+    return [] if found >= K3S_TESTS else [f"{found} tests: expected {K3S_TESTS}"]
+
+
 HOSTS = (
     *sorted(f"tests/hosts/days/{path.name}" for path in (ROOT / "tests/hosts/days").glob("test_*.py")),
     "tests/hosts/test_many.py",
 )
 HOSTS_TESTS = 33
+K3S_TESTS = 39
 CRASH_ROUNDS = 35
 CRASH_LEAST = {
     "kills": 800,
@@ -147,6 +160,7 @@ CRASH_LEAST = {
 LANES = {
     "mutations": Lane(10_000, 500, mutate, wrong_mutations, ("fleet", "tests/property/load")),
     "hosts": Lane(len(HOSTS), 1, hosts, wrong_hosts, ("fleet", "playbooks", "tests/hosts", "tests/lab")),
+    "k3s": Lane(1, 1, k3s, wrong_k3s, ("fleet", "playbooks", "tests/hosts/k3s", "tests/lab")),
     "crash": Lane(
         CRASH_ROUNDS, 1, crash, wrong_crash, ("fleet", "playbooks", "tests/crash", "tests/hosts/test_crash.py")
     ),

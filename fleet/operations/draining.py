@@ -7,17 +7,17 @@ be the outage that this is to avoid.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from fleet.errors import FleetError, StoppedError, UnavailableError
+from fleet.errors import FleetError, UnavailableError
 from fleet.k3s.version import parsed
 from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 from fleet.model.cluster_node import ClusterNode, NodeIdentity
 from fleet.model.drain import DrainRule, NodeNotDrained
 from fleet.model.node import Node
+from fleet.operations.around import ApplierAround
 from fleet.operations.asking import LEFT_OUT, ClusterOf, asked, quorum
 from fleet.operations.intent import Intent
 from fleet.ports.applier import Applier
@@ -62,7 +62,7 @@ def moves(intent: Intent, *, is_resumed: bool = False) -> dict[str, Move]:
     return found
 
 
-class DrainingApplier:
+class DrainingApplier(ApplierAround):
     """Fills `Applier` around another one. A server that cannot be drained is not touched, and fails; so does one whose Node
     is not Ready READY_SECONDS after it came through. That stops what comes after it in its cluster.
     """
@@ -70,8 +70,8 @@ class DrainingApplier:
     def __init__(
         self, applier: Applier, found: Mapping[str, Move], cluster_of: ClusterOf, rule: DrainRule, clock: Clock
     ) -> None:
-        self._applier, self._moves, self._cluster_of, self._rule, self._clock = applier, found, cluster_of, rule, clock
-        self._is_stopped = threading.Event()
+        super().__init__(applier)
+        self._moves, self._cluster_of, self._rule, self._clock = found, cluster_of, rule, clock
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
@@ -84,14 +84,6 @@ class DrainingApplier:
             found = {each.node: self._back(each, order.batch_id) for each in result.results}
         found |= {name: NodeResult(name, "failed", reason=why) for name, why in kept.items()}
         return BatchResult(order.batch_id, tuple(found[name] for name in order.nodes if name in found))
-
-    def stop_now(self) -> None:
-        self._is_stopped.set()
-        self._applier.stop_now()
-
-    def _go_on(self, batch: str) -> None:
-        if self._is_stopped.is_set():
-            raise StoppedError(f"batch {batch} was ended")
 
     def _drain(self, name: str, rollout: str) -> str:
         """Why it is not touched, empty where it may be."""

@@ -7,18 +7,18 @@ A node that did not take the bundle keeps the labels and taints that it had.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from fleet.errors import FleetError, RefusedError, StoppedError
+from fleet.errors import FleetError, RefusedError
 from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 from fleet.model.bundle import BundleFacts
 from fleet.model.cluster_node import ClusterNode, Given, NodeIdentity
 from fleet.model.manifest import read_manifest
 from fleet.model.node import Node
+from fleet.operations.around import ApplierAround
 from fleet.operations.asking import LEFT_OUT, ClusterOf, asked
 from fleet.operations.intent import Intent
 from fleet.ports.applier import Applier
@@ -115,7 +115,7 @@ def _mark(intent: Intent, nodes: Mapping[str, Node], node: Node, facts: Sequence
     )
 
 
-class MarkingApplier:
+class MarkingApplier(ApplierAround):
     """Fills `Applier` around another one. A node whose Node does not get its labels and taints is not touched, and fails."""
 
     def __init__(
@@ -125,8 +125,8 @@ class MarkingApplier:
         cluster_of: ClusterOf,
         records: Records,
     ) -> None:
-        self._applier, self._marks_of, self._cluster_of, self._records = applier, marks_of, cluster_of, records
-        self._is_stopped = threading.Event()
+        super().__init__(applier)
+        self._marks_of, self._cluster_of, self._records = marks_of, cluster_of, records
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
@@ -144,14 +144,6 @@ class MarkingApplier:
                 is_behind = name in step.before and _is_as_before(result, order)
                 found[name] = self._set_back(told, due[name], step.before[name]) if is_behind else told
         return BatchResult(order.batch_id, tuple(found[name] for name in order.nodes if name in found))
-
-    def stop_now(self) -> None:
-        self._is_stopped.set()
-        self._applier.stop_now()
-
-    def _go_on(self, batch: str) -> None:
-        if self._is_stopped.is_set():
-            raise StoppedError(f"batch {batch} was ended")
 
     def _set_all(self, those: Sequence[Mark], order: BatchOrder, step: _Step) -> None:
         """Of one cluster, by one connection. Where it is lost, all that were still to come stay as they are."""

@@ -57,7 +57,7 @@ def test_an_unknown_job_is_named():
 
     assert ran.code == 2
     assert (
-        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, few, hosts"
+        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, hosts"
         in ran.err
     )
 

@@ -58,8 +58,9 @@ def test_a_gpu_node_has_its_files(applied: Repository):
     config = applied.read("ghent-vision-2", "/etc/rancher/k3s/config.yaml")
 
     assert 'default-runtime: "nvidia"\n' in config
-    assert 'node-label:\n  - "acme.example/gpu=nvidia"\n' in config
-    assert 'node-taint:\n  - "acme.example/gpu=nvidia:NoSchedule"\n' in config
+    own = applied.read("ghent-vision-2", "/etc/rancher/k3s/config.yaml.d/20-fleet-node.yaml")
+    assert 'node-label:\n  - "acme.example/gpu=nvidia"\n' in own
+    assert 'node-taint:\n  - "acme.example/gpu=nvidia:NoSchedule"\n' in own
     assert '  - "max-pods=110"\n  - "system-reserved=cpu=500m"\n' in config
     assert 'server: "https://k3s.ghent.acme.example:6443"\n' in config
     assert applied.read("ghent-vision-2", MODPROBE) == "options nvidia NVreg_PreserveVideoMemoryAllocations=1\n"

@@ -141,7 +141,7 @@ def test_what_the_shop_holds(applied: Repository):
     )
     assert "vm.swappiness = 1\n" in applied.read(TILL, "/etc/sysctl.d/80-fleet.conf")
     assert "vm.swappiness = 10\n" in applied.read(SERVER, "/etc/sysctl.d/80-fleet.conf")
-    assert "acme.example/app=camera" in applied.read(CAMERA, "/etc/rancher/k3s/config.yaml")
+    assert "acme.example/app=camera" in applied.read(CAMERA, "/etc/rancher/k3s/config.yaml.d/20-fleet-node.yaml")
     assert "(arm64)" in applied.read(CAMERA, "/usr/local/bin/k3s")
 
 

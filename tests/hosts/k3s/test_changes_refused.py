@@ -15,6 +15,7 @@ from tests.lab.files import FileState
 V33, V34, V36 = "v1.33.6+k3s1", "v1.34.2+k3s1", "v1.36.1+k3s1"
 NORTH_B = "- {name: north-b, role: server, arch: amd64, address: 10.77.1.12"
 KEPT = ("/etc", "/usr/local", "/var/lib/fleet", "/root")
+State = tuple[dict[str, FileState], dict[str, str], int]
 
 
 @pytest.fixture
@@ -25,15 +26,13 @@ def checkout(formed: Ground) -> Iterator[Checkout]:
     formed.checkout.git("reset", "--quiet", "--hard", head)
 
 
-@pytest.fixture
-def untouched(formed: Ground) -> Iterator[None]:
-    """Files, K3s's processes and logins of every host are the same after the test."""
-    before = {name: state(formed, name) for name in formed.hosts}
-    yield
-    assert {name for name in formed.hosts if state(formed, name) != before[name]} == set()
+@pytest.fixture(scope="module", autouse=True)
+def before(formed: Ground) -> dict[str, State]:
+    return {name: state(formed, name) for name in formed.hosts}
 
 
-def state(ground: Ground, name: str) -> tuple[dict[str, FileState], dict[str, str], int]:
+def state(ground: Ground, name: str) -> State:
+    """Files, K3s's processes and logins of a host."""
     host = ground.hosts[name]
     unit = host.unit_show(ground.k3s_unit(name), "MainPID", "ActiveEnterTimestampMonotonic", "NRestarts")
     return host.tree(*KEPT), unit, host.journal("ssh.service").count("Accepted publickey")
@@ -80,7 +79,6 @@ def one_server_differs(checkout: Checkout) -> None:
     ],
     ids=["a minor is skipped", "a downgrade", "another cluster-cidr", "servers that differ"],
 )
-@pytest.mark.usefixtures("untouched")
 def test_it_is_refused_with_its_rules_name(
     checkout: Checkout, change: Callable[[Checkout], None], rules: set[str], subject: str, message: str
 ) -> None:
@@ -101,7 +99,6 @@ def test_it_is_refused_with_its_rules_name(
     assert checkout.fleet("rollout", "list", "--json").document()["rollouts"] == rollouts, "none began"
 
 
-@pytest.mark.usefixtures("untouched")
 def test_an_even_count_of_etcd_servers_is_a_mistake_of_the_spec(checkout: Checkout) -> None:
     path = checkout.folder / "sites/north.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if "name: north-c," not in line))
@@ -113,7 +110,6 @@ def test_an_even_count_of_etcd_servers_is_a_mistake_of_the_spec(checkout: Checko
         assert "docs/rules/even-etcd.md" in said.text
 
 
-@pytest.mark.usefixtures("untouched")
 def test_a_lost_quorum_is_not_planned(checkout: Checkout) -> None:
     """Two of three servers leave the spec at once."""
     path = checkout.folder / "sites/north.yaml"
@@ -130,6 +126,8 @@ def test_a_lost_quorum_is_not_planned(checkout: Checkout) -> None:
     assert "refused" in checkout.fleet("apply", "--yes", code=2).err
 
 
-def test_what_is_left_is_the_clusters_as_they_were(formed: Ground) -> None:
+def test_no_host_was_touched_or_even_asked(formed: Ground, before: dict[str, State]) -> None:
+    """By any of the above."""
+    assert {name for name in formed.hosts if state(formed, name) != before[name]} == set()
     assert formed.checkout.plan("--refresh")["changing"] == 0
     assert set(SERVERS) <= set(formed.hosts)

@@ -19,7 +19,7 @@ from .paths import ServerPaths
 PREFIX = "/bootstrap/"
 ENCRYPTION = "cred/encryption-config.json"
 OTHER_TOKEN = "bootstrap data already found and encrypted with different token"
-CIPHER = ("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "4096", "-md", "sha1", "-pass", "env:K3S_PASSPHRASE")
+CIPHER = ("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "4096", "-md", "sha1")
 
 
 def file_names() -> list[str]:
@@ -101,6 +101,13 @@ def decrypt(text: str, password: str) -> str | None:
 
 
 def _cipher(arguments: list[str], data: bytes, password: str) -> bytes | None:
-    environment = os.environ | {"K3S_PASSPHRASE": password}
-    done = subprocess.run([*CIPHER, *arguments], input=data, capture_output=True, env=environment, check=False)
+    """The password goes through a pipe: tests look for it in what processes show."""
+    reading, writing = os.pipe()
+    os.write(writing, password.encode())
+    os.close(writing)
+    try:
+        command = [*CIPHER, *arguments, "-pass", f"fd:{reading}"]
+        done = subprocess.run(command, input=data, capture_output=True, pass_fds=[reading], check=False)
+    finally:
+        os.close(reading)
     return done.stdout if done.returncode == 0 else None

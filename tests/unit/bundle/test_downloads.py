@@ -192,3 +192,25 @@ def test_room_is_looked_for_where_the_file_will_be_as_well(desk: Any, monkeypatc
     monkeypatch.setattr(desk.module.Tree, "room", room)
     assert desk.refused() == f"room: {PATH}: 4 bytes are needed, 3 are free: make room on it"
     assert not desk.path(PATH).exists()
+
+
+def test_the_folder_of_downloads_may_be_another_one_for_each_artifact(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes when it is empty. Whether the next one gets its number again is the file system's to say: here it does not."""
+    tree = desk.module.Tree
+    removes = tree.rmdir
+
+    def removed(self: Any, path: str) -> bool:
+        gone = removes(self, path)
+        if gone and path.endswith("/downloads"):
+            (desk.place / f"instead-{len(list(desk.place.iterdir()))}").mkdir()
+        return bool(gone)
+
+    monkeypatch.setattr(tree, "rmdir", removed)
+    for name in ("one", "two", "three"):
+        source = desk.place / name
+        source.write_bytes(name.encode())
+        desk.artifact(f"/opt/{name}", name.encode(), [source.as_uri()])
+    desk.ok()
+    assert [desk.path(f"/opt/{name}").read_text() for name in ("one", "two", "three")] == ["one", "two", "three"]

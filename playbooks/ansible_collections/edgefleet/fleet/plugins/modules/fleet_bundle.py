@@ -561,6 +561,8 @@ class Tree:
             if exc.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EBUSY):
                 return False
             raise
+        if self.pins:
+            self.pins.pop(path, None)  # this run's own doing: who makes it again makes another one
         return True
 
     @naming
@@ -1192,7 +1194,6 @@ def open_url(url, start, seconds):
     `start` is the first byte that is wanted (RFC 9110, Range Requests); a source that cannot do that begins at 0.
     """
     import urllib.parse
-    import urllib.request
 
     scheme = url.split(":", 1)[0].lower()
     if scheme == "file":
@@ -1201,6 +1202,8 @@ def open_url(url, start, seconds):
         return handle, os.fstat(handle.fileno()).st_size, handle.seek(start)
     if scheme not in ("http", "https"):
         raise ValueError(f"scheme `{scheme}` is not http, https or file")
+    import urllib.request
+
     headers = {"User-Agent": "fleet_bundle", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = "bytes=%d-" % start
@@ -1291,10 +1294,14 @@ class Download:
         return count
 
 
+def source_errors():
+    """What a source may fail with. http.client is not loaded for it: that costs more than a file does."""
+    spoken = sys.modules.get("http.client")
+    return (OSError, ValueError) + ((spoken.HTTPException,) if spoken else ())
+
+
 def fetch(tree, item, ids, seconds):
     """Put the verified content beside its place, from the first source that gives it."""
-    import http.client
-
     reasons, got = [], Download(tree, item, seconds)
     keep = True
     try:
@@ -1302,7 +1309,7 @@ def fetch(tree, item, ids, seconds):
             try:
                 got.get(url)
                 return tree.take_in(got.path, item.path, item.mode, ids.of(item))
-            except (OSError, ValueError, http.client.HTTPException) as exc:
+            except source_errors() as exc:
                 if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                     keep = False  # what fills the disk may be this
                     raise
