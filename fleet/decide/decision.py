@@ -42,6 +42,10 @@ def _hear(course: Course, signal: Signal) -> None:
             _resume(course)
         case sig.Cancel():
             _cancel(course, signal)
+        case sig.Tick():
+            go_on(course)
+        case sig.Approve() | sig.Supersede():
+            return
         case _:
             assert_never(signal)
 

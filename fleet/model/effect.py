@@ -16,7 +16,10 @@ Effect = RunBatch
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """`effects` may be carried out only after `events` are in the journal."""
+    """`effects` may be carried out only after `events` are in the journal. At `wake_at` (seconds since 1970) more happens
+    by itself, if a `Tick` tells of it; None: nothing does.
+    """
 
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
+    wake_at: float | None = None

@@ -1,4 +1,4 @@
-"""Signals: what a rollout is told. They come in to `decide`; nothing else does, not even the time."""
+"""Signals: what a rollout is told. They come in to `decide`; nothing else does."""
 
 from __future__ import annotations
 
@@ -7,43 +7,66 @@ import msgspec
 from fleet.model.batch import NodeResult
 
 
-class Begin(msgspec.Struct, frozen=True, tag=True, tag_field="signal"):
+class _Signal(msgspec.Struct, frozen=True, kw_only=True, tag_field="signal"):
+    """`at` is when it is heard, in seconds since 1970: a decision has no other clock. Who drives a rollout sets it."""
+
+    at: float = 0.0
+
+
+class Begin(_Signal, frozen=True, tag=True):
     """`epoch` is that of the controller's lease."""
 
     epoch: int
 
 
-class TakeOver(msgspec.Struct, frozen=True, tag=True, tag_field="signal"):
+class TakeOver(_Signal, frozen=True, tag=True):
     """Another lease than the one that the rollout knows: after a crash, or to go on after a pause."""
 
     epoch: int
     controller: str
 
 
-class BatchFinished(msgspec.Struct, frozen=True, tag=True, tag_field="signal"):
+class Tick(_Signal, frozen=True, tag=True):
+    """Nothing but that time has passed: a decision said `wake_at`, or somebody took over."""
+
+
+class BatchFinished(_Signal, frozen=True, tag=True):
     batch_id: str
     results: tuple[NodeResult, ...]
 
 
-class BatchLost(msgspec.Struct, frozen=True, tag=True, tag_field="signal"):
+class BatchLost(_Signal, frozen=True, tag=True):
     """Nobody knows what came of the batch: its nodes are to be run again."""
 
     batch_id: str
     reason: str
 
 
-class Pause(msgspec.Struct, frozen=True, tag=True, tag_field="signal"):
+class Pause(_Signal, frozen=True, tag=True):
     reason: str
 
 
-class Resume(msgspec.Struct, frozen=True, tag=True, tag_field="signal"):
+class Resume(_Signal, frozen=True, tag=True):
     pass
 
 
-class Cancel(msgspec.Struct, frozen=True, tag=True, tag_field="signal"):
+class Cancel(_Signal, frozen=True, tag=True):
     reason: str = ""
 
 
-Signal = Begin | TakeOver | BatchFinished | BatchLost | Pause | Resume | Cancel
-Request = Pause | Resume | Cancel
+class Approve(_Signal, frozen=True, tag=True):
+    """`by` lets the wave begin that waits for it; with `wave`, that one alone."""
+
+    by: str
+    wave: str = ""
+
+
+class Supersede(_Signal, frozen=True, tag=True):
+    """The rollout `by`, of a newer commit, takes what has not begun."""
+
+    by: str
+
+
+Signal = Begin | TakeOver | Tick | BatchFinished | BatchLost | Pause | Resume | Cancel | Approve | Supersede
+Request = Pause | Resume | Cancel | Approve | Supersede
 """What another process may put into a rollout's inbox."""
