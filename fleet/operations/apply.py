@@ -49,10 +49,11 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
     nodes = _changing(intent, plan)
     check_vaults(intent, nodes, hands.secrets)
     keep_contents(intent, nodes, hands.records)
-    yield from learning(intent, hands.engine.roll(_order(intent, plan, hands, options)), hands.records)
+    yield from learning(intent, hands.engine.roll(order_of(intent, plan, hands.controller, options)), hands.records)
 
 
-def _order(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> RolloutOrder:
+def order_of(intent: Intent, plan: Plan, controller: str, options: ApplyOptions) -> RolloutOrder:
+    """What a rollout of `plan` is to do, under a new id."""
     nodes = _changing(intent, plan)
     waves, budgets = wave_orders(intent, plan)
     policy = intent.fleet.policy
@@ -60,7 +61,7 @@ def _order(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> R
         id=secrets.token_hex(4),
         fleet=plan.fleet,
         commit=plan.revision.commit,
-        controller=hands.controller,
+        controller=controller,
         waves=waves,
         forks=options.forks,
         take_over=options.take_over,
