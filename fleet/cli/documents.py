@@ -117,6 +117,9 @@ OUTPUTS = {
     "rollouts": Output(
         "fleet.rollouts/v1", "fleet.cli.documents:RolloutList", "What `fleet rollout list --json` prints."
     ),
+    "simulation": Output(
+        "fleet.simulation/v1", "fleet.model.simulation:Simulation", "What `fleet simulate --json` prints."
+    ),
     "lock-event": Output("fleet.lock-event/v1", "fleet.operations.lock:LockEvent", "A line of `fleet lock --json`."),
     "secret-event": Output(
         "fleet.secret-event/v1",

@@ -67,13 +67,16 @@ class RehearsalOrder(msgspec.Struct, frozen=True):
 
 
 class SimulatedWave(msgspec.Struct, frozen=True):
-    """`begins` and `ends` are None for what did not happen. A wave that passed may have had nodes under way."""
+    """`begins` and `ends` are None for what did not happen; `reason` says why a wave failed. One that passed may have had
+    nodes under way.
+    """
 
     name: str
     nodes: int
     outcome: Literal["passed", "failed", "unfinished", "not begun"] = "not begun"
     begins: float | None = None
     ends: float | None = None
+    reason: str = ""
     counts: RolloutCounts = RolloutCounts()
 
 

@@ -5,6 +5,8 @@ from fleet.report.line import Line, LineKind, clean
 from fleet.report.plan_json import PlanReport, plan_document
 from fleet.report.plan_text import plan_lines
 from fleet.report.problems import problems_lines
+from fleet.report.simulation_svg import simulation_svg
+from fleet.report.simulation_text import simulation_lines
 from fleet.report.table import Column, table_lines
 
 __all__ = [
@@ -17,5 +19,7 @@ __all__ = [
     "plan_document",
     "plan_lines",
     "problems_lines",
+    "simulation_lines",
+    "simulation_svg",
     "table_lines",
 ]

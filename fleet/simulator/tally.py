@@ -64,7 +64,7 @@ class Tally:
             case ev.WaveStarted():
                 self._change(event.index, outcome="unfinished", begins=at)
             case ev.WaveFailed():
-                self._change(event.index, outcome="failed", ends=at)
+                self._change(event.index, outcome="failed", ends=at, reason=event.reason)
             case ev.WaveFinished():
                 has_failed = self._waves[event.index].outcome == "failed"
                 self._change(event.index, outcome="failed" if has_failed else "passed", ends=at)
