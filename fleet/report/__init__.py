@@ -5,8 +5,6 @@ from fleet.report.line import Line, LineKind, clean
 from fleet.report.plan_json import PlanReport, plan_document
 from fleet.report.plan_text import plan_lines
 from fleet.report.problems import problems_lines
-from fleet.report.simulation_svg import simulation_svg
-from fleet.report.simulation_text import simulation_lines
 from fleet.report.table import Column, table_lines
 
 __all__ = [
@@ -19,7 +17,5 @@ __all__ = [
     "plan_document",
     "plan_lines",
     "problems_lines",
-    "simulation_lines",
-    "simulation_svg",
     "table_lines",
 ]

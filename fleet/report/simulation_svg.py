@@ -6,7 +6,7 @@ Readable in light and dark: nothing is told by colour alone, areas have patterns
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from xml.sax.saxutils import escape
+from html import escape
 
 import msgspec
 
@@ -44,12 +44,12 @@ text { font: 12px system-ui, sans-serif; fill: #1a1a1a; }
 .head { font-size: 13px; font-weight: 600; }
 .end { text-anchor: end; } .middle { text-anchor: middle; }
 .paper { fill: #ffffff; } .frame { fill: none; stroke: #767676; }
-.tick { stroke: #767676; stroke-dasharray: 2 4; } .edge { stroke: #1a1a1a; fill: none; }
+.tick { stroke: #767676; stroke-dasharray: 2 4; }
 .quiet { fill: #767676; fill-opacity: .22; } .band { fill: #767676; fill-opacity: .16; stroke: #767676; }
 .applied { fill: #4a90c4; } .failed { fill: #d1495b; } .offline { fill: #e8b04a; } .blocked { fill: #9a7fb8; }
 .under-way { fill: #7fb88a; } .mark { stroke: #1a1a1a; stroke-width: 1.2; fill: none; } .dot { fill: #1a1a1a; }
 @media (prefers-color-scheme: dark) {
-text { fill: #ececec; } .paper { fill: #16181c; } .edge { stroke: #ececec; } .mark { stroke: #0c0d0f; } .dot { fill: #0c0d0f; }
+text { fill: #ececec; } .paper { fill: #16181c; } .mark { stroke: #0c0d0f; } .dot { fill: #0c0d0f; }
 }
 """
 
@@ -62,9 +62,8 @@ _PATTERNS = {
 
 
 def simulation_svg(simulation: Simulation) -> str:
-    """A whole SVG document: a chart for each run, one below the other, by the same clock."""
+    """A whole SVG document: a chart for each run, one below the other."""
     height = _TOP + len(simulation.runs) * (HEAD + BANDS + CHART + FOOT)
-    last = max((run.seconds for run in simulation.runs), default=0.0) or 1.0
     title = f"fleet {simulation.fleet} rehearsed: {count(simulation.nodes, 'node')}, {simulation.forks:,} at once"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="title">',
@@ -76,17 +75,17 @@ def simulation_svg(simulation: Simulation) -> str:
     ]
     for at, run in enumerate(simulation.runs):
         top = _TOP + at * (HEAD + BANDS + CHART + FOOT)
-        parts += [f'<g transform="translate(0 {top})">', *_Chart(run, simulation.nodes, last).parts(), "</g>"]
+        parts += [f'<g transform="translate(0 {top})">', *_Chart(run, simulation.nodes).parts(), "</g>"]
     return "\n".join([*parts, "</svg>\n"])
 
 
 class _Chart:
-    """One run. Its clock ends at `last` seconds, as that of the others."""
+    """One run, by a clock of its own: one that stops early would be a line beside one that takes a week."""
 
-    def __init__(self, run: SimulatedRun, nodes: int, last: float) -> None:
+    def __init__(self, run: SimulatedRun, nodes: int) -> None:
         self._run = run
         self._nodes = nodes
-        self._last = last
+        self._last = run.seconds or 1.0
         self._top = HEAD + BANDS
         self._bottom = self._top + CHART
 
@@ -114,9 +113,10 @@ class _Chart:
             full = f"{told}, {count(wave.nodes, 'node')}, begins after {_after(wave.begins)}, ends after {_after(ends)}"
             yield "<g>"
             yield f'<rect class="band" x="{x:.1f}" y="{HEAD}" width="{width:.1f}" height="{BANDS}"/>'
-            for words in (told, wave.name):
+            mark = "\u00d7 " if wave.outcome == "failed" else ""
+            for words in (told, mark + wave.name, mark):
                 # About 6.6 pixels a letter: a name that has no room is in the tooltip.
-                if len(words) * 6.6 + 8 < width:
+                if words and len(words) * 6.6 + 8 < width:
                     yield f'<text x="{x + 5:.1f}" y="{HEAD + 15}">{_text(words)}</text>'
                     break
             yield f"<title>{_text(full)}</title></g>"
@@ -136,17 +136,14 @@ class _Chart:
             if any(numbers):
                 path = self._area(below, above)
                 name = kind.name.replace(" ", "-")
-                yield f'<path class="{name}" d="{path}"><title>{_text(kind.name)}</title></path>'
-                if name in _PATTERNS:
-                    yield f'<path fill="url(#{name})" d="{path}"/>'
+                yield f'<path {_fill(name)} d="{path}"><title>{_text(kind.name)}</title></path>'
             below = above
 
     def _area(self, below: Sequence[int], above: Sequence[int]) -> str:
         """What was true from a moment on was so until the next one: a stair, there on top and back below."""
         xs = [self._x(moment.at) for moment in self._run.timeline]
-        there = [f"{x:.1f} {self._y(y):.1f}" for x, y in _stair(xs, above)]
-        back = [f"{x:.1f} {self._y(y):.1f}" for x, y in reversed(_stair(xs, below))]
-        return f"M{'L'.join(there + back)}Z"
+        points = _stair(xs, above) + _stair(xs, below)[::-1]
+        return f"M{'L'.join(f'{x:.1f} {self._y(y):.1f}' for x, y in points)}Z"
 
     def _axes(self) -> Iterator[str]:
         yield f'<rect class="frame" x="{LEFT}" y="{self._top}" width="{_SPAN}" height="{CHART}"/>'
@@ -157,10 +154,6 @@ class _Chart:
             x = self._x(mark)
             yield f'<path class="tick" d="M{x:.1f} {self._top}V{self._bottom}"/>'
             yield f'<text class="middle" x="{x:.1f}" y="{self._bottom + 16}">{_text(_after(mark))}</text>'
-        if self._run.seconds < self._last:
-            x = self._x(self._run.seconds)
-            yield f'<path class="edge" d="M{x:.1f} {self._top - BANDS}V{self._bottom}"/>'
-            yield f'<text x="{x + 5:.1f}" y="{self._top + 16}">{_text(self._run.outcome)}</text>'
 
     def _legend(self) -> Iterator[str]:
         end, x = self._run.timeline[-1], float(LEFT)
@@ -173,23 +166,27 @@ class _Chart:
             told.append(("quiet", "nothing under way"))
         for name, words in told:
             kind = name.replace(" ", "-")
-            yield f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="18" height="12"/>'
-            if kind in _PATTERNS:
-                yield f'<rect fill="url(#{kind})" x="{x:.1f}" y="{y}" width="18" height="12"/>'
+            yield f'<rect {_fill(kind)} x="{x:.1f}" y="{y}" width="18" height="12"/>'
             yield f'<text x="{x + 24:.1f}" y="{y + 11}">{_text(words)}</text>'
             x += 24 + 6.8 * len(words) + 22
 
 
 def _patterns() -> Iterator[str]:
     for name, drawn in _PATTERNS.items():
-        yield f'<pattern id="{name}" width="8" height="8" patternUnits="userSpaceOnUse">{drawn}</pattern>'
+        ground = f'<rect class="{name}" width="8" height="8"/>'
+        yield f'<pattern id="{name}" width="8" height="8" patternUnits="userSpaceOnUse">{ground}{drawn}</pattern>'
+
+
+def _fill(name: str) -> str:
+    return f'fill="url(#{name})"' if name in _PATTERNS else f'class="{name}"'
 
 
 def _stair(xs: Sequence[float], ys: Sequence[int]) -> list[tuple[float, int]]:
     points = [(xs[0], ys[0])]
     for x, before, y in zip(xs[1:], ys, ys[1:], strict=False):
-        points += [(x, before), (x, y)] if y != before else [(x, y)]
-    return points
+        if y != before:
+            points += [(x, before), (x, y)]
+    return [*points, (xs[-1], ys[-1])]
 
 
 def _after(seconds: float) -> str:

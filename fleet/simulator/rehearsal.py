@@ -106,8 +106,10 @@ class _Rehearsal:
         self._later(self._began, Begin(self._lease.epoch))
         while self._heap and not self._is_over():
             at, _, signal = heappop(self._heap)
-            if isinstance(signal, Tick) and at != self._wake_at:
-                continue  # since then the decider has named another time
+            if isinstance(signal, Tick):
+                if at != self._wake_at:
+                    continue  # since then the decider has named another time
+                self._wake_at = None
             self._clock.jump_to(at)
             self._hear(replace(signal, at=at))
         self.tally.end(self.elapsed)
@@ -157,8 +159,10 @@ class _Rehearsal:
             return
         if isinstance(signal, Tick) and decision.wake_at <= signal.at and not decision.events:
             raise FleetError(f"rollout {self._state.order.id} wants to be told of a time that it was just told of")
-        self._wake_at = max(decision.wake_at, signal.at)
-        self._later(self._wake_at, Tick())
+        wake_at = max(decision.wake_at, signal.at)
+        if wake_at != self._wake_at:
+            self._wake_at = wake_at
+            self._later(wake_at, Tick())
 
     def _later(self, at: float, signal: Signal) -> None:
         heappush(self._heap, (at, next(self._turns), signal))

@@ -19,6 +19,7 @@ METHODS = {
     "load_plan": "(self, path)",
     "render": "(self, folder, scope=EVERYTHING)",
     "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True)",
+    "simulate": "(self, rehearsal, scope=EVERYTHING)",
     "resume": "(self, rollout_id, *, forks=20, cluster=True)",
     "stop": "(self)",
     "status": "(self)",

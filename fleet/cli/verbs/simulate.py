@@ -83,7 +83,8 @@ def command(
     It says how long it takes in how many waves, how many nodes of a site or of a budget's group are away at once, and
     where it stops. The same seed and spec give the same answer. Nothing of the fleet is written.
     """
-    from fleet.report import simulation_lines, simulation_svg
+    from fleet.report.simulation_svg import simulation_svg
+    from fleet.report.simulation_text import simulation_lines
 
     workspace = face.workspace(sandbox, may_ask=False)
     with face.diagnostics.stage("simulate"):
