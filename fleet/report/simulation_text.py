@@ -97,7 +97,9 @@ def _away_lines(run: SimulatedRun) -> Iterator[Line]:
         over = [group.name for group in run.groups if group.allowed is not None and group.away > group.allowed]
         if over:
             told = f"{count(len(over), 'group')} had more away than their budget allows ({some(over)})"
-            yield line(f"  ! {told}: nodes that never answer, and nobody had asked", "warning")
+            yield line(
+                f"  ! {told}: nodes that never answer, and nobody had asked (fleet plan --refresh does)", "warning"
+            )
     if run.sites and _sizes(run.groups) != _sizes(run.sites):
         yield _labelled("  Sites" if run.groups else "  Away", f"at most {_worst(run.sites)}")
 

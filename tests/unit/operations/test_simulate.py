@@ -7,8 +7,10 @@ from msgspec.structs import replace
 
 from fleet.decide import initial
 from fleet.errors import UsageError
+from fleet.model.fleet import Walk
 from fleet.model.plan import Scope
 from fleet.model.record import Record
+from fleet.model.verdict import Verdict
 from fleet.operations.apply import ApplyOptions
 from fleet.operations.intent import Intent
 from fleet.operations.plan import plan
@@ -142,13 +144,17 @@ def test_nothing_to_rehearse_says_why() -> None:
 
 
 def test_what_apply_would_refuse_or_leave_out_is_noted() -> None:
-    stuck = made(POLICY.replace("maxUnavailable: 50%", "maxUnavailable: 0"))
-    declared = made(POLICY + "minSuccessTime: 10m\n")
+    stuck = made(POLICY.replace("maxUnavailable: 50%", "minAvailable: 2"))
+    planned = replace(
+        everything(stuck, EVERYTHING),
+        verdicts=(Verdict("quorum", "refused", "lyon", "no quorum"), Verdict("quorum", "warning", "nice", "beware")),
+        unenforced=("gates", "approval of waves"),
+        walking=(Walk("nice", "v1.35.4+k3s1", "v1.36.3+k3s1"), Walk("lyon", "v1.35.4+k3s1", "v1.36.3+k3s1")),
+    )
 
-    def notes(fleet: Intent) -> tuple[str, ...]:
-        return rehearsal_of(fleet, everything(fleet, EVERYTHING), OPTIONS).notes
-
-    assert notes(stuck) == ("the budget of site=lyon, no app, site=nice, no app lets no node change",)
-    assert notes(declared) == tuple(
-        f"declared, but not enforced yet: {', '.join(declared.fleet.unenforced)}" for _ in declared.fleet.unenforced[:1]
+    assert rehearsal_of(stuck, planned, OPTIONS).notes == (
+        "fleet apply would not begin: 1 change refused (fleet plan shows why)",
+        "declared, but not enforced yet: gates, approval of waves",
+        "the first of several rollouts: K3s goes up step by step in lyon, nice",
+        "the budget of site=lyon, no app lets no node change",
     )
