@@ -94,7 +94,7 @@ class Rules:
     def away(self, group: GroupBudget) -> set[str]:
         inside = {name for name, node in self.nodes.items() if group.name in node.groups}
         gone = {name for name in inside if self.final.get(name) in ("failed", "unreachable") or name in self.flying}
-        return gone | {name for name in inside if self._was_away(name)} | set(group.away)
+        return gone | {name for name in inside if self._was_away(name)} | {gone.name for gone in group.away}
 
     def _was_away(self, name: str) -> bool:
         return self.nodes[name].is_away and self.final.get(name) != "applied"

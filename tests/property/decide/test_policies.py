@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fleet.decide import decide, decode_snapshot, encode_snapshot, evolve, initial, restore, snapshot
 from fleet.model.batch import NodeResult
 from fleet.model.effect import RunBatch
-from fleet.model.rollout import GroupBudget, RolloutNode, RolloutOrder, WaveOrder
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.model.signal import BatchFinished, BatchLost, Begin, Cancel, Pause, Resume, Signal, TakeOver
 from fleet.testing.orders import cluster, plain, rollout
 from tests.property.decide.rules import Rules
@@ -58,7 +58,7 @@ def _grouped(
         groups.append(f"servers of {node.cluster}")
     for group in groups:
         if group not in budgets:
-            others = draw(st.sampled_from([(), (), (), ("elsewhere",)]))
+            others = draw(st.sampled_from([(), (), (), (AwayNode("elsewhere"),)]))
             budgets[group] = GroupBudget(group, draw(st.sampled_from([0, 1, 1, 1, 2, 2, 3])), others)
     return replace(node, groups=tuple(groups), is_away=draw(st.integers(0, 7)) == 0)
 
