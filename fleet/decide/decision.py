@@ -144,7 +144,7 @@ def _settle(course: Course, batch_id: str, result: NodeResult) -> None:
     index = layout.index[result.node]
     node = layout.nodes[index]
     if result.outcome == "unreachable" and course.state.order.offline != "count":
-        course.add(ev.NodeUnreachable(node.name, node.site, batch_id, result.reason, course.now))
+        course.add(ev.NodeUnreachable(node.name, node.site, batch_id, result.reason, course.stamp))
         block_behind(course, index, node.name, f"server {node.name} could not be reached: {result.reason}")
         return
     reason = _not_done(node, result) if result.outcome == "applied" else result.reason

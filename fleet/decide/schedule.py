@@ -38,6 +38,11 @@ class Course:
             self._behind = len(self.events)
         return self._state
 
+    @property
+    def stamp(self) -> float:
+        """The time for an event that only a policy looks at."""
+        return self.now if self._state.order.policy else 0.0
+
     @cached_property
     def closed(self) -> int:
         """Nodes whose window does not let them begin now."""
@@ -243,7 +248,7 @@ def _start_batches(course: Course) -> None:
         if not names:
             return
         batch = RunningBatch(f"{state.order.id}-{state.batches + 1:04d}", names)
-        course.add(ev.BatchStarted(batch.batch_id, names, course.now))
+        course.add(ev.BatchStarted(batch.batch_id, names, course.stamp))
         course.effects.append(RunBatch(batch_order(course.state, batch)))
 
 
