@@ -35,7 +35,7 @@ class JsonWatcher:
 def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: bool) -> int:
     """Shows every event. 0: each node came through; 4: some did not; 130: it was stopped on request before its end."""
     from fleet.cli.watching import watcher
-    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused
+    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused, RolloutSuperseded
 
     gc.enable()  # main turned it off; a rollout may run for hours
     shown: Watcher = JsonWatcher(face) if as_json else watcher(face)
@@ -47,6 +47,6 @@ def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: 
                 code = EXIT_DONE
             elif isinstance(event, RolloutPaused) and stops.count:
                 code = EXIT_INTERRUPTED
-            elif isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled):
+            elif isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled | RolloutSuperseded):
                 code = EXIT_UNFINISHED
     return code

@@ -1,7 +1,8 @@
 """What budgets leave: how many more nodes of each group may be away now.
 
 A node is away while it is in flight, when it failed or could not be reached, and when it did not answer even before and
-has not come through since. A server's place in its cluster's quorum is such a budget too.
+has not come through since; one that has not answered for too long counts no more. A server's place in its cluster's
+quorum is such a budget too, in which every node that is away counts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ class Room:
         self._layout = state.layout
         self._before = state.layout.away & ~state.applied
         self._away = state.in_flight | state.failed | state.unreachable | self._before
+        self._lapsed = state.lapsed & ~state.failed
+        self._briefly = self._away & ~self._lapsed if self._lapsed else self._away
         self._used: dict[int, int] = {}
         self._left_out: set[int] = set()
 
@@ -29,7 +32,7 @@ class Room:
             group = self._layout.groups[number]
             used = self._used.get(number)
             if used is None:
-                used = self._used[number] = len(group.away) + self._members_away(group)
+                used = self._used[number] = len(self._outside(group)) + self._members_away(group)
             if used >= group.allowed:
                 return number
         return None
@@ -54,8 +57,10 @@ class Room:
     def users(self, number: int) -> tuple[str, ...]:
         """The nodes that use a group's budget up."""
         group = self._layout.groups[number]
-        inside = (members(self._away >> shift & those, shift) for shift, those in group.pieces)
-        return (*group.away, *(self._layout.nodes[index].name for some in inside for index in some))
+        nodes, away = self._layout.nodes, self._away_of(group)
+        outside = (self._layout.outside[index - len(nodes)] for index in self._outside(group))
+        inside = (members(away >> shift & those, shift) for shift, those in group.pieces)
+        return (*outside, *(nodes[index].name for some in inside for index in some))
 
     def told(self, number: int) -> str:
         """Why nothing of a full group starts."""
@@ -65,4 +70,13 @@ class Room:
         return f"the budget of {group.name} is used up: {some(users)} away, and at most {group.allowed:,} may be"
 
     def _members_away(self, group: BudgetGroup) -> int:
-        return sum([(self._away >> shift & those).bit_count() for shift, those in group.pieces])
+        away = self._away_of(group)
+        return sum([(away >> shift & those).bit_count() for shift, those in group.pieces])
+
+    def _away_of(self, group: BudgetGroup) -> int:
+        return self._away if group.is_quorum else self._briefly
+
+    def _outside(self, group: BudgetGroup) -> tuple[int, ...]:
+        if group.is_quorum or not self._lapsed:
+            return group.outside
+        return tuple(index for index in group.outside if not self._lapsed >> index & 1)

@@ -10,10 +10,12 @@ _WIDTH = 1024
 """Nodes that are looked at in one go. Each operation on a bit set of all nodes copies it."""
 
 
-def pick(state: RolloutState, size: int) -> tuple[str, ...]:
-    """The first nodes of the waves that were begun: clusters that were begun come before those that were not."""
+def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
+    """The first nodes of the waves that were begun: clusters that were begun come before those that were not. `closed` are
+    nodes whose window is shut.
+    """
     room = min(size, state.order.forks - state.in_flight.bit_count())
-    ready = state.ready & state.layout.begun[state.wave]
+    ready = state.ready & state.layout.begun[state.wave] & ~closed
     joining, budgets = _Joining(state), Room(state)
     names: list[str] = []
     while ready and len(names) < room:

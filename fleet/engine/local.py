@@ -6,8 +6,9 @@ batches in the journal; `resume` asks for them again with the epoch of its own l
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fleet.decide import evolve_all, initial, restore
 from fleet.engine.crew import Bell, Crew
@@ -16,7 +17,7 @@ from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
 from fleet.errors import UnavailableError, UsageError
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutOrder, RolloutState
-from fleet.model.signal import Begin, Resume, TakeOver
+from fleet.model.signal import Begin, Resume, TakeOver, Tick
 from fleet.ports.applier import Applier
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
@@ -32,20 +33,23 @@ class LocalEngine:
     and the applier's error is raised after `RolloutPaused`: `resume` goes on once its cause is mended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three ports, and how often to look
         self,
         journal: Journal,
         applier: Applier,
         records: Records,
+        *,
         poll_seconds: float = 1.0,
         beat_seconds: float = BEAT_SECONDS,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`."""
+        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`. `now` in seconds since 1970."""
         self._journal = journal
         self._applier = applier
         self._records = records
         self._poll_seconds = poll_seconds
         self._beat_seconds = beat_seconds
+        self._now = now
         self._bell = Bell()
         self._stops = 0
 
@@ -69,7 +73,12 @@ class LocalEngine:
                 signals = [Incoming(Begin(lease.epoch))]
             else:
                 waiting = inbox(self._journal, rollout_id)
-                signals = [Incoming(TakeOver(lease.epoch, order.controller)), *waiting, Incoming(Resume())]
+                signals = [
+                    Incoming(TakeOver(lease.epoch, order.controller)),
+                    *waiting,
+                    Incoming(Resume()),
+                    Incoming(Tick()),
+                ]
             yield from self._driven(heartbeat, state, signals)
 
     def stop(self) -> None:
@@ -82,7 +91,7 @@ class LocalEngine:
     def _driven(self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming]) -> Iterator[Event]:
         self._bell = Bell()
         crew = Crew(self._applier, state.order.forks, self._bell)
-        drive = Drive(self._journal, self._records, crew, heartbeat, lambda: self._stops)
+        drive = Drive(self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, now=self._now)
         events = drive.run(state, signals, self._poll_seconds)
         try:
             for event in events:  # noqa: UP028 - `yield from` would close `events` too, and they are to end well

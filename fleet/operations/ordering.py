@@ -10,7 +10,7 @@ import msgspec
 from fleet.model.check import Missing
 from fleet.model.plan import Plan, PlannedBudget, PlannedWave
 from fleet.model.policy import NodeGroup, RolloutPolicy
-from fleet.model.rollout import GroupBudget, RolloutNode, WaveOrder
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.operations.intent import Intent
 from fleet.resolve import budgets, waves
 
@@ -38,31 +38,69 @@ def _budget(groups: Collection[NodeGroup]) -> PlannedBudget:
     return PlannedBudget(len(groups), tuple(group.name for group in groups if not group.allowed), dict(lacking))
 
 
-def wave_orders(intent: Intent, plan: Plan) -> tuple[tuple[WaveOrder, ...], tuple[GroupBudget, ...]]:
-    """The waves of a plan, and the budgets that its nodes use up."""
+def wave_orders(
+    intent: Intent, plan: Plan, since: Mapping[str, float]
+) -> tuple[tuple[WaveOrder, ...], tuple[GroupBudget, ...]]:
+    """The waves of a plan, and the budgets that its nodes use up. `since` tells when those that are away answered last."""
     changing = {change.node for change in plan.nodes}
     groups = budgets(intent.fleet, changing, plan.away)
-    nodes = _rollout_nodes(intent, plan, groups)
+    nodes = _rollout_nodes(intent, plan, groups, since)
     made = tuple(
-        WaveOrder(wave.name, tuple(nodes[name] for name in wave.nodes), wave.success_threshold, wave.min_finished)
+        WaveOrder(
+            wave.name,
+            tuple(nodes[name] for name in wave.nodes),
+            wave.success_threshold,
+            wave.min_finished,
+            wave.needs_approval,
+        )
         for wave in waves(intent.fleet, changing)
     )
     missing = set(plan.away) - changing
     kept = tuple(
-        GroupBudget(group.name, group.allowed, tuple(name for name in group.nodes if name in missing))
+        GroupBudget(
+            group.name,
+            group.allowed,
+            tuple(AwayNode(name, since[name]) for name in group.nodes if name in missing),
+            group.is_quorum,
+        )
         for group in groups
     )
     return made, kept
 
 
-def stop_at(policy: RolloutPolicy | None, nodes: int) -> int:
+def policed(order: RolloutOrder, intent: Intent) -> RolloutOrder:
+    """The order as the fleet's policy wants it; as it is where the fleet has none."""
+    policy = intent.fleet.policy
+    if policy is None:
+        return order
+    timing = policy.timing
+    if order.break_glass and timing.schedule:
+        melted = msgspec.structs.replace(timing.schedule, freezes=())
+        timing = msgspec.structs.replace(timing, schedule=melted if melted.at else None)
+    if timing.schedule:
+        zones = {node.site: intent.fleet.sites[node.site].time_zone for node in order.nodes}
+        timing = msgspec.structs.replace(timing, zones=zones)
+    return msgspec.structs.replace(
+        order,
+        policy=policy.name,
+        batch_size=policy.batch_size,
+        stop_at=stop_at(policy, len(order.nodes)),
+        on_failure=policy.on_failure,
+        offline=policy.offline,
+        timing=timing,
+    )
+
+
+def stop_at(policy: RolloutPolicy, nodes: int) -> int:
     """The failure of a rollout of so many nodes that pauses it: the first one where none may fail; 0 for none."""
-    if policy is None or policy.max_failures is None:
+    if policy.max_failures is None:
         return 0
     return max(1, policy.max_failures.of(nodes))
 
 
-def _rollout_nodes(intent: Intent, plan: Plan, groups: Collection[NodeGroup]) -> Mapping[str, RolloutNode]:
+def _rollout_nodes(
+    intent: Intent, plan: Plan, groups: Collection[NodeGroup], since: Mapping[str, float]
+) -> Mapping[str, RolloutNode]:
     ranks = {name: at for cluster in intent.fleet.clusters.values() for at, name in enumerate(cluster.servers)}
     member_of: dict[str, tuple[str, ...]] = {}
     for group in groups:
@@ -81,6 +119,7 @@ def _rollout_nodes(intent: Intent, plan: Plan, groups: Collection[NodeGroup]) ->
             sent=intent.unanswered.get(change.node, ()),
             groups=member_of.get(change.node, ()),
             is_away=change.node in silent,
+            away_since=since.get(change.node, 0.0),
         )
         for change in plan.nodes
     }

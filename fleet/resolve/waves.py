@@ -88,4 +88,5 @@ def _is_named(wave: PolicyWave, unit: _Unit) -> bool:
 
 def _made(name: str, units: Sequence[_Unit], places: dict[str, int], asked: PolicyWave | RolloutPolicy) -> Wave:
     names = sorted((node.name for unit in units for node in unit.nodes), key=places.__getitem__)
-    return Wave(name, tuple(names), len(units), asked.success_threshold, asked.min_finished)
+    needs_approval = isinstance(asked, PolicyWave) and asked.needs_approval
+    return Wave(name, tuple(names), len(units), asked.success_threshold, asked.min_finished, needs_approval)
