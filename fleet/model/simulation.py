@@ -37,9 +37,12 @@ class World(msgspec.Struct, frozen=True):
 
 
 class Operator(msgspec.Struct, frozen=True):
-    """Who looks after the rollout: goes on `resumes_after` seconds after a pause; None: stays away."""
+    """Who looks after the rollout: goes on `resumes_after` seconds after a pause (None: does not), and approves of a wave
+    `approves_after` seconds after it asked.
+    """
 
     resumes_after: float | None = None
+    approves_after: float = 0.0
 
 
 class Rehearsal(msgspec.Struct, frozen=True):
@@ -100,11 +103,15 @@ class SimulatedPause(msgspec.Struct, frozen=True):
     resumed_at: float | None = None
 
 
+Why = Literal["window", "rate", "soak", "approval", "pause", "nothing"]
+
+
 class Quiet(msgspec.Struct, frozen=True):
-    """Nothing was under way, and nodes were left: a window was shut, a wave soaked, somebody was waited for."""
+    """Nothing was under way, and nodes were left; `why` says what was waited for."""
 
     begins: float
     ends: float
+    why: Why
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -121,7 +128,7 @@ class Moment(msgspec.Struct, frozen=True):
 class SimulatedRun(msgspec.Struct, frozen=True):
     """One way in which the rollout may go. `outcome` is `waiting` where nothing would happen any more by itself.
 
-    `lies` were told by nodes, and `believed` are those that the rollout took for true. `groups` are those with a budget.
+    `approvals` were asked for and given. `lies` were told by nodes, and `believed` are those that the rollout took for true. `groups` are those with a budget.
     `timeline` is thinned out; its last moment is the end.
     """
 
@@ -137,6 +144,7 @@ class SimulatedRun(msgspec.Struct, frozen=True):
     groups: tuple[SimulatedGroup, ...]
     sites: tuple[SimulatedGroup, ...]
     timeline: tuple[Moment, ...]
+    approvals: int = 0
     lies: int = 0
     believed: int = 0
 

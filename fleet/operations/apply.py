@@ -52,13 +52,14 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
     nodes = _changing(intent, plan)
     check_vaults(intent, nodes, hands.secrets)
     keep_contents(intent, nodes, hands.records)
-    yield from learning(intent, hands.engine.roll(order_of(intent, plan, hands.controller, options)), hands.records)
+    order = order_of(intent, plan, hands.records, hands.controller, options)
+    yield from learning(intent, hands.engine.roll(order), hands.records)
 
 
-def order_of(intent: Intent, plan: Plan, controller: str, options: ApplyOptions) -> RolloutOrder:
+def order_of(intent: Intent, plan: Plan, records: Records, controller: str, options: ApplyOptions) -> RolloutOrder:
     """What a rollout of `plan` is to do, under a new id."""
     nodes = _changing(intent, plan)
-    contacts = hands.records.contacts() if plan.away else {}
+    contacts = records.contacts() if plan.away else {}
     # What nobody remembers to have answered is away from now on.
     waves, budgets = wave_orders(intent, plan, {name: contacts.get(name, options.wish.now) for name in plan.away})
     order = RolloutOrder(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -15,6 +15,7 @@ from fleet.model.simulation import RehearsalOrder
 from fleet.operations.apply import ApplyOptions, order_of
 from fleet.operations.intent import Intent
 from fleet.operations.ordering import in_waves, stop_at
+from fleet.ports.records import Records
 from fleet.resolve import in_scope
 
 _ID, _CONTROLLER = "5ee0", "fleet simulate"
@@ -49,7 +50,7 @@ def everything(intent: Intent, scope: Scope) -> Plan:
     return in_waves(intent, made, {})
 
 
-def rehearsal_of(intent: Intent, plan: Plan, options: ApplyOptions, nodes: int = 0) -> RehearsalOrder:
+def rehearsal_of(intent: Intent, plan: Plan, records: Records, options: ApplyOptions, nodes: int = 0) -> RehearsalOrder:
     """`nodes`: as many, in copies of the whole plan, rounded up; 0 for those of the plan. Raises UsageError where nothing
     is to be rehearsed, or fewer nodes are wanted than change.
     """
@@ -61,15 +62,13 @@ def rehearsal_of(intent: Intent, plan: Plan, options: ApplyOptions, nodes: int =
             "--site, --selector, --node and --limit leave nodes out.",
         )
     times = -(-nodes // len(plan.nodes)) or 1
-    order = msgspec.structs.replace(
-        order_of(intent, plan, _CONTROLLER, options),
-        id=_ID,
-        stop_at=stop_at(intent.fleet.policy, times * len(plan.nodes)),
-    )
+    order = msgspec.structs.replace(order_of(intent, plan, records, _CONTROLLER, options), id=_ID)
+    if intent.fleet.policy is not None:
+        order = msgspec.structs.replace(order, stop_at=stop_at(intent.fleet.policy, times * len(plan.nodes)))
     zones = {name: site.time_zone for name, site in intent.fleet.sites.items()}
     return RehearsalOrder(
         order=copied(order, times),
-        zones={_nth(name, at): zone for name, zone in zones.items() for at in range(times)},
+        zones=_zones(zones, times),
         notes=tuple(_notes(plan)),
         copies=times,
     )
@@ -84,11 +83,16 @@ def copied(order: RolloutOrder, times: int) -> RolloutOrder:
         for wave in order.waves
     )
     budgets = tuple(
-        msgspec.structs.replace(group, name=_nth(group.name, at), away=_all_nth(group.away, at))
+        msgspec.structs.replace(
+            group,
+            name=_nth(group.name, at),
+            away=tuple(msgspec.structs.replace(gone, name=_nth(gone.name, at)) for gone in group.away),
+        )
         for at in range(times)
         for group in order.budgets
     )
-    return msgspec.structs.replace(order, waves=waves, budgets=budgets)
+    timing = msgspec.structs.replace(order.timing, zones=_zones(order.timing.zones, times))
+    return msgspec.structs.replace(order, waves=waves, budgets=budgets, timing=timing)
 
 
 def _copy(node: RolloutNode, at: int) -> RolloutNode:
@@ -99,6 +103,10 @@ def _copy(node: RolloutNode, at: int) -> RolloutNode:
         cluster=node.cluster and _nth(node.cluster, at),
         groups=_all_nth(node.groups, at),
     )
+
+
+def _zones(zones: Mapping[str, str], times: int) -> dict[str, str]:
+    return {_nth(site, at): zone for site, zone in zones.items() for at in range(times)}
 
 
 def _nth(name: str, at: int) -> str:

@@ -124,7 +124,7 @@ class _Chart:
     def _quiet(self) -> Iterator[str]:
         for quiet in self._run.quiet:
             x, width = self._x(quiet.begins), self._x(quiet.ends) - self._x(quiet.begins)
-            told = f"nothing under way from {_after(quiet.begins)} to {_after(quiet.ends)}"
+            told = f"nothing under way from {_after(quiet.begins)} to {_after(quiet.ends)}: {quiet.why}"
             yield f'<rect class="quiet" x="{x:.1f}" y="{self._top}" width="{width:.1f}" height="{CHART}">'
             yield f"<title>{_text(told)}</title></rect>"
 
@@ -163,7 +163,7 @@ class _Chart:
         ]
         told = [each for each in told if each[0] != "under way"] + [("under way", "under way")]
         if self._run.quiet:
-            told.append(("quiet", "nothing under way"))
+            told.append(("quiet", f"nothing under way ({', '.join(sorted({each.why for each in self._run.quiet}))})"))
         for name, words in told:
             kind = name.replace(" ", "-")
             yield f'<rect {_fill(kind)} x="{x:.1f}" y="{y}" width="18" height="12"/>'

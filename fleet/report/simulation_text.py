@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from fleet.formats.words import count, duration, moment, some
 from fleet.model.rollout import RolloutCounts
-from fleet.model.simulation import Operator, SimulatedGroup, SimulatedRun, SimulatedWave, Simulation, World
+from fleet.model.simulation import (
+    Operator,
+    Quiet,
+    SimulatedGroup,
+    SimulatedRun,
+    SimulatedWave,
+    Simulation,
+    Why,
+    World,
+)
 from fleet.report.line import Line, line
 from fleet.report.table import Column, table_lines
 
 _WAVES = (Column("  WAVE", is_name=True), Column("NODES"), Column("BEGINS"), Column("TAKES"), Column("OUTCOME"))
 _PAUSES = 3
+_WHY: dict[Why, str] = {
+    "window": "window shut",
+    "rate": "rate",
+    "soak": "soak",
+    "approval": "waiting for approval",
+    "pause": "pause",
+    "nothing": "nothing to be done",
+}
 
 
 def simulation_lines(simulation: Simulation, width: int = 0) -> Iterator[Line]:
@@ -22,7 +40,7 @@ def simulation_lines(simulation: Simulation, width: int = 0) -> Iterator[Line]:
         yield from _run_lines(run, width)
     yield line("")
     yield _labelled("Nodes", _world(simulation.world))
-    yield _labelled("Operator", _operator(simulation.operator))
+    yield _labelled("Operator", _operator(simulation.operator, max(run.approvals for run in simulation.runs)))
     for note in simulation.notes:
         yield _labelled("Note", note)
 
@@ -71,8 +89,8 @@ def _run_lines(run: SimulatedRun, width: int) -> Iterator[Line]:
         yield _labelled("  Paused", f"after {duration(round(pause.at))}: {pause.reason}{on}")
     if len(run.pauses) > _PAUSES:
         yield _labelled("  Paused", f"{count(len(run.pauses), 'time')} in all: --json lists them")
-    if idle := sum(quiet.ends - quiet.begins for quiet in run.quiet):
-        yield _labelled("  Quiet", f"{duration(round(idle))} in which nothing was under way")
+    if run.quiet:
+        yield _labelled("  Quiet", f"nothing was under way for {_quiet(run.quiet)}")
     if run.lies:
         yield _labelled("  Lies", f"{run.lies:,} told by nodes of themselves, {run.believed:,} believed")
 
@@ -82,6 +100,13 @@ def _reasons(run: SimulatedRun) -> Iterator[str]:
     if run.reason and not any(told.startswith(run.reason) for told in failed):
         yield run.reason
     yield from failed
+
+
+def _quiet(quiet: Sequence[Quiet]) -> str:
+    waited: Counter[str] = Counter()
+    for each in quiet:
+        waited[_WHY[each.why]] += round(each.ends - each.begins)
+    return ", ".join(f"{duration(seconds)} ({why})" for why, seconds in waited.most_common())
 
 
 def _wave(wave: SimulatedWave) -> tuple[str, ...]:
@@ -131,10 +156,14 @@ def _world(world: World) -> str:
     return ", ".join([latency, *told, f"seed {world.seed}, from {moment(world.begins_at)}"])
 
 
-def _operator(operator: Operator) -> str:
-    if operator.resumes_after is None:
-        return "stays away: a run ends at its first pause (--resume TIME)"
-    return f"goes on {duration(round(operator.resumes_after))} after each pause"
+def _operator(operator: Operator, approvals: int) -> str:
+    told = "stays away: a run ends at its first pause (--resume TIME)"
+    if operator.resumes_after is not None:
+        told = f"goes on {duration(round(operator.resumes_after))} after each pause"
+    if not approvals:
+        return told
+    wait = f"{duration(round(operator.approves_after))} after it asked" if operator.approves_after else "at once"
+    return f"{told}; approves of a wave {wait}"
 
 
 def _labelled(label: str, text: str) -> Line:

@@ -15,8 +15,8 @@ from fleet.errors import FleetError
 from fleet.model import event as ev
 from fleet.model.effect import Decision
 from fleet.model.event import Event
-from fleet.model.rollout import RolloutOrder, RolloutState
-from fleet.model.signal import BatchFinished, Begin, Resume, Signal, Tick
+from fleet.model.rollout import RolloutNode, RolloutOrder, RolloutState
+from fleet.model.signal import Approve, BatchFinished, Begin, Resume, Signal, Tick
 from fleet.model.simulation import Operator, RehearsalOrder, SimulatedRun, World
 from fleet.ports.journal import Journal, Step
 from fleet.simulator.clock import VirtualClock
@@ -52,7 +52,7 @@ def rehearse(
 ) -> SimulatedRun:
     """Goes through the order until nothing more happens by itself."""
     nodes = PretendNodes(made.order, world, made.zones)
-    order = _with_known(made.order, nodes.offline) if world.is_offline_known else made.order
+    order = _with_known(made.order, nodes.offline, world.begins_at) if world.is_offline_known else made.order
     rehearsal = _Rehearsal(order, nodes, operator, stage, decider)
     outcome, reason = rehearsal.run()
     tally = rehearsal.tally
@@ -63,11 +63,12 @@ def rehearse(
         seconds=rehearsal.elapsed,
         counts=tally.counts,
         batches=tally.batches,
+        approvals=tally.approvals,
         waves=tally.waves(),
-        pauses=tuple(tally.pauses),
-        quiet=tuple(tally.quiet),
-        groups=tally.groups(),
-        sites=tally.sites(),
+        pauses=tuple(tally.stillness.pauses),
+        quiet=tuple(tally.stillness.quiet),
+        groups=tally.away.groups(),
+        sites=tally.away.sites(),
         timeline=tally.timeline(),
         lies=nodes.lies,
         believed=rehearsal.believed,
@@ -153,9 +154,13 @@ class _Rehearsal:
                     self._later(at + self._operator.resumes_after, Resume())
             case ev.RolloutResumed():
                 self._will_resume = False
+            case ev.ApprovalAwaited():
+                approval = Approve(by=self._state.order.controller, wave=event.wave)
+                self._later(at + self._operator.approves_after, approval)
 
     def _wake(self, decision: Decision, signal: Signal) -> None:
         if decision.wake_at is None:
+            self._wake_at = None
             return
         if isinstance(signal, Tick) and decision.wake_at <= signal.at and not decision.events:
             raise FleetError(f"rollout {self._state.order.id} wants to be told of a time that it was just told of")
@@ -177,9 +182,12 @@ class _Rehearsal:
         return "waiting", f"wave {wave} waits for what does not happen by itself"
 
 
-def _with_known(order: RolloutOrder, offline: frozenset[str]) -> RolloutOrder:
-    waves = (
-        replace(wave, nodes=tuple(replace(node, is_away=node.is_away or node.name in offline) for node in wave.nodes))
-        for wave in order.waves
-    )
+def _with_known(order: RolloutOrder, offline: frozenset[str], since: float) -> RolloutOrder:
+    """Who never answers is found out when it begins."""
+
+    def known(node: RolloutNode) -> RolloutNode:
+        is_new = node.name in offline and not node.is_away
+        return replace(node, is_away=True, away_since=since) if is_new else node
+
+    waves = (replace(wave, nodes=tuple(known(node) for node in wave.nodes)) for wave in order.waves)
     return replace(order, waves=tuple(waves))

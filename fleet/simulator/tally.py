@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from fleet.model import event as ev
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutCounts, RolloutOrder
-from fleet.model.simulation import Moment, Quiet, SimulatedGroup, SimulatedPause, SimulatedWave
-from fleet.simulator.absence import Absence
+from fleet.model.simulation import Moment, SimulatedWave
+from fleet.simulator.absence import Away
+from fleet.simulator.stillness import Stillness
 
 MOMENTS = 240
 """Of a timeline, at most: more than a picture has room for."""
@@ -27,86 +28,27 @@ _OUTCOMES: dict[type[Event], str] = {
 class Tally:
     """`hear` takes what one decision led to. `offline` are nodes that never answer, whether that is known or not."""
 
-    def __init__(self, order: RolloutOrder, offline: Collection[str]) -> None:
-        self._order = order
+    def __init__(self, order: RolloutOrder, offline: Iterable[str]) -> None:
+        self.away = Away(order, offline)
+        self.stillness = Stillness()
+        self.batches = self.approvals = 0
         self._wave_of = {node.name: at for at, wave in enumerate(order.waves) for node in wave.nodes}
         self._waves = [SimulatedWave(wave.name, len(wave.nodes)) for wave in order.waves]
         self._outcomes: list[Counter[str]] = [Counter() for _ in order.waves]
         self._count: Counter[str] = Counter()
         self._moments = [Moment(0.0, 0, 0, 0, 0, 0)]
-        self._quiet_since: float | None = 0.0
-        self.quiet: list[Quiet] = []
-        self.pauses: list[SimulatedPause] = []
-        self.batches = 0
-        silent = [node.name for node in order.nodes if node.is_away]
-        others = {group.name: len(group.away) for group in order.budgets}
-        groups_of = {node.name: node.groups for node in order.nodes}
-        site_of = {node.name: (node.site,) for node in order.nodes}
-        self._groups = [Absence(groups_of, others, silent), Absence(groups_of, others, {*silent, *offline})]
-        self._sites = [Absence(site_of, {}, silent), Absence(site_of, {}, {*silent, *offline})]
 
     def hear(self, at: float, events: Sequence[Event]) -> None:
         """`at`: seconds since the rollout began."""
         for event in events:
             self._hear(at, event)
+            self.away.hear(event)
+            self.stillness.hear(at, event)
         self._mark(at)
-
-    def _hear(self, at: float, event: Event) -> None:
-        match event:
-            case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable() | ev.NodeBlocked():
-                self._settle(event)
-            case ev.BatchStarted():
-                self.batches += 1
-                self._count["in_flight"] += len(event.nodes)
-                for name in event.nodes:
-                    for absence in (*self._groups, *self._sites):
-                        absence.leave(name)
-            case ev.WaveStarted():
-                self._change(event.index, outcome="unfinished", begins=at)
-            case ev.WaveFailed():
-                self._change(event.index, outcome="failed", ends=at, reason=event.reason)
-            case ev.WaveFinished():
-                has_failed = self._waves[event.index].outcome == "failed"
-                self._change(event.index, outcome="failed" if has_failed else "passed", ends=at)
-            case ev.RolloutPaused():
-                self.pauses.append(SimulatedPause(at, event.reason))
-            case ev.RolloutResumed():
-                if self.pauses:
-                    self.pauses[-1] = replace(self.pauses[-1], resumed_at=at)
-
-    def _settle(self, event: ev.NodeEvent) -> None:
-        outcome = _OUTCOMES[type(event)]
-        self._count[outcome] += 1
-        self._outcomes[self._wave_of[event.node]][outcome] += 1
-        if not isinstance(event, ev.NodeBlocked):
-            self._count["in_flight"] -= 1
-        if isinstance(event, ev.NodeApplied):
-            for absence in (*self._groups, *self._sites):
-                absence.come_back(event.node)
-
-    def _change(self, index: int, **what: object) -> None:
-        self._waves[index] = replace(self._waves[index], **what)
-
-    def _mark(self, at: float) -> None:
-        count = self._count
-        now = Moment(at, count["in_flight"], count["applied"], count["failed"], count["unreachable"], count["blocked"])
-        if self._moments[-1].at == at:
-            self._moments[-1] = now
-        else:
-            self._moments.append(now)
-        if not count["in_flight"]:
-            self._quiet_since = at if self._quiet_since is None else self._quiet_since
-        elif self._quiet_since is not None:
-            self._end_quiet(at)
-
-    def _end_quiet(self, at: float) -> None:
-        if self._quiet_since is not None and at > self._quiet_since:
-            self.quiet.append(Quiet(self._quiet_since, at))
-        self._quiet_since = None
 
     def end(self, at: float) -> None:
         """Nothing more is heard."""
-        self._end_quiet(at)
+        self.stillness.end(at)
         if self._moments[-1].at < at:
             self._moments.append(replace(self._moments[-1], at=at))
 
@@ -125,33 +67,53 @@ class Tally:
             for wave, count in zip(self._waves, self._outcomes, strict=True)
         )
 
-    def groups(self) -> tuple[SimulatedGroup, ...]:
-        sizes = Counter(group for node in self._order.nodes for group in node.groups)
-        known, away = self._groups
-        return tuple(
-            SimulatedGroup(
-                group.name, sizes[group.name] + len(group.away), known.most[group.name], away.most[group.name],
-                group.allowed,
-            )
-            for group in self._order.budgets
-        )  # fmt: skip
-
-    def sites(self) -> tuple[SimulatedGroup, ...]:
-        sizes = Counter(node.site for node in self._order.nodes)
-        known, away = self._sites
-        return tuple(SimulatedGroup(site, size, known.most[site], away.most[site]) for site, size in sizes.items())
-
     def timeline(self) -> tuple[Moment, ...]:
         """Every moment, or where there are too many, what was true at points that are equally far from each other."""
         if len(self._moments) <= MOMENTS:
             return tuple(self._moments)
         last = self._moments[-1].at
         kept, at = [], 0
-        for point in (last * step / (MOMENTS - 1) for step in range(MOMENTS - 1)):
+        for point in (round(last * step / (MOMENTS - 1), 1) for step in range(MOMENTS - 1)):
             while self._moments[at + 1].at <= point:
                 at += 1
             kept.append(replace(self._moments[at], at=point))
         return (*kept, self._moments[-1])
+
+    def _hear(self, at: float, event: Event) -> None:
+        match event:
+            case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable() | ev.NodeBlocked():
+                self._settle(event)
+            case ev.BatchStarted():
+                self.batches += 1
+                self._count["in_flight"] += len(event.nodes)
+            case ev.WaveApproved():
+                self.approvals += 1
+            case ev.WaveStarted():
+                self._change(event.index, outcome="unfinished", begins=at)
+            case ev.WaveFailed():
+                self._change(event.index, outcome="failed", ends=at, reason=event.reason)
+            case ev.WaveFinished():
+                has_failed = self._waves[event.index].outcome == "failed"
+                self._change(event.index, outcome="failed" if has_failed else "passed", ends=at)
+
+    def _settle(self, event: ev.NodeEvent) -> None:
+        outcome = _OUTCOMES[type(event)]
+        self._count[outcome] += 1
+        self._outcomes[self._wave_of[event.node]][outcome] += 1
+        if not isinstance(event, ev.NodeBlocked):
+            self._count["in_flight"] -= 1
+
+    def _change(self, index: int, **what: object) -> None:
+        self._waves[index] = replace(self._waves[index], **what)
+
+    def _mark(self, at: float) -> None:
+        count = self._count
+        now = Moment(at, count["in_flight"], count["applied"], count["failed"], count["unreachable"], count["blocked"])
+        if self._moments[-1].at == at:
+            self._moments[-1] = now
+        else:
+            self._moments.append(now)
+        self.stillness.mark(at, count["in_flight"])
 
 
 def _counts(count: Counter[str], nodes: int) -> RolloutCounts:

@@ -23,7 +23,7 @@ def simulate(wiring: Wiring, intent: Intent, rehearsal: Rehearsal, scope: Scope)
 
     wish = UpkeepWish(rehearsal.world.begins_at)
     plan = everything(intent, scope) if rehearsal.everything else _planned(wiring, intent, scope, wish)
-    made = rehearsal_of(intent, plan, ApplyOptions(rehearsal.forks, wish=wish), rehearsal.nodes)
+    made = rehearsal_of(intent, plan, wiring.records, ApplyOptions(rehearsal.forks, wish=wish), rehearsal.nodes)
     order = made.order
     return Simulation(
         fleet=order.fleet,

@@ -69,7 +69,9 @@ def _world_options(function: F) -> F:
 @forks_option
 @_world_options
 @click.option("--resume", "resumes_after", type=Duration(), metavar="TIME",
-              help="After a pause somebody goes on, TIME later. Without it a run ends at its first pause.")  # fmt: skip
+              help="After a pause somebody goes on, TIME later; without it a run ends there.")  # fmt: skip
+@click.option("--approve", "approves_after", default="0s", show_default=True, type=Duration(), metavar="TIME",
+              help="Where the policy wants an approval, it comes TIME after it was asked for.")  # fmt: skip
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Draw it, too.")
 @json_option
 @click.pass_obj
@@ -106,7 +108,7 @@ def command(
 def _rehearsal(
     *, everything: bool, number: int | None, forks: int, failures: float, offline: float, known_offline: bool,
     flapping: float, lying: float, closed: tuple[int, int] | None, latency: float, spread: float, seed: int,
-    begins_at: float, resumes_after: float | None,
+    begins_at: float, resumes_after: float | None, approves_after: float,
 ) -> Rehearsal:  # fmt: skip
     from fleet.model.simulation import Operator, Rehearsal, World
 
@@ -122,4 +124,4 @@ def _rehearsal(
         is_offline_known=known_offline,
     )
     runs = (0.0, failures) if failures else (0.0,)
-    return Rehearsal(world, Operator(resumes_after), runs, everything, number or 0, forks)
+    return Rehearsal(world, Operator(resumes_after, approves_after), runs, everything, number or 0, forks)
