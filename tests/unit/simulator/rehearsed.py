@@ -41,12 +41,14 @@ class Rehearsed:
 
     def __init__(
         self, order: RolloutOrder, world: World = EVEN, *, resumes_after: float | None = None, zone: str = "UTC",
-        decider: Decider = decide,
+        approves_after: float = 0.0, decider: Decider = decide,
     ) -> None:  # fmt: skip
         clock = VirtualClock(world.begins_at)
         journal = MemoryJournal(clock)
         made = RehearsalOrder(order, {node.site: zone for node in order.nodes})
-        self.run: SimulatedRun = rehearse(made, world, Operator(resumes_after), Stage(journal, clock), decider)
+        self.run: SimulatedRun = rehearse(
+            made, world, Operator(resumes_after, approves_after), Stage(journal, clock), decider
+        )
         entries = journal.read(order.id)
         self.events: list[Event] = [entry.event for entry in entries]
         self.times = [round(entry.at - world.begins_at, 1) for entry in entries]

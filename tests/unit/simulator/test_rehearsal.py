@@ -13,9 +13,10 @@ from fleet.errors import FleetError
 from fleet.model import event as ev
 from fleet.model import signal as sig
 from fleet.model.effect import Decision
-from fleet.model.rollout import RolloutCounts, RolloutState
+from fleet.model.rollout import RolloutCounts, RolloutOrder, RolloutState
 from fleet.model.signal import Signal
 from fleet.model.simulation import SimulatedPause, SimulatedRun, World
+from fleet.model.window import Schedule, Timing
 from fleet.simulator import rehearsal
 from fleet.testing.orders import plain, rollout
 from tests.unit.simulator.rehearsed import EVEN, Rehearsed, clusters, with_policy
@@ -267,3 +268,71 @@ def test_a_timeline_is_thinned_and_keeps_its_end() -> None:
 def test_hosts_side_by_side() -> None:
     assert hosts().run.seconds == 60.0
     assert hosts(forks=100).run.seconds == 120.0
+
+
+def timed(timing: Timing, **wanted: bool) -> RolloutOrder:
+    """Two waves of two hosts each, under a policy."""
+    order = with_policy(rollout(plain("a", "b", base="b1:old"), plain("c", "d", base="b1:old")), 50, 50)
+    first, second = order.waves
+    return replace(order, waves=(first, replace(second, **wanted)), timing=timing, offline="defer")
+
+
+def waited(run: SimulatedRun) -> list[tuple[str, float, float]]:
+    return [(quiet.why, quiet.begins, quiet.ends) for quiet in run.quiet]
+
+
+def test_a_soak_and_then_an_approval_are_waited_for() -> None:
+    order = timed(Timing(soak=600.0), needs_approval=True)
+
+    run = Rehearsed(order, approves_after=1800.0).run
+
+    assert (run.outcome, run.approvals) == ("finished", 1)
+    assert waited(run) == [("soak", 60.0, 660.0), ("approval", 660.0, 2460.0), ("soak", 2520.0, 3120.0)]
+    assert [(wave.begins, wave.ends) for wave in run.waves] == [(0.0, 660.0), (2460.0, 3120.0)]
+
+
+def test_an_approval_is_given_at_once_unless_it_is_said_otherwise() -> None:
+    found = Rehearsed(timed(Timing(), needs_approval=True))
+
+    approved = [event for event in found.events if isinstance(event, ev.WaveApproved)]
+    assert [(event.wave, event.at - EVEN.begins_at) for event in approved] == [("w1", 60.0)]
+    assert (found.run.approvals, waited(found.run)) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("zone", "opens"), [("UTC", 18.0), ("Europe/Paris", 17.0), ("Asia/Tokyo", 9.0), ("America/New_York", 23.0)]
+)
+def test_a_window_is_waited_for_by_the_clock_of_the_site(zone: str, opens: float) -> None:
+    """It is 08:00 UTC; the windows open at 02:00."""
+    order = timed(Timing(schedule=Schedule("0 2 * * *", 3600.0, needed=600.0), zones={"yard": zone}))
+
+    run = Rehearsed(order).run
+
+    assert waited(run) == [("window", 0.0, opens * 3600)]
+    assert (run.outcome, run.seconds) == ("finished", opens * 3600 + 120)
+
+
+def test_a_window_that_shuts_leaves_the_rest_for_the_next_night() -> None:
+    schedule = Schedule("0 8 * * *", 900.0, zone="UTC", needed=600.0)
+
+    run = Rehearsed(replace(timed(Timing(schedule=schedule)), forks=1), replace(EVEN, latency=200.0)).run
+
+    assert next((moment.at, moment.applied) for moment in run.timeline if moment.applied == 2) == (400.0, 2)
+    assert waited(run) == [("window", 400.0, 86_400.0)]
+    assert run.seconds == 86_800.0
+
+
+def test_a_rate_spreads_nodes_out() -> None:
+    run = Rehearsed(timed(Timing(rate=1.0)), replace(EVEN, latency=10.0)).run
+
+    assert run.seconds == 190.0
+    assert waited(run) == [("rate", 10.0, 60.0), ("rate", 70.0, 120.0), ("rate", 130.0, 180.0)]
+
+
+def test_who_takes_longer_than_the_deadline_has_failed() -> None:
+    order = timed(Timing(deadline=300.0))
+
+    slow, quick = (Rehearsed(order, replace(EVEN, latency=latency)).run for latency in (301.0, 300.0))
+
+    assert (slow.outcome, slow.seconds, slow.counts) == ("paused", 300.0, RolloutCounts(failed=2, waiting=2))
+    assert (quick.outcome, quick.seconds) == ("finished", 600.0)
