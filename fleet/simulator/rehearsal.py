@@ -79,7 +79,7 @@ class _Rehearsal:
     def __init__(
         self, order: RolloutOrder, nodes: PretendNodes, operator: Operator, stage: Stage, decider: Decider
     ) -> None:
-        self.tally = Tally(order, nodes.offline)
+        self.tally = Tally(order, nodes.offline, stage.clock.now())
         self.believed = 0
         self._wanted = {node.name: node.wanted for node in order.nodes}
         self._state = initial(order)

@@ -10,9 +10,11 @@ from fleet.model.simulation import Quiet, SimulatedPause, Why
 
 
 class Stillness:
-    """Times are seconds since the rollout began, when nothing is under way yet."""
+    """Times are seconds since the rollout began, at `began`; then nothing is under way yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._told: dict[Why, float] = {}
         self.quiet: list[Quiet] = []
         self.pauses: list[SimulatedPause] = []
         self._since: float | None = 0.0
@@ -21,10 +23,12 @@ class Stillness:
     def hear(self, at: float, event: Event) -> None:
         match event:
             case ev.WaveSoaking():
+                self._told["soak"] = event.until - self._began
                 self._wait_for("soak", at)
             case ev.ApprovalAwaited():
                 self._wait_for("approval", at)
             case ev.WaitStarted():
+                self._told[event.kind] = event.until - self._began
                 self._wait_for(event.kind, at)
             case ev.RolloutPaused():
                 self._wait_for("pause", at)
@@ -39,6 +43,9 @@ class Stillness:
             self._since, self._why = None, "nothing"
         elif self._since is None:
             self._since = at
+            if self._why == "nothing":
+                # What was told once, and is not over yet, is not told again.
+                self._why = next((why for why, until in self._told.items() if until > at), "nothing")
 
     def end(self, at: float) -> None:
         if self._since is not None and at > self._since:

@@ -26,11 +26,13 @@ _OUTCOMES: dict[type[Event], str] = {
 
 
 class Tally:
-    """`hear` takes what one decision led to. `offline` are nodes that never answer, whether that is known or not."""
+    """`hear` takes what one decision led to. `offline` are nodes that never answer, whether that is known or not;
+    `began` is seconds since 1970.
+    """
 
-    def __init__(self, order: RolloutOrder, offline: Iterable[str]) -> None:
+    def __init__(self, order: RolloutOrder, offline: Iterable[str], began: float) -> None:
         self.away = Away(order, offline)
-        self.stillness = Stillness()
+        self.stillness = Stillness(began)
         self.batches = self.approvals = 0
         self._wave_of = {node.name: at for at, wave in enumerate(order.waves) for node in wave.nodes}
         self._waves = [SimulatedWave(wave.name, len(wave.nodes)) for wave in order.waves]

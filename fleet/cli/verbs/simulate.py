@@ -13,7 +13,7 @@ from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
 from fleet.cli.options import forks_option, json_option, sandbox_option
 from fleet.cli.quantities import Duration, Factor, Hours, Percent, When
-from fleet.errors import EXIT_DONE
+from fleet.errors import EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
     from fleet.model.simulation import Rehearsal
@@ -88,6 +88,8 @@ def command(
     from fleet.report.simulation_svg import simulation_svg
     from fleet.report.simulation_text import simulation_lines
 
+    if svg is not None and not svg.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {svg.parent} for the picture", f"mkdir {svg.parent}")
     workspace = face.workspace(sandbox, may_ask=False)
     with face.diagnostics.stage("simulate"):
         found = workspace.simulate(_rehearsal(**said), scope_of(sites, selector, nodes, limit))
