@@ -7,6 +7,9 @@ quorum is such a budget too, in which every node that is away counts.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from fleet.decide.layout import members
 from fleet.formats.words import some
 from fleet.model.rollout import BudgetGroup, RolloutState
@@ -15,11 +18,13 @@ from fleet.model.rollout import BudgetGroup, RolloutState
 class Room:
     """What a state leaves, less the nodes that were taken since."""
 
-    def __init__(self, state: RolloutState) -> None:
+    def __init__(self, state: RolloutState, *, in_time: bool = False) -> None:
+        """`in_time`: as it will be when all that are away now have been so for too long."""
         self._layout = state.layout
         self._before = state.layout.away & ~state.applied
         self._away = state.in_flight | state.failed | state.unreachable | self._before
-        self._lapsed = state.lapsed & ~state.failed
+        lapsed = reduce(or_, (those for _, those in state.lost), state.lapsed) if in_time else state.lapsed
+        self._lapsed = lapsed & ~state.failed
         self._briefly = self._away & ~self._lapsed if self._lapsed else self._away
         self._used: dict[int, int] = {}
         self._left_out: set[int] = set()
