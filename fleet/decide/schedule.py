@@ -71,8 +71,7 @@ def _goes_on(course: Course) -> bool:
             _hold(course, _too_often(course.state))
             return True
         _start_batches(course)
-        if not course.state.running and _left(course.state) and not _waits(course):
-            _block_what_is_stuck(course)
+        if not course.state.running and _left(course.state) and _has_given_up(course):
             return True
         if not course.state.is_over:
             if not (_wave_is_over(course.state, verdict) and _has_soaked(course)):
@@ -115,9 +114,11 @@ def _start_wave(course: Course) -> bool:
 
 
 def _has_soaked(course: Course) -> bool:
-    """A wave in which nothing was applied has nothing to show."""
+    """A wave in which nothing was applied has nothing to show, and one that failed at the end of all needs no more."""
     state, seconds = course.state, course.state.order.timing.soak
     if not (seconds and state.applied & state.layout.waves[state.wave]):
+        return True
+    if state.has_failed and not state.counts().waiting:
         return True
     if not state.soaks_until:
         course.add(ev.WaveSoaking(state.order.waves[state.wave].name, state.wave, course.now + seconds))
@@ -172,27 +173,40 @@ def _left(state: RolloutState) -> int:
     return state.layout.begun[state.wave] & ~state.finals
 
 
-def _block_what_is_stuck(course: Course) -> None:
-    """Nothing is in flight, and no node may start: what keeps them will not change in this rollout.
+def _has_given_up(course: Course) -> bool:
+    """Nothing is in flight: nodes that nothing will let begin in this rollout are blocked, the others may wait.
 
     Raises `FleetError` where nothing keeps them: a state that contradicts itself is not gone round in for ever.
     """
+    if _block_what_is_stuck(course, in_time=True):
+        return True
+    if _waits(course):
+        return False
+    if not _block_what_is_stuck(course, in_time=False):
+        raise FleetError(f"rollout {course.state.order.id} is stuck: its state says neither what runs nor what waits")
+    return True
+
+
+def _block_what_is_stuck(course: Course, *, in_time: bool) -> bool:
+    """Nothing is in flight: a budget that is used up stays so, but for those whose time of being away ends (`in_time`). So
+    does a window that never opens again, for which nobody waits when this is asked without.
+    """
     before = len(course.events)
-    room = Room(course.state)
+    room = Room(course.state, in_time=in_time)
     why: dict[int, tuple[str, str]] = {}
     for index in members(course.state.ready & course.layout.begun[course.state.wave]):
         full = room.full(index)
-        by, reason = "", "its window never opens again"
-        if full is None and not course.closed >> index & 1:
-            continue
         if full is not None:
             if full not in why:
                 why[full] = (next(iter(room.users(full)), ""), room.told(full))
             by, reason = why[full]
+        elif in_time or not course.closed >> index & 1:
+            continue
+        else:
+            by, reason = "", "its window never opens again"
         block(course, index, by, reason)
         block_behind(course, index, by, reason)
-    if len(course.events) == before:
-        raise FleetError(f"rollout {course.state.order.id} is stuck: its state says neither what runs nor what waits")
+    return len(course.events) > before
 
 
 def block(course: Course, index: int, by: str, reason: str) -> None:

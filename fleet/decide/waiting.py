@@ -23,12 +23,12 @@ def shut(state: RolloutState, now: float) -> int:
 
 
 def wait_of(state: RolloutState, closed: int, now: float) -> Wait | None:
-    """What nodes that could begin wait for, where nothing runs. `closed` are those whose window is shut."""
+    """What nodes wait for that time alone will let begin, where nothing runs. `closed` are those whose window is shut."""
     ready = state.ready & state.layout.begun[state.wave]
-    if ready & ~closed:
-        return Wait("rate", state.paced_until) if state.paced_until > now else None
-    opening = min(_openings(state, ready & closed, now), default=math.inf)
-    return None if math.isinf(opening) else Wait("window", opening)
+    waits = [Wait("window", opening) for opening in _openings(state, ready & closed, now) if not math.isinf(opening)]
+    if ready & ~closed and state.paced_until > now:
+        waits.append(Wait("rate", state.paced_until))
+    return min(waits, key=lambda wait: wait.until, default=None)
 
 
 def reason_of(state: RolloutState, wait: Wait, now: float) -> str:

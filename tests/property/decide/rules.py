@@ -175,7 +175,8 @@ class Rules:
         assert at not in self.finished_waves
         self.finished_waves.add(at)
         applied = [node for node in self.order.waves[at].nodes if self.final.get(node.name) == "applied"]
-        if self.order.timing.soak and applied:
+        is_lost = at in self.failed_waves and len(self.final) == len(self.nodes)
+        if self.order.timing.soak and applied and not is_lost:
             assert self.now >= self.soaks[at], "it soaks first"
         left = [node.name for node in self.order.waves[at].nodes if node.name not in self.final]
         if at + 1 == len(self.order.waves):
@@ -229,7 +230,7 @@ class Rules:
         for began in (last + opens, last + opens - DAY):
             length = schedule.seconds if schedule.at else math.inf
             if began <= local and local + schedule.needed <= min(began + length, self._frozen_from(local)):
-                return not self._is_frozen(local) and not (schedule.at and self._is_frozen(began))
+                return not self._is_frozen(local)
         return False
 
     def _is_frozen(self, local: float) -> bool:

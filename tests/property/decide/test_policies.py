@@ -219,8 +219,8 @@ class Rollouts(RuleBasedStateMachine):
                 self.hear(Approve("ops@desk"))
             else:
                 self.finish(next(iter(self.effects)), ["applied", "failed"] if turn % 3 else ["applied"])
-        assert self.rules.over
+        assert self.rules.over, f"{self.state.status} at {self.now}, {self.state.counts()}, wakes at {self.wake_at}"
 
 
-Rollouts.TestCase.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+Rollouts.TestCase.settings = settings(max_examples=400, stateful_step_count=20, deadline=None)
 TestRollouts = Rollouts.TestCase
