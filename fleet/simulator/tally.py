@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -70,16 +71,16 @@ class Tally:
         )
 
     def timeline(self) -> tuple[Moment, ...]:
-        """Every moment, or where there are too many, what was true at points that are equally far from each other."""
-        if len(self._moments) <= MOMENTS:
+        """Every moment, or where there are too many, some of them: half by their number, so that much is seen where much
+        happens; half by the clock, so that what was true for long is right.
+        """
+        times = [moment.at for moment in self._moments]
+        steps, last = MOMENTS // 2 - 1, len(times) - 1
+        if last < MOMENTS:
             return tuple(self._moments)
-        last = self._moments[-1].at
-        kept, at = [], 0
-        for point in (round(last * step / (MOMENTS - 1), 1) for step in range(MOMENTS - 1)):
-            while self._moments[at + 1].at <= point:
-                at += 1
-            kept.append(replace(self._moments[at], at=point))
-        return (*kept, self._moments[-1])
+        by_number = {last * step // steps for step in range(steps + 1)}
+        by_clock = {bisect_right(times, times[-1] * step / steps) - 1 for step in range(steps)}
+        return tuple(self._moments[at] for at in sorted(by_number | by_clock))
 
     def _hear(self, at: float, event: Event) -> None:
         match event:

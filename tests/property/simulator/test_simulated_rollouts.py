@@ -54,16 +54,6 @@ def kept(
     return run, given_order, moments
 
 
-def _plainer(order: RolloutOrder) -> RolloutOrder:
-    """Budgets beside windows, and a last wave that fails and soaks, are left to the decider's own tests."""
-    if order.timing.soak:
-        order = replace(order, on_failure="continue")
-    if order.timing.schedule is None:
-        return order
-    waves = (replace(wave, nodes=tuple(replace(node, groups=()) for node in wave.nodes)) for wave in order.waves)
-    return replace(order, waves=tuple(waves), budgets=())
-
-
 @settings(max_examples=150, deadline=None)
 @given(
     order=orders(),
@@ -75,7 +65,7 @@ def _plainer(order: RolloutOrder) -> RolloutOrder:
 def test_every_rule_holds(
     order: RolloutOrder, world: World, resumes_after: float | None, approves_after: float, deadline: float
 ) -> None:
-    order = _plainer(replace(order, timing=replace(order.timing, deadline=deadline)))
+    order = replace(order, timing=replace(order.timing, deadline=deadline))
     run, order, moments = kept(order, world, Operator(resumes_after, approves_after))
     rules = Rules(order)
     for now, later in zip_longest(moments, [*moments][1:]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from fleet.model.signal import Signal
 from fleet.model.simulation import SimulatedPause, SimulatedRun, World
 from fleet.model.window import Schedule, Timing
 from fleet.simulator import rehearsal
+from fleet.simulator.tally import MOMENTS
 from fleet.testing.orders import plain, rollout
 from tests.unit.simulator.rehearsed import EVEN, Rehearsed, clusters, with_policy
 
@@ -254,15 +256,26 @@ def test_the_journal_holds_what_happened_with_its_times_and_snapshots() -> None:
     assert found.snapshots == 201 // rehearsal.STEPS_PER_SNAPSHOT
 
 
-def test_a_timeline_is_thinned_and_keeps_its_end() -> None:
-    run = Rehearsed(rollout(plain(*MANY, *(f"x{at}" for at in range(200))), forks=1)).run
+def test_a_timeline_is_thinned_and_keeps_its_end_and_what_was_true_for_long() -> None:
+    """400 hosts one by one. The first wave passes with its 69th and soaks for a day; its 137th is the last for long."""
+    names = [f"x{at:03d}" for at in range(400)]
+    first, second = (plain(*some, base="b1:old") for some in (names[:137], names[137:]))
+    order = replace(with_policy(rollout(first, second, forks=1), 0, 0), timing=Timing(soak=86_400.0))
 
-    assert len(run.timeline) == 240
-    assert [moment.at for moment in run.timeline] == sorted({moment.at for moment in run.timeline})
-    assert (run.timeline[0].at, run.timeline[0].in_flight) == (0.0, 1)
-    assert (run.timeline[-1].at, run.timeline[-1].applied) == (run.seconds, 400)
-    for moment in run.timeline:
-        assert moment.applied == int(moment.at // 60), "what was true at that time"
+    run = Rehearsed(order).run
+
+    kept = run.timeline
+    assert 120 <= len(kept) <= MOMENTS
+    assert [moment.at for moment in kept] == sorted({moment.at for moment in kept})
+    assert (kept[0].at, kept[0].in_flight) == (0.0, 1)
+    assert (kept[-1].at, kept[-1].applied) == (run.seconds, 400)
+    assert next((moment.at, moment.applied) for moment in kept if not moment.in_flight) == (137 * 60.0, 137)
+    for moment in kept[:-1]:
+        is_second = moment.at >= 69 * 60 + 86_400
+        busy = moment.at - (69 * 60 + 86_400 - 137 * 60) if is_second else moment.at
+        assert moment.applied == busy // 60, "what was true at that time"
+    gaps = [later.applied - moment.applied for moment, later in pairwise(kept)]
+    assert max(gaps) <= 4
 
 
 def test_hosts_side_by_side() -> None:
