@@ -52,12 +52,20 @@ def test_another_password_for_all_vaults_against_ansibles_own_tool():
     assert "fleet against ansible-vault" in ran.out
 
 
+def test_a_rehearsal_through_ten_waves():
+    ran = bench("simulate")
+
+    assert ran.code == 0, ran.text
+    (row,) = [line for line in ran.out.splitlines() if line.startswith("simulate, 100,000 nodes, ten waves")]
+    assert row.split()[-4:] == ["<=", "60", "s", "met"]
+
+
 def test_an_unknown_job_is_named():
     ran = bench("plans")
 
     assert ran.code == 2
     assert (
-        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, hosts"
+        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, simulate, hosts"
         in ran.err
     )
 
