@@ -170,5 +170,5 @@ def test_one_changed_line_is_one_group(applied: Repository):
         "~ /etc/chrony/conf.d/acme.conf 8 nodes, 1 site, restarts chrony.service",
         "- server ntp.acme.example iburst",
         "+ server time.acme.example iburst",
-        "Waves everyone 8 nodes, servers before agents",
+        "Waves pilot 0 nodes, ramp 8, everyone 0, servers before agents",
     ]
