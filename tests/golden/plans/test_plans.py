@@ -81,7 +81,11 @@ PLANS = {
             mirror_bytes=217_560_000_000,
         ),
         draining=tuple(node(i).node for i in range(1_000)),
-        waves=(PlannedWave("pilot", 12, 4), PlannedWave("ramp", 311, 104, needs_approval=True), PlannedWave("everyone", 2_797, 940)),
+        waves=(
+            PlannedWave("pilot", 12, 4),
+            PlannedWave("ramp", 311, 104, needs_approval=True),
+            PlannedWave("everyone", 2_797, 940),
+        ),
         budget=PlannedBudget(1_048, stuck=("site=nice-1",), lacking={"app": 36}),
         time=PlannedTime("0 2 * * 1-5", "site", 10_800.0, 3_108, 1_764_036_000.0, "Christmas", soak=600.0, rate=12.5),
     ),
