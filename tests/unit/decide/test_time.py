@@ -306,6 +306,14 @@ def test_a_node_that_failed_uses_its_budget_up_for_ever() -> None:
     assert one.state.blocked == 0b10
 
 
+def test_who_comes_back_after_long_and_fails_uses_its_budget_up_again() -> None:
+    nodes = (*grouped("a", is_away=True, away_since=0.0), *grouped("b"))
+    one = Timed(replace(timed(nodes, forks=1, offline_after=1600.0), budgets=GROUP), at=10000.0)
+    assert (one.flying, one.state.lapsed) == (["a"], 0b01)
+    one.became("failed", "a", at=10010.0)
+    assert one.state.blocked == 0b10
+
+
 def test_a_deferred_node_is_no_failure_and_a_counted_one_is() -> None:
     one = Timed(timed(AB))
     (batch,) = one.state.running
