@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -51,9 +52,12 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: on disk when the block ends, undone when it raises."""
+        """One transaction: on disk when the block ends, undone when it raises. One inside of another is part of it."""
         with self._lock, _translated(self.path):
             connection = self._open()
+            if connection.in_transaction:
+                yield connection
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -113,9 +117,27 @@ def _closed(path: Path, error: OSError) -> UsageError:
     )
 
 
+def _give_identity(connection: sqlite3.Connection) -> None:
+    """A random number in page 1, which also goes into the WAL: `fleet journal check` knows a WAL of another file by it.
+
+    A new file has it before there is a WAL.
+    """
+    if connection.execute("PRAGMA user_version").fetchone() != (0,):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA user_version").fetchone() == (0,):  # nobody else was quicker
+            connection.execute(f"PRAGMA user_version={secrets.randbelow(2**31 - 1) + 1}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # FULL: an effect may start only when the event that announces it would survive a power cut (engine.md).
     connection.execute("PRAGMA synchronous=FULL")
+    _give_identity(connection)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("BEGIN IMMEDIATE")
     try:

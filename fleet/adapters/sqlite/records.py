@@ -6,7 +6,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,9 @@ from fleet.adapters.sqlite.database import LOST, Database
 from fleet.errors import UnavailableError
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record, Updates
+
+if TYPE_CHECKING:
+    from fleet.ports.journal import Lease
 
 LEVEL = 1
 """Of zlib: 10,000 manifests are 80 MB, and the higher levels cost three times the CPU for a tenth less space."""
@@ -37,9 +40,10 @@ class SqliteRecords:
     def manifests(self, digests: Iterable[str]) -> Mapping[str, str]:
         return {key: body.decode() for key, body in self._objects(digests).items()}
 
-    def save(self, records: Iterable[Record]) -> None:
+    def save(self, records: Iterable[Record], lease: Lease | None = None) -> None:
         those = list(records)
         with self._database.writing() as connection:
+            _fence(connection, lease)
             connection.executemany(
                 "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -76,8 +80,9 @@ class SqliteRecords:
         with self._database.reading() as connection:
             return dict(connection.execute("SELECT node, at FROM contacts").fetchall())
 
-    def note_unanswered(self, sent: Mapping[str, str]) -> None:
+    def note_unanswered(self, sent: Mapping[str, str], lease: Lease | None = None) -> None:
         with self._database.writing() as connection:
+            _fence(connection, lease)
             connection.executemany("INSERT OR IGNORE INTO unanswered VALUES (?, ?)", sent.items())
 
     def unanswered(self) -> Mapping[str, tuple[str, ...]]:
@@ -115,6 +120,13 @@ class SqliteRecords:
             return {key: zlib.decompress(body) for key, body in rows}
         except zlib.error as error:
             raise UnavailableError(f"{self._database.path} is damaged: {error}", hint=LOST) from error
+
+
+def _fence(connection: sqlite3.Connection, lease: Lease | None) -> None:
+    if lease:
+        from fleet.adapters.sqlite.lease import check  # brings all of rollouts with it
+
+        check(connection, lease)
 
 
 def _record(*row: Any) -> Record:

@@ -2,8 +2,8 @@
 
     controller.py FOLDER roll|resume WHERE NUMBER [STOP_AFTER]
 
-WHERE: `before` or `after` the NUMBERth append to the journal, `node`: when it is about to bring the NUMBERth node
-forward, or `never`. STOP_AFTER: asks the engine to stop when so many batches have ended.
+WHERE: `before` the NUMBERth append to the journal (with its records written, and not yet sure) or `after` all of it is on
+disk, `node`: when it is about to bring the NUMBERth node forward, or `never`. STOP_AFTER: asks the engine to stop when so many batches have ended.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -45,11 +47,15 @@ class DoomedJournal(SqliteJournal):
     before = Fuse(0)
     after = Fuse(0)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with super().together():
+            yield
+        self.after.burn()
+
     def append(self, lease: Lease, rollout_id: str, step: Step) -> tuple[Entry, ...]:
         self.before.burn()
-        entries = super().append(lease, rollout_id, step)
-        self.after.burn()
-        return entries
+        return super().append(lease, rollout_id, step)
 
 
 class DoomedApplier(FolderApplier):
