@@ -18,7 +18,8 @@ BUSY_SECONDS = 10.0
 """How long one writer waits for another one; a write takes milliseconds."""
 
 LOST = (
-    "Losing the folder loses history, never truth: move it away, and fleet plan --refresh rebuilds it from the nodes."
+    "fleet journal check says what of it is damaged. Losing the folder loses history, never truth: move it away, and "
+    "fleet plan --refresh rebuilds it from the nodes."
 )
 
 HANGS = "Look for a fleet that hangs, or for a backup that holds the file."
@@ -145,16 +146,21 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             for statement in schema.TABLES.split(";\n"):
                 connection.execute(statement)
             connection.execute("INSERT INTO schema_version VALUES (?)", (schema.VERSION,))
-        (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
-        while version in schema.STEPS:
-            for statement in schema.STEPS[version].strip().split(";\n"):
-                connection.execute(statement)
-            version += 1
-            connection.execute("UPDATE schema_version SET version = ?", (version,))
+        bring_along(connection, path)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def bring_along(connection: sqlite3.Connection, path: Path) -> None:
+    """Makes the tables of an older version those of this one. Raises UsageError for a newer one."""
+    (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
+    while version in schema.STEPS:
+        for statement in schema.STEPS[version].strip().split(";\n"):
+            connection.execute(statement)
+        version += 1
+        connection.execute("UPDATE schema_version SET version = ?", (version,))
     if version != schema.VERSION:
         raise UsageError(
             f"{path} has version {version} of the schema, this fleet knows version {schema.VERSION}",

@@ -22,6 +22,10 @@ LEVEL = 1
 """Of zlib: 10,000 manifests are 80 MB, and the higher levels cost three times the CPU for a tenth less space."""
 
 
+COLUMNS = "node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs, waiting, updates, learned, wanted"
+"""As `record_of` takes them."""
+
+
 class SqliteRecords:
     """Implements `fleet.ports.records.Records`."""
 
@@ -32,10 +36,9 @@ class SqliteRecords:
     def all(self) -> Mapping[str, Record]:
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs, waiting, "
-                "updates, learned, wanted FROM records"
+                f"SELECT {COLUMNS} FROM records"  # noqa: S608 - names of ours
             ).fetchall()
-        return {row[0]: _record(*row) for row in rows}
+        return {row[0]: record_of(*row) for row in rows}
 
     def manifests(self, digests: Iterable[str]) -> Mapping[str, str]:
         return {key: body.decode() for key, body in self._objects(digests).items()}
@@ -129,7 +132,7 @@ def _fence(connection: sqlite3.Connection, lease: Lease | None) -> None:
         check(connection, lease)
 
 
-def _record(*row: Any) -> Record:
+def record_of(*row: Any) -> Record:
     *told, base, differs, waiting, updates, learned, wanted = row
     paths = (msgspec.json.decode(text, type=tuple[str, ...]) if text else () for text in (differs, waiting))
     kept_up = msgspec.json.decode(updates, type=Updates) if updates else None
