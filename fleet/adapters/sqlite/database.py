@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -128,7 +127,8 @@ def _give_identity(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if connection.execute("PRAGMA user_version").fetchone() == (0,):  # nobody else was quicker
-            connection.execute(f"PRAGMA user_version={secrets.randbelow(2**31 - 1) + 1}")
+            identity = int.from_bytes(os.urandom(4), "big") // 2 or 1
+            connection.execute(f"PRAGMA user_version={identity}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
