@@ -140,9 +140,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     _give_identity(connection)
     connection.execute("PRAGMA journal_mode=WAL")
+    if _has_tables(connection) and connection.execute("SELECT version FROM schema_version").fetchone() == (
+        schema.VERSION,
+    ):
+        return  # without a lock: a controller that hangs in a write keeps nobody from reading
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone():
+        if not _has_tables(connection):
             for statement in schema.TABLES.split(";\n"):
                 connection.execute(statement)
             connection.execute("INSERT INTO schema_version VALUES (?)", (schema.VERSION,))
@@ -151,6 +155,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone())
 
 
 def bring_along(connection: sqlite3.Connection, path: Path) -> None:

@@ -271,7 +271,7 @@ def test_a_file_that_is_no_database_says_what_is_lost(database: Database, conten
     with pytest.raises(UnavailableError, match=r"state\.db is damaged") as caught:
         SqliteRecords(database).all()
     assert caught.value.hint == (
-        "Losing the folder loses history, never truth: move it away, "
+        "fleet journal check says what of it is damaged. Losing the folder loses history, never truth: move it away, "
         "and fleet plan --refresh rebuilds it from the nodes."
     )
 
@@ -394,6 +394,9 @@ def test_a_writer_that_hangs_is_not_waited_for_for_ever(database: Database) -> N
         connection.execute("PRAGMA busy_timeout=50")
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    assert dict(SqliteRecords(Database(database.path.parent)).all()) == {}
+    assert time.monotonic() - begun < 5, "who only reads waits for nobody"
     with pytest.raises(UnavailableError, match="stays locked by another process"):
         SqliteRecords(database).save([])
     other.close()
