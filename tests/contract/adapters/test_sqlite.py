@@ -24,7 +24,7 @@ from fleet.engine.local import LocalEngine
 from fleet.errors import BusyError, FleetError, UnavailableError, UsageError
 from fleet.model.batch import BatchOrder
 from fleet.model.effect import RunBatch
-from fleet.model.event import RolloutFinished, RolloutTakenOver, WaveStarted
+from fleet.model.event import PauseRequested, RolloutFinished, RolloutPaused, RolloutTakenOver, WaveStarted
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record
 from fleet.model.rollout import RolloutCounts
@@ -145,6 +145,24 @@ def test_what_is_kept_together_is_kept_whole_or_not_at_all(database: Database) -
         with closing(sqlite3.connect(database.path)) as other:
             assert other.execute("SELECT count(*) FROM events").fetchone() == (0,), "nothing is there before the end"
     assert len(journal.read("7f3c")) == len(records.all()) == 1
+
+
+def test_what_a_step_writes_does_not_grow_with_its_order(database: Database) -> None:
+    """SQLite writes a row as a whole: what changes with each step is not in one with an order of megabytes."""
+    journal = SqliteJournal(database, MemoryClock())
+    lease = journal.acquire("ops@desk")
+    wal = database.path.with_name("state.db-wal")
+    written = []
+    for number, nodes in enumerate((10, 30_000)):
+        order = rollout(plain(*(f"node-{at:06d}-{at * 7919 % 99991}" for at in range(nodes))), id=f"{number:04x}")
+        journal.begin(lease, order)
+        with database.writing() as connection:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+        before = wal.stat().st_size
+        for event in (PauseRequested("x", 0), RolloutPaused(order.id, "x", RolloutCounts())):
+            journal.append(lease, order.id, Step((event,)))
+        written.append(wal.stat().st_size - before)
+    assert written[1] == written[0] > 0
 
 
 def test_a_rollout_of_an_older_version_is_gone_on_with(database: Database) -> None:

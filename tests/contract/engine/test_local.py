@@ -431,6 +431,17 @@ def test_a_long_rollout_keeps_snapshots_and_is_resumed_from_one(journal: Journal
     ]
 
 
+def test_a_snapshot_comes_with_as_many_events_as_there_are_nodes(clock: MemoryClock) -> None:
+    """It holds some bits of each node: more often, and what a step writes would grow with the fleet."""
+    order = rollout(plain(*(f"n{i}" for i in range(600))), forks=1, batch_size=1)
+    journal = MemoryJournal(clock)
+    list(engine(journal, MemoryApplier(wanted(order))).roll(order))
+    events = sum(len(step.events) for step in journal.steps)
+    snapshots = sum(step.snapshot is not None for step in journal.steps)
+    assert events == 3 * 600 + 4
+    assert snapshots == events // 600
+
+
 def test_a_controller_that_only_waits_learns_that_its_lease_is_lost(journal: Journal) -> None:
     applier = MemoryApplier(wanted(THREE))
     applier.hold()
