@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fleet.ports.host_keys import HostKeys
     from fleet.ports.inventories import Inventories
     from fleet.ports.journal import Journal
+    from fleet.ports.journal_file import JournalFile
     from fleet.ports.mirror import Mirror
     from fleet.ports.records import Records
     from fleet.ports.secrets import Secrets
@@ -94,6 +95,12 @@ class Wiring:
         from fleet.adapters.sqlite import SqliteJournal
 
         return SqliteJournal(self.database, self.clock)
+
+    @cached_property
+    def journal_file(self) -> JournalFile:
+        from fleet.adapters.sqlite import SqliteJournalFile
+
+        return SqliteJournalFile(self.state, self.clock)
 
     @cached_property
     def folder(self) -> Folder:
