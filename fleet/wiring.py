@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fleet.ports.host_keys import HostKeys
     from fleet.ports.inventories import Inventories
     from fleet.ports.journal import Journal
+    from fleet.ports.journal_file import JournalFile
     from fleet.ports.mirror import Mirror
     from fleet.ports.records import Records
     from fleet.ports.secrets import Secrets
@@ -109,6 +110,12 @@ class Wiring:
                 yield SqliteJournal(database, clock)
             finally:
                 database.close()
+
+    @cached_property
+    def journal_file(self) -> JournalFile:
+        from fleet.adapters.sqlite import SqliteJournalFile
+
+        return SqliteJournalFile(self.state, self.clock)
 
     @cached_property
     def folder(self) -> Folder:

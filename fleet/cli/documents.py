@@ -132,6 +132,12 @@ OUTPUTS = {
     "import": Output(
         "fleet.import/v1", "fleet.model.translation:ImportReport", "What `fleet import ansible --json` prints."
     ),
+    "journal": Output(
+        "fleet.journal/v1", "fleet.model.journal:JournalReport", "What `fleet journal check --json` prints."
+    ),
+    "journal-line": Output(
+        "fleet.journal-line/v1", "fleet.model.journal:SavedLine", "A line of what `fleet journal export` writes."
+    ),
     "render": Output("fleet.render/v1", "fleet.model.project:FolderReport", "What `fleet render --json` prints."),
 }
 

@@ -22,6 +22,7 @@ VERBS = {
     "apply": "Bring nodes to what the spec says.",
     "status": "Say what is applied where, since when, by which commit.",
     "rollout": "List rollouts, look at one, go on with one.",
+    "journal": "Look after the file that holds rollouts and records.",
     "node": "Look at nodes; let hosts come and go.",
     "secret": "Make, store, list and rotate the secrets of a fleet.",
     "import": "Start a fleet from what another tool knows.",

@@ -14,20 +14,26 @@ from fleet.engine.crew import Crew, Done
 from fleet.engine.heartbeat import Heartbeat
 from fleet.errors import FleetError, StoppedError
 from fleet.model.event import Event
+from fleet.model.record import Record
 from fleet.model.rollout import RolloutState
 from fleet.model.signal import BatchFinished, BatchLost, Pause, Signal, Tick
 from fleet.ports.journal import Journal, Step
 from fleet.ports.records import Records
 
-STEPS_PER_SNAPSHOT = 64
-"""Reading back costs some 3 us an event: snapshots keep only very long rollouts quick to open."""
+EVENTS_PER_SNAPSHOT = 256
+"""At least, and never fewer than the order has nodes: a snapshot holds some bits of each, an event more than a hundred
+bytes, so what steps write does not grow with the fleet. Reading back costs some 3 us an event."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """`handled` are the ids of the inbox that the signal came with."""
+    """`handled` are the ids of the inbox that the signal came with. `records` and `unanswered` are what nodes told, and what
+    was sent to those that did not: kept together with the step.
+    """
 
     signal: Signal
     handled: tuple[int, ...] = ()
+    records: tuple[Record, ...] = ()
+    unanswered: dict[str, str] = {}
 
 
 class Drive:
@@ -51,7 +57,7 @@ class Drive:
         self._now = now
         self._wake_at: float | None = None
         self._heard_stops = 0
-        self._steps = 0
+        self._unkept = 0
         self._next_look = 0.0
         self._error: FleetError | None = None
 
@@ -67,7 +73,7 @@ class Drive:
             self._wake_at = decision.wake_at
             state = evolve_all(state, decision.events)
             # On disk before anything is carried out or shown: what ran unseen would be lost by a crash.
-            self._keep(state, Step(decision.events, decision.effects, handled=incoming.handled))
+            self._keep(state, Step(decision.events, decision.effects, handled=incoming.handled), incoming)
             for effect in decision.effects:
                 self._crew.start(effect.order)
             yield from decision.events
@@ -83,13 +89,21 @@ class Drive:
         ended_by_force = self._heard_stops > 1 and not self._crew.active
         return state.has_ended or state.status == "paused" or ended_by_force
 
-    def _keep(self, state: RolloutState, step: Step) -> None:
-        if not (step.events or step.effects or step.handled):
+    def _keep(self, state: RolloutState, step: Step, incoming: Incoming) -> None:
+        if not (step.events or step.effects or step.handled or incoming.records):
             return
-        self._steps += 1
-        if state.status == "paused" or self._steps % STEPS_PER_SNAPSHOT == 0:
+        lease = self._heartbeat.lease
+        self._unkept += len(step.events)
+        if state.status == "paused" or self._unkept >= max(EVENTS_PER_SNAPSHOT, len(state.layout.nodes)):
             step = msgspec.structs.replace(step, snapshot=snapshot(state))
-        self._journal.append(self._heartbeat.lease, state.order.id, step)
+            self._unkept = 0
+        with self._journal.together():
+            # Before the step: a record that is kept twice is harmless, one that is missing makes the next plan wrong.
+            if incoming.records:
+                self._records.save(incoming.records, lease)
+            if incoming.unanswered:
+                self._records.note_unanswered(incoming.unanswered, lease)
+            self._journal.append(lease, state.order.id, step)
 
     def _next(self, rollout_id: str, poll_seconds: float) -> list[Incoming]:
         """Waits until something has happened, or until it is time to look into the inbox, or to wake up."""
@@ -123,11 +137,10 @@ class Drive:
                 return []  # ended by force: it stays open, and `resume` asks for it again
             self._error = self._error or error
             return [Incoming(BatchLost(batch_id, error.message)), Incoming(Pause(error.message))]
-        # Before the step: a record that is kept twice is harmless, one that is missing makes the next plan wrong.
-        self._records.save([found.record for found in result.results if found.record])
+        told = tuple(found.record for found in result.results if found.record)
         lost = [found.node for found in result.results if found.outcome == "unreachable"]
-        self._records.note_unanswered({name: done.order.wanted[name] for name in lost if name in done.order.wanted})
-        return [Incoming(BatchFinished(batch_id, result.results))]
+        sent = {name: done.order.wanted[name] for name in lost if name in done.order.wanted}
+        return [Incoming(BatchFinished(batch_id, result.results), records=told, unanswered=sent)]
 
 
 def inbox(journal: Journal, rollout_id: str) -> list[Incoming]:

@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 
 import msgspec
 
+from fleet.decide.windows import freeze_at, span
 from fleet.model.check import Missing
-from fleet.model.plan import Plan, PlannedBudget, PlannedWave
+from fleet.model.plan import Plan, PlannedBudget, PlannedTime, PlannedWave
 from fleet.model.policy import NodeGroup, RolloutPolicy
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.operations.intent import Intent
-from fleet.resolve import budgets, waves
+from fleet.resolve import budgets, matches_nothing, waves
 
 
-def in_waves(intent: Intent, plan: Plan, gone: Missing) -> Plan:
-    """The plan with its waves and budgets. `gone` are nodes that were asked just now, and are not as they were."""
+def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0) -> Plan:
+    """The plan with its waves, budgets and windows. `gone` are nodes that were asked just now, and are not as they were;
+    `now` in seconds since 1970.
+    """
     changing = {change.node for change in plan.nodes}
     # What never held anything cannot be missed; what was sent something last, and did not answer, is.
     silent = {name for name, how in gone.items() if how == "silent"}
     away = tuple(sorted(name for name in silent.union(intent.unanswered) if intent.held(name)))
     found = waves(intent.fleet, changing) if changing else ()
+    idle = matches_nothing(intent.fleet)
     return msgspec.structs.replace(
         plan,
-        waves=tuple(PlannedWave(wave.name, len(wave.nodes), wave.units) for wave in found),
+        waves=tuple(
+            PlannedWave(wave.name, len(wave.nodes), wave.units, wave.needs_approval, wave.name in idle)
+            for wave in found
+        ),
+        time=_time(intent, plan, now),
         budget=_budget(budgets(intent.fleet, changing, away)),
         away=away,
+    )
+
+
+def _time(intent: Intent, plan: Plan, now: float) -> PlannedTime:
+    policy = intent.fleet.policy
+    if policy is None:
+        return PlannedTime()
+    timing, schedule = policy.timing, policy.timing.schedule
+    if schedule is None:
+        return PlannedTime(soak=timing.soak, rate=timing.rate)
+    nodes = Counter(intent.fleet.sites[change.site].time_zone for change in plan.nodes)
+    spans = {zone: span(schedule, zone, now) for zone in nodes}
+    shut = [zone for zone, each in spans.items() if not each.is_open]
+    frozen = next((freeze for zone in shut if (freeze := freeze_at(schedule, zone, now))), None)
+    return PlannedTime(
+        window=schedule.at,
+        zone=schedule.zone,
+        window_seconds=schedule.seconds,
+        shut=sum(nodes[zone] for zone in shut),
+        opens=min((spans[zone].end for zone in shut if not math.isinf(spans[zone].end)), default=0.0),
+        freeze=(frozen.reason or "a freeze") if frozen else "",
+        soak=timing.soak,
+        rate=timing.rate,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import msgspec
@@ -65,7 +66,8 @@ class Journal(Protocol):
         """A lease with a new epoch. Raises `BusyError` naming the holder while another one lives.
 
         One lives until it is released, has not been renewed for `LEASE_SECONDS`, or its process, on this machine,
-        is gone.
+        is gone. A clock that is set back makes it live `LEASE_SECONDS` from then on, at most; one that is set forward may
+        end it early: the holder is fenced then.
         """
         ...
 
@@ -77,6 +79,10 @@ class Journal(Protocol):
 
     def begin(self, lease: Lease, order: RolloutOrder) -> None:
         """Keeps a new rollout's order, before its first event."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is appended inside, and what records of the same store are kept, is on disk when the block ends, or nothing."""
         ...
 
     def append(self, lease: Lease, rollout_id: str, step: Step) -> tuple[Entry, ...]:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record
 
+if TYPE_CHECKING:
+    from fleet.ports.journal import Lease  # brings all of rollouts with it, and most who read records do without
+
 
 class Records(Protocol):
-    """`all` leaves out manifests; `manifests` fetches them by digest; blobs are contents without secrets by sha256."""
+    """`all` leaves out manifests; `manifests` fetches them by digest; blobs are contents without secrets by sha256.
+
+    What is written with a lease is fenced as the journal is: `BusyError`, and nothing kept, once a newer controller has it.
+    """
 
     def all(self) -> Mapping[str, Record]: ...
 
     def manifests(self, digests: Iterable[str]) -> Mapping[str, str]: ...
 
-    def save(self, records: Iterable[Record]) -> None: ...
+    def save(self, records: Iterable[Record], lease: Lease | None = None) -> None: ...
 
     def learned(self, nodes: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
         """`Record.learned` of those nodes that have told something."""
@@ -28,7 +34,7 @@ class Records(Protocol):
         """When each node that has a record last answered: seconds since 1970, by this machine's clock."""
         ...
 
-    def note_unanswered(self, sent: Mapping[str, str]) -> None:
+    def note_unanswered(self, sent: Mapping[str, str], lease: Lease | None = None) -> None:
         """Digests that were sent to nodes which never answered: each may hold it by now. The next record of a node, or
         its end, makes an end of that.
         """

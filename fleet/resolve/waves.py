@@ -47,6 +47,19 @@ def waves(fleet: ResolvedFleet, changing: Collection[str]) -> tuple[Wave, ...]:
     return tuple(found)
 
 
+def matches_nothing(fleet: ResolvedFleet) -> frozenset[str]:
+    """The waves whose selector asks for what no node of the fleet is."""
+    policy = fleet.policy
+    asked = {wave.name: wave.selector for wave in policy.waves if wave.selector} if policy else {}
+    for node in fleet.nodes:
+        if not asked:
+            break
+        labels = seen_labels(node)
+        for name in [name for name, selector in asked.items() if matches(selector, labels)]:
+            del asked[name]
+    return frozenset(asked)
+
+
 def _clusters(nodes: Sequence[Node]) -> list[_Unit]:
     """A host without a cluster is a unit of its own."""
     units: dict[tuple[str, str], list[Node]] = {}

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from msgspec.structs import replace
@@ -39,6 +40,7 @@ class MemoryJournal:
     def acquire(self, controller: str) -> Lease:
         with self._lock:
             if self._lease.controller and self._clock.now() < self._expires:
+                self._expires = min(self._expires, self._clock.now() + LEASE_SECONDS)
                 raise BusyError(f"{self._lease.controller} is rolling out from this journal")
             self._lease = Lease(self._lease.epoch + 1, controller)
             self._expires = self._clock.now() + LEASE_SECONDS
@@ -46,7 +48,7 @@ class MemoryJournal:
 
     def renew(self, lease: Lease) -> None:
         with self._lock:
-            self._check(lease)
+            self.check(lease)
             self._expires = self._clock.now() + LEASE_SECONDS
 
     def release(self, lease: Lease) -> None:
@@ -56,7 +58,7 @@ class MemoryJournal:
 
     def begin(self, lease: Lease, order: RolloutOrder) -> None:
         with self._lock:
-            self._check(lease)
+            self.check(lease)
             if order.id in self._rollouts:
                 raise UsageError(f"there is a rollout {order.id} already")
             now = self._clock.now()
@@ -67,9 +69,15 @@ class MemoryJournal:
                 ),
             )
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Nothing here fails half way."""
+        with self._lock:
+            yield
+
     def append(self, lease: Lease, rollout_id: str, step: Step) -> tuple[Entry, ...]:
         with self._lock:
-            self._check(lease)
+            self.check(lease)
             rollout = self._known(rollout_id)
             now, last = self._clock.now(), len(rollout.entries)
             entries = tuple(Entry(seq, now, event) for seq, event in enumerate(step.events, last + 1))
@@ -120,6 +128,7 @@ class MemoryJournal:
             raise UsageError(f"there is no rollout {rollout_id} in this journal")
         return self._rollouts[rollout_id]
 
-    def _check(self, lease: Lease) -> None:
+    def check(self, lease: Lease) -> None:
+        """Raises `BusyError` when `lease` is not the newest: for records that are kept beside this journal."""
         if lease != self._lease:
             raise BusyError(f"{self._lease.controller or 'nobody'} has the lease now (epoch {self._lease.epoch})")

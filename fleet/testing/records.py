@@ -6,13 +6,22 @@ from msgspec.structs import replace
 
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record
+from fleet.ports.journal import Lease
 
 
 class MemoryRecords:
-    """`saves` counts calls of `save`, for tests of when records are kept. `now` is when nodes answer."""
+    """`saves` counts calls of `save`, for tests of when records are kept. `now` is when nodes answer. `check` raises for
+    a lease that is not the newest, as `MemoryJournal.check` does.
+    """
 
-    def __init__(self, records: Iterable[Record] = (), now: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        records: Iterable[Record] = (),
+        now: Callable[[], float] = lambda: 0.0,
+        check: Callable[[Lease], None] = lambda _lease: None,
+    ) -> None:
         self._now = now
+        self._check = check
         self._contacts: dict[str, float] = {}
         self._records: dict[str, Record] = {}
         self._unanswered: dict[str, tuple[str, ...]] = {}
@@ -27,7 +36,9 @@ class MemoryRecords:
     def manifests(self, digests: Iterable[str]) -> Mapping[str, str]:
         return {key: body.decode() for key, body in self.blobs(digests).items()}
 
-    def save(self, records: Iterable[Record]) -> None:
+    def save(self, records: Iterable[Record], lease: Lease | None = None) -> None:
+        if lease:
+            self._check(lease)
         self.saves += 1
         for record in records:
             self._records[record.node] = replace(record, manifest="")
@@ -49,7 +60,9 @@ class MemoryRecords:
     def contacts(self) -> Mapping[str, float]:
         return dict(self._contacts)
 
-    def note_unanswered(self, sent: Mapping[str, str]) -> None:
+    def note_unanswered(self, sent: Mapping[str, str], lease: Lease | None = None) -> None:
+        if lease:
+            self._check(lease)
         for node, digest in sent.items():
             known = self._unanswered.get(node, ())
             self._unanswered[node] = tuple(sorted({*known, digest}))

@@ -26,14 +26,13 @@ if TYPE_CHECKING:
     from fleet.operations.upkeep import UpkeepWish
     from fleet.ports.applier import ProjectWriter
     from fleet.ports.engine import Engine
+    from fleet.ports.journal_file import JournalFile
     from fleet.workspace.hosts import Hosts
     from fleet.workspace.secrets import Secrets
 
 
 class Workspace:
-    """One fleet folder. It is read again at each call; nothing is written but by `apply`, `render`, `lock` and
-    `secrets`, and below `.fleet/`.
-    """
+    """One fleet folder, read again at each call. Only `apply`, `render`, `lock` and `secrets` write outside of `.fleet/`."""
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
@@ -83,9 +82,7 @@ class Workspace:
         )
 
     def plan(self, scope: Scope = EVERYTHING, *, refresh: bool = False, forks: int = 20, updates: bool = False) -> Plan:
-        """What would change. `refresh` asks the nodes of the scope first what they hold; `updates`: OS updates that name
-        no day are taken as of today.
-        """
+        """What would change. `refresh` asks the nodes first; `updates`: OS updates that name no day are as of today."""
         from fleet.operations.plan import plan
 
         if refresh:
@@ -202,6 +199,10 @@ class Workspace:
         """What happened in a rollout, from the journal."""
         return (entry.event for entry in self._wiring.journal.read(rollout_id))
 
+    def journal_file(self) -> JournalFile:
+        """The file that holds rollouts and records, to be checked and exported without a change to it."""
+        return self._wiring.journal_file
+
     def nodes(self, scope: Scope = EVERYTHING) -> Sequence[NodeRow]:
         from fleet.operations.nodes import rows
 
@@ -232,9 +233,7 @@ class Workspace:
         yield from lock(request, intent.lock, self._wiring.mirror, lambda data: write_atomic(path, data, 0o644))
 
     def generate_secrets(self) -> Iterator[SecretEvent]:
-        """Makes the K3s tokens that clusters lack, and lists what people keep in vault files of their own; a value
-        that is there is never changed.
-        """
+        """Makes the K3s tokens that clusters lack, and lists what people keep in vault files; never changes a value."""
         return self.secrets().generate()
 
     def secrets(self) -> Secrets:

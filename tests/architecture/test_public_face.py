@@ -25,6 +25,7 @@ METHODS = {
     "status": "(self)",
     "rollouts": "(self)",
     "rollout_events": "(self, rollout_id)",
+    "journal_file": "(self)",
     "nodes": "(self, scope=EVERYTHING)",
     "node": "(self, name, *, origin=False, log=False)",
     "inventory": "(self)",

@@ -42,6 +42,8 @@ def test_the_formats_by_name():
         "secret-event": "fleet.secret-event/v1",
         "secrets": "fleet.secret-list/v1",
         "import": "fleet.import/v1",
+        "journal": "fleet.journal/v1",
+        "journal-line": "fleet.journal-line/v1",
         "render": "fleet.render/v1",
         "keys": "fleet.keys/v1",
         "host-event": "fleet.host-event/v1",
@@ -70,6 +72,7 @@ def test_each_schema_asks_for_its_format(output: str):
         (["node", "list", "--sandbox", "nodes"], "nodes", 0),
         (["node", "show", "lyon-a", "--sandbox", "nodes", "--origin", "--log"], "node", 0),
         (["rollout", "list", "--sandbox", "nodes"], "rollouts", 0),
+        (["journal", "check", "--sandbox", "nodes"], "journal", 0),
         (["render", "{tmp}/rendered"], "render", 0),
     ],
 )

@@ -60,12 +60,22 @@ def test_a_rehearsal_through_ten_waves():
     assert row.split()[-4:] == ["<=", "60", "s", "met"]
 
 
+def test_the_journal_with_pretend_nodes():
+    ran = bench("journal")
+
+    assert ran.code == 0, ran.text
+    rows = {line[:54].strip(): line[54:].split() for line in ran.out.splitlines()[4:]}
+    assert any("nodes/s" in words for words in rows.values())
+    assert "rollout show, 10,000 nodes" in rows
+    assert any(name.startswith("resume of 10,000 after kill -9") for name in rows)
+
+
 def test_an_unknown_job_is_named():
     ran = bench("plans")
 
     assert ran.code == 2
     assert (
-        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, simulate, hosts"
+        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, journal, simulate, hosts"
         in ran.err
     )
 

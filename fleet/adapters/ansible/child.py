@@ -25,7 +25,7 @@ from fleet.adapters.ansible.answers import (
     observation_of,
     unanswered,
 )
-from fleet.adapters.ansible.process import identity_of
+from fleet.adapters.ansible.process import end_marked, identity_of
 from fleet.adapters.ansible.workdir import Child, Job, Workdir
 from fleet.errors import FleetError
 from fleet.formats.words import duration
@@ -63,6 +63,8 @@ def main(folder: str) -> int:
     _run(workdir, job, answers, lambda: asked_to_end.is_set() or deadline.has_passed())
     if asked_to_end.is_set():
         return EXIT_ENDED
+    if deadline.told():
+        end_marked(str(workdir.path), but=mine)  # Ansible's workers and ssh outlive it
     lines, _ = workdir.answers(NodeResult)
     without = deadline.told() or (_IN_NO_PLAY if answers.is_complete else unanswered(workdir.tail()))
     workdir.finish(gathered(order, lines, without))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from fleet.adapters.sqlite.database import Database
 
 if TYPE_CHECKING:
+    from fleet.adapters.sqlite.file import SqliteJournalFile
     from fleet.adapters.sqlite.journal import SqliteJournal
     from fleet.adapters.sqlite.records import SqliteRecords
 
-__all__ = ["Database", "SqliteJournal", "SqliteRecords"]
+__all__ = ["Database", "SqliteJournal", "SqliteJournalFile", "SqliteRecords"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from fleet.adapters.sqlite.journal import SqliteJournal
 
         return SqliteJournal
+    if name == "SqliteJournalFile":
+        from fleet.adapters.sqlite.file import SqliteJournalFile
+
+        return SqliteJournalFile
     if name == "SqliteRecords":
         from fleet.adapters.sqlite.records import SqliteRecords
 

@@ -17,7 +17,8 @@ BUSY_SECONDS = 10.0
 """How long one writer waits for another one; a write takes milliseconds."""
 
 LOST = (
-    "Losing the folder loses history, never truth: move it away, and fleet plan --refresh rebuilds it from the nodes."
+    "fleet journal check says what of it is damaged. Losing the folder loses history, never truth: move it away, and "
+    "fleet plan --refresh rebuilds it from the nodes."
 )
 
 HANGS = "Look for a fleet that hangs, or for a backup that holds the file."
@@ -51,9 +52,12 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: on disk when the block ends, undone when it raises."""
+        """One transaction: on disk when the block ends, undone when it raises. One inside of another is part of it."""
         with self._lock, _translated(self.path):
             connection = self._open()
+            if connection.in_transaction:
+                yield connection
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -113,26 +117,58 @@ def _closed(path: Path, error: OSError) -> UsageError:
     )
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    # FULL: an effect may start only when the event that announces it would survive a power cut (engine.md).
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA journal_mode=WAL")
+def _give_identity(connection: sqlite3.Connection) -> None:
+    """A random number in page 1, which also goes into the WAL: `fleet journal check` knows a WAL of another file by it.
+
+    A new file has it before there is a WAL.
+    """
+    if connection.execute("PRAGMA user_version").fetchone() != (0,):
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone():
-            for statement in schema.TABLES.split(";\n"):
-                connection.execute(statement)
-            connection.execute("INSERT INTO schema_version VALUES (?)", (schema.VERSION,))
-        (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
-        while version in schema.STEPS:
-            for statement in schema.STEPS[version].strip().split(";\n"):
-                connection.execute(statement)
-            version += 1
-            connection.execute("UPDATE schema_version SET version = ?", (version,))
+        if connection.execute("PRAGMA user_version").fetchone() == (0,):  # nobody else was quicker
+            identity = int.from_bytes(os.urandom(4), "big") // 2 or 1
+            connection.execute(f"PRAGMA user_version={identity}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    # FULL: an effect may start only when the event that announces it would survive a power cut (engine.md).
+    connection.execute("PRAGMA synchronous=FULL")
+    _give_identity(connection)
+    connection.execute("PRAGMA journal_mode=WAL")
+    if _has_tables(connection) and connection.execute("SELECT version FROM schema_version").fetchone() == (
+        schema.VERSION,
+    ):
+        return  # without a lock: a controller that hangs in a write keeps nobody from reading
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _has_tables(connection):
+            for statement in schema.TABLES.split(";\n"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO schema_version VALUES (?)", (schema.VERSION,))
+        bring_along(connection, path)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone())
+
+
+def bring_along(connection: sqlite3.Connection, path: Path) -> None:
+    """Makes the tables of an older version those of this one. Raises UsageError for a newer one."""
+    (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
+    while version in schema.STEPS:
+        for statement in schema.STEPS[version].strip().split(";\n"):
+            connection.execute(statement)
+        version += 1
+        connection.execute("UPDATE schema_version SET version = ?", (version,))
     if version != schema.VERSION:
         raise UsageError(
             f"{path} has version {version} of the schema, this fleet knows version {schema.VERSION}",

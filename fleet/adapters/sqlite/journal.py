@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from fleet.model.event import STATUS_AFTER, BatchEnded, BatchRequeued, decode_ev
 from fleet.model.rollout import RolloutOrder, RolloutSummary
 from fleet.model.signal import Request
 from fleet.ports.clock import Clock
-from fleet.ports.journal import Entry, Kept, Lease, Posted, Step
+from fleet.ports.journal import LEASE_SECONDS, Entry, Kept, Lease, Posted, Step
 
 T = TypeVar("T")
 
@@ -27,8 +28,8 @@ T = TypeVar("T")
 class SqliteJournal(Leases):
     """Implements `fleet.ports.journal.Journal`; the lease's part is in `Leases`."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        super().__init__(database, clock)
+    def __init__(self, database: Database, clock: Clock, lease_seconds: float = LEASE_SECONDS) -> None:
+        super().__init__(database, clock, lease_seconds)
         self._encoder = msgspec.json.Encoder()
 
     def begin(self, lease: Lease, order: RolloutOrder) -> None:
@@ -40,9 +41,15 @@ class SqliteJournal(Leases):
             if connection.execute("SELECT 1 FROM rollouts WHERE id = ?", (order.id,)).fetchone():
                 raise UsageError(f"there is a rollout {order.id} already")
             connection.execute(
-                "INSERT INTO rollouts VALUES (?, ?, ?, ?, ?, 'new', ?, ?, ?)",
-                (order.id, order.fleet, order.commit, order.controller, count, now, now, body),
+                "INSERT INTO rollouts VALUES (?, ?, ?, ?, ?, 'new', ?, ?)",
+                (order.id, order.fleet, order.commit, order.controller, count, now, now),
             )
+            connection.execute("INSERT INTO orders VALUES (?, ?)", (order.id, body))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with self._database.writing():
+            yield
 
     def append(self, lease: Lease, rollout_id: str, step: Step) -> tuple[Entry, ...]:
         encode, now = self._encoder.encode, self._clock.now()
@@ -74,7 +81,7 @@ class SqliteJournal(Leases):
     def order(self, rollout_id: str) -> RolloutOrder:
         with self._database.reading() as connection:
             _known(connection, rollout_id)
-            (body,) = connection.execute("SELECT body FROM rollouts WHERE id = ?", (rollout_id,)).fetchone()
+            (body,) = connection.execute("SELECT body FROM orders WHERE rollout = ?", (rollout_id,)).fetchone()
         return self._decoded(zlib.decompress(body), RolloutOrder)
 
     def kept(self, rollout_id: str) -> Kept | None:

@@ -6,7 +6,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,8 +15,15 @@ from fleet.errors import UnavailableError
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record, Updates
 
+if TYPE_CHECKING:
+    from fleet.ports.journal import Lease
+
 LEVEL = 1
 """Of zlib: 10,000 manifests are 80 MB, and the higher levels cost three times the CPU for a tenth less space."""
+
+
+COLUMNS = "node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs, waiting, updates, learned, wanted"
+"""As `record_of` takes them."""
 
 
 class SqliteRecords:
@@ -29,17 +36,17 @@ class SqliteRecords:
     def all(self) -> Mapping[str, Record]:
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT node, fleet, machine_id, digest, commit_id, controller, epoch, arch, at, base, differs, waiting, "
-                "updates, learned, wanted FROM records"
+                f"SELECT {COLUMNS} FROM records"  # noqa: S608 - names of ours
             ).fetchall()
-        return {row[0]: _record(*row) for row in rows}
+        return {row[0]: record_of(*row) for row in rows}
 
     def manifests(self, digests: Iterable[str]) -> Mapping[str, str]:
         return {key: body.decode() for key, body in self._objects(digests).items()}
 
-    def save(self, records: Iterable[Record]) -> None:
+    def save(self, records: Iterable[Record], lease: Lease | None = None) -> None:
         those = list(records)
         with self._database.writing() as connection:
+            _fence(connection, lease)
             connection.executemany(
                 "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -76,8 +83,9 @@ class SqliteRecords:
         with self._database.reading() as connection:
             return dict(connection.execute("SELECT node, at FROM contacts").fetchall())
 
-    def note_unanswered(self, sent: Mapping[str, str]) -> None:
+    def note_unanswered(self, sent: Mapping[str, str], lease: Lease | None = None) -> None:
         with self._database.writing() as connection:
+            _fence(connection, lease)
             connection.executemany("INSERT OR IGNORE INTO unanswered VALUES (?, ?)", sent.items())
 
     def unanswered(self) -> Mapping[str, tuple[str, ...]]:
@@ -117,7 +125,14 @@ class SqliteRecords:
             raise UnavailableError(f"{self._database.path} is damaged: {error}", hint=LOST) from error
 
 
-def _record(*row: Any) -> Record:
+def _fence(connection: sqlite3.Connection, lease: Lease | None) -> None:
+    if lease:
+        from fleet.adapters.sqlite.lease import check  # brings all of rollouts with it
+
+        check(connection, lease)
+
+
+def record_of(*row: Any) -> Record:
     *told, base, differs, waiting, updates, learned, wanted = row
     paths = (msgspec.json.decode(text, type=tuple[str, ...]) if text else () for text in (differs, waiting))
     kept_up = msgspec.json.decode(updates, type=Updates) if updates else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 5
+VERSION = 6
 
 TABLES = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -15,8 +15,10 @@ CREATE TABLE rollouts (
     nodes INTEGER NOT NULL,
     status TEXT NOT NULL,
     started_at REAL NOT NULL,
-    updated_at REAL NOT NULL,
-    body BLOB NOT NULL          -- the order: JSON, zlib
+    updated_at REAL NOT NULL
+);
+CREATE TABLE orders (           -- apart from what changes with each step: SQLite writes a row as a whole
+    rollout TEXT PRIMARY KEY, body BLOB NOT NULL    -- JSON, zlib
 );
 CREATE TABLE events (
     rollout TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, body BLOB NOT NULL,
@@ -88,6 +90,11 @@ ALTER TABLE clusters DROP COLUMN ca_hash;
 """,
     4: """
 ALTER TABLE records ADD COLUMN wanted TEXT NOT NULL DEFAULT '';
+""",
+    5: """
+CREATE TABLE orders (rollout TEXT PRIMARY KEY, body BLOB NOT NULL);
+INSERT INTO orders SELECT id, body FROM rollouts;
+ALTER TABLE rollouts DROP COLUMN body;
 """,
 }
 """What makes the next version of each older one, in the transaction that opens the file."""

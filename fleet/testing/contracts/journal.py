@@ -93,6 +93,50 @@ class JournalContract:
         with pytest.raises(BusyError, match="ops@spare"):
             journal.acquire("ops@desk")
 
+    def test_a_clock_that_is_set_back_keeps_a_dead_holder_no_longer_than_a_lease(
+        self, journal: Journal, clock: MemoryClock
+    ) -> None:
+        journal.acquire("ops@dead")
+        clock.advance(-86_400)
+        with pytest.raises(BusyError, match="ops@dead"):
+            journal.acquire("ops@desk")
+        clock.advance(LEASE_SECONDS - 1)
+        with pytest.raises(BusyError, match="ops@dead"):
+            journal.acquire("ops@desk")
+        clock.advance(1)
+        assert journal.acquire("ops@desk") == Lease(2, "ops@desk")
+
+    def test_a_holder_that_lives_keeps_its_lease_over_a_clock_that_is_set_back(
+        self, journal: Journal, clock: MemoryClock, lease: Lease
+    ) -> None:
+        clock.advance(-86_400)
+        for _ in range(3):
+            with pytest.raises(BusyError, match="ops@desk"):
+                journal.acquire("ops@spare")
+            clock.advance(LEASE_SECONDS - 1)
+            journal.renew(lease)
+        journal.append(lease, "7f3c", Step((STARTED,)))
+
+    def test_a_clock_that_is_set_forward_ends_a_lease_early_and_fences_its_holder(
+        self, journal: Journal, clock: MemoryClock, lease: Lease
+    ) -> None:
+        clock.advance(86_400)
+        journal.renew(lease)  # nobody was quicker: it lives on
+        clock.advance(86_400)
+        newer = journal.acquire("ops@spare")
+        for write in (lambda: journal.renew(lease), lambda: journal.append(lease, "7f3c", Step((STARTED,)))):
+            with pytest.raises(BusyError, match="ops@spare"):
+                write()
+        clock.advance(-2 * 86_400)  # and set right again
+        journal.append(newer, "7f3c", Step((STARTED,)))
+        assert [entry.event for entry in journal.read("7f3c")] == [STARTED]
+
+    def test_what_is_kept_together_is_kept(self, journal: Journal, lease: Lease) -> None:
+        with journal.together():
+            journal.append(lease, "7f3c", Step((STARTED,)))
+            journal.append(lease, "7f3c", Step((WaveStarted("w0", 0, 3),)))
+        assert [entry.seq for entry in journal.read("7f3c")] == [1, 2]
+
     def test_nothing_is_written_with_a_released_lease(self, journal: Journal, lease: Lease) -> None:
         journal.release(lease)
         with pytest.raises(BusyError):

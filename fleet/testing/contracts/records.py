@@ -1,10 +1,13 @@
 # ruff: noqa: S101 - a contract suite is made of asserts
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
+from fleet.errors import BusyError
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import PackageChange, Record, Updates
+from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
 
 LYON = Record("lyon-1", "acme", "m1", "b1:aa", "4be1f02", "ops@desk", 7, "amd64", 1750000000.5, '{"files":[]}')
@@ -12,7 +15,7 @@ NICE = Record("nice-1", "acme", "m2", "b1:bb")
 
 
 class RecordsContract:
-    """Wants a fixture `records`, empty."""
+    """Wants the fixtures `records` and `journal`, empty, of one store."""
 
     def test_nothing_is_known_at_first(self, records: Records) -> None:
         assert dict(records.all()) == {}
@@ -109,6 +112,24 @@ class RecordsContract:
             "lyon": LearnedCluster(existed=True, datastore="etcd"),
             "nice": LearnedCluster(existed=False, datastore=""),
         }
+
+    def test_what_a_controller_without_the_lease_was_told_is_not_kept(self, records: Records, journal: Journal) -> None:
+        old = journal.acquire("ops@desk")
+        records.save([LYON], old)
+        records.note_unanswered({"nice-1": "b1:cc"}, old)
+        journal.release(old)
+        newer = journal.acquire("ops@spare")
+        with pytest.raises(BusyError):
+            records.save([replace(LYON, digest="b1:zz")], old)
+        with pytest.raises(BusyError):
+            records.note_unanswered({"nice-1": "b1:zz"}, old)
+        assert records.all()["lyon-1"].digest == "b1:aa"
+        assert dict(records.unanswered()) == {"nice-1": ("b1:cc",)}
+        records.save([replace(LYON, digest="b1:dd")], newer)
+        journal.release(newer)
+        with pytest.raises(BusyError):
+            records.save([LYON], Lease(newer.epoch, "ops@spare"))
+        assert records.all()["lyon-1"].digest == "b1:dd"
 
     def test_2_000_at_once(self, records: Records) -> None:
         many = [Record(f"n{i}", "acme", "m", f"b1:{i}", manifest=f'{{"n":{i}}}') for i in range(2000)]

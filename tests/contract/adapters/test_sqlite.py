@@ -20,18 +20,20 @@ import fleet
 from fleet.adapters.sqlite import Database, SqliteJournal, SqliteRecords, schema
 from fleet.adapters.sqlite.database import translate
 from fleet.decide import initial, snapshot
+from fleet.engine.local import LocalEngine
 from fleet.errors import BusyError, FleetError, UnavailableError, UsageError
 from fleet.model.batch import BatchOrder
 from fleet.model.effect import RunBatch
-from fleet.model.event import WaveStarted
+from fleet.model.event import PauseRequested, RolloutFinished, RolloutPaused, RolloutTakenOver, WaveStarted
 from fleet.model.learned import LearnedCluster
 from fleet.model.record import Record
+from fleet.model.rollout import RolloutCounts
 from fleet.model.signal import Pause
 from fleet.ports.journal import Lease, Step
-from fleet.testing import MemoryClock
+from fleet.testing import MemoryApplier, MemoryClock
 from fleet.testing.contracts.journal import JournalContract
 from fleet.testing.contracts.records import RecordsContract
-from fleet.testing.orders import plain, rollout
+from fleet.testing.orders import plain, rollout, wanted
 
 pytestmark = pytest.mark.timeout(120)
 ORDER = rollout(plain("gate"))
@@ -58,6 +60,10 @@ class TestSqliteJournal(JournalContract):
 
 
 class TestSqliteRecords(RecordsContract):
+    @pytest.fixture
+    def journal(self, database: Database) -> SqliteJournal:
+        return SqliteJournal(database, MemoryClock())
+
     @pytest.fixture
     def records(self, database: Database) -> SqliteRecords:
         return SqliteRecords(database)
@@ -117,6 +123,60 @@ def test_a_step_is_kept_whole_or_not_at_all(database: Database) -> None:
     assert list(journal.read("7f3c")) == []
     assert list(journal.open_effects("7f3c")) == []
     assert [posted.request for posted in journal.posted("7f3c")] == [Pause("lunch")]
+
+
+def test_what_is_kept_together_is_kept_whole_or_not_at_all(database: Database) -> None:
+    journal, records = SqliteJournal(database, MemoryClock()), SqliteRecords(database)
+    lease = journal.acquire("ops@desk")
+    journal.begin(lease, ORDER)
+    held = Record("gate", "acme", "m", "b1:aa")
+
+    def keep(lease: Lease) -> None:
+        with journal.together():
+            records.save([held])
+            journal.append(lease, "7f3c", Step((WaveStarted("w0", 0, 1),)))
+
+    with pytest.raises(BusyError):
+        keep(Lease(0, "ops@old"))
+    assert dict(records.all()) == {}
+    with journal.together():
+        records.save([held])
+        journal.append(lease, "7f3c", Step((WaveStarted("w0", 0, 1),)))
+        with closing(sqlite3.connect(database.path)) as other:
+            assert other.execute("SELECT count(*) FROM events").fetchone() == (0,), "nothing is there before the end"
+    assert len(journal.read("7f3c")) == len(records.all()) == 1
+
+
+def test_what_a_step_writes_does_not_grow_with_its_order(database: Database) -> None:
+    """SQLite writes a row as a whole: what changes with each step is not in one with an order of megabytes."""
+    journal = SqliteJournal(database, MemoryClock())
+    lease = journal.acquire("ops@desk")
+    wal = database.path.with_name("state.db-wal")
+    written = []
+    for number, nodes in enumerate((10, 30_000)):
+        order = rollout(plain(*(f"node-{at:06d}-{at * 7919 % 99991}" for at in range(nodes))), id=f"{number:04x}")
+        journal.begin(lease, order)
+        with database.writing() as connection:
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+        before = wal.stat().st_size
+        for event in (PauseRequested("x", 0), RolloutPaused(order.id, "x", RolloutCounts())):
+            journal.append(lease, order.id, Step((event,)))
+        written.append(wal.stat().st_size - before)
+    assert written[1] == written[0] > 0
+
+
+def test_a_rollout_of_an_older_version_is_gone_on_with(database: Database) -> None:
+    """v5.sql holds one whose controller died in its first batch, with a pause in its inbox."""
+    database.path.parent.mkdir()
+    with closing(sqlite3.connect(database.path)) as old:
+        old.executescript((GOLDEN / "v5.sql").read_text())
+    journal = SqliteJournal(database, MemoryClock())
+    assert [entry.seq for entry in journal.read("7f3c")] == [1, 2, 3]
+    assert [posted.request for posted in journal.posted("7f3c")] == [Pause("lunch")]
+    order = journal.order("7f3c")
+    events = list(LocalEngine(journal, MemoryApplier(wanted(order)), SqliteRecords(database)).resume("7f3c"))
+    assert events[0] == RolloutTakenOver("7f3c", "ops@desk", 8, ("7f3c-0001",))
+    assert events[-1] == RolloutFinished("7f3c", RolloutCounts(applied=3))
 
 
 HOLDER = """
@@ -217,7 +277,7 @@ def test_a_newer_schema_is_refused(database: Database) -> None:
     with database.writing() as connection:
         connection.execute("UPDATE schema_version SET version = 99")
     database.close()
-    with pytest.raises(UsageError, match="has version 99 of the schema, this fleet knows version 5") as caught:
+    with pytest.raises(UsageError, match="has version 99 of the schema, this fleet knows version 6") as caught:
         SqliteRecords(database).all()
     assert "newer fleet" in caught.value.hint
 
@@ -229,7 +289,7 @@ def test_a_file_that_is_no_database_says_what_is_lost(database: Database, conten
     with pytest.raises(UnavailableError, match=r"state\.db is damaged") as caught:
         SqliteRecords(database).all()
     assert caught.value.hint == (
-        "Losing the folder loses history, never truth: move it away, "
+        "fleet journal check says what of it is damaged. Losing the folder loses history, never truth: move it away, "
         "and fleet plan --refresh rebuilds it from the nodes."
     )
 
@@ -352,6 +412,9 @@ def test_a_writer_that_hangs_is_not_waited_for_for_ever(database: Database) -> N
         connection.execute("PRAGMA busy_timeout=50")
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    assert dict(SqliteRecords(Database(database.path.parent)).all()) == {}
+    assert time.monotonic() - begun < 5, "who only reads waits for nobody"
     with pytest.raises(UnavailableError, match="stays locked by another process"):
         SqliteRecords(database).save([])
     other.close()

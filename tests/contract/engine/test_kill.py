@@ -37,12 +37,15 @@ class Ground:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.in_flight: set[str] = set()
+        self.processes: list[subprocess.Popen[str]] = []
         (folder / "order.json").write_bytes(msgspec.json.encode(ORDER))
         self.world = FolderApplier(folder / "world", wanted(ORDER))
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, CONTROLLER, str(self.folder), *map(str, arguments)]
-        return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        return process
 
     def run(self, *arguments: object) -> int:
         process = self.start(*arguments)
@@ -57,6 +60,13 @@ class Ground:
         journal = SqliteJournal(database, MemoryClock())
         self.in_flight |= {effect.order.batch_id for effect in journal.open_effects("7f3c")}
         database.close()
+
+    def is_known(self) -> bool:
+        """Whether the rollout was kept at all."""
+        database = Database(self.folder / ".fleet")
+        found = SqliteJournal(database, MemoryClock()).rollouts()
+        database.close()
+        return bool(found)
 
     def events(self) -> list[Event]:
         database = Database(self.folder / ".fleet")

@@ -421,7 +421,7 @@ def test_a_long_rollout_keeps_snapshots_and_is_resumed_from_one(journal: Journal
             break
     kept = journal.kept("7f3c")
     assert kept is not None
-    assert 300 < kept.seq < len(journal.read("7f3c"))
+    assert 256 <= kept.seq < len(journal.read("7f3c"))
     rolling.stop()
     assert isinstance(list(events)[-1], RolloutPaused)
     assert journal.kept("7f3c").seq == len(journal.read("7f3c"))  # type: ignore[union-attr] # it was there before
@@ -429,6 +429,17 @@ def test_a_long_rollout_keeps_snapshots_and_is_resumed_from_one(journal: Journal
     assert [(order.batch_id, order.nodes) for order in applier.orders] == [
         (f"7f3c-{i + 1:04d}", (f"n{i}",)) for i in range(150)
     ]
+
+
+def test_a_snapshot_comes_with_as_many_events_as_there_are_nodes(clock: MemoryClock) -> None:
+    """It holds some bits of each node: more often, and what a step writes would grow with the fleet."""
+    order = rollout(plain(*(f"n{i}" for i in range(600))), forks=1, batch_size=1)
+    journal = MemoryJournal(clock)
+    list(engine(journal, MemoryApplier(wanted(order))).roll(order))
+    events = sum(len(step.events) for step in journal.steps)
+    snapshots = sum(step.snapshot is not None for step in journal.steps)
+    assert events == 3 * 600 + 4
+    assert snapshots == events // 600
 
 
 def test_a_controller_that_only_waits_learns_that_its_lease_is_lost(journal: Journal) -> None:

@@ -48,8 +48,12 @@ class TestMemoryJournal(JournalContract):
 
 class TestMemoryRecords(RecordsContract):
     @pytest.fixture
-    def records(self) -> MemoryRecords:
-        return MemoryRecords()
+    def journal(self) -> MemoryJournal:
+        return MemoryJournal(MemoryClock())
+
+    @pytest.fixture
+    def records(self, journal: MemoryJournal) -> MemoryRecords:
+        return MemoryRecords(check=journal.check)
 
 
 class TestMemorySecrets(SecretsContract):

@@ -291,10 +291,26 @@ def test_a_quorum_counts_a_server_however_long_it_is_away() -> None:
     assert one.state.blocked == 0b11
 
 
+def test_a_quorum_counts_a_server_of_its_own_rollout_that_is_away_for_long() -> None:
+    first, second = (replace(node, groups=("servers of lyon",)) for node in cluster("lyon", 2, base="b1:old"))
+    order = timed((first, replace(second, is_away=True, away_since=0.0)), offline_after=1600.0)
+    quorum = GroupBudget("servers of lyon", 1, is_quorum=True)
+    assert Timed(replace(order, budgets=(quorum,)), at=10000.0).flying == []
+    assert Timed(replace(order, budgets=(replace(quorum, is_quorum=False),)), at=10000.0).flying == ["lyon-s0"]
+
+
 def test_a_node_that_failed_uses_its_budget_up_for_ever() -> None:
     order = replace(timed(grouped("a", "b"), forks=1, offline_after=1600.0), budgets=GROUP)
     one = Timed(replace(order, waves=(replace(order.waves[0], nodes=grouped("a", "b", is_away=False)),)))
     one.became("failed", "a", at=10.0)
+    assert one.state.blocked == 0b10
+
+
+def test_who_comes_back_after_long_and_fails_uses_its_budget_up_again() -> None:
+    nodes = (*grouped("a", is_away=True, away_since=0.0), *grouped("b"))
+    one = Timed(replace(timed(nodes, forks=1, offline_after=1600.0), budgets=GROUP), at=10000.0)
+    assert (one.flying, one.state.lapsed) == (["a"], 0b01)
+    one.became("failed", "a", at=10010.0)
     assert one.state.blocked == 0b10
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
 import pytest
 
 from fleet.decide import initial
-from fleet.model.plan import PlannedBudget, PlannedWave, Scope
+from fleet.model.plan import PlannedBudget, PlannedTime, PlannedWave, Scope
 from fleet.model.policy import Amount
 from fleet.model.record import Record
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutOrder
@@ -186,3 +187,36 @@ def test_the_failure_that_pauses(said: Amount | None, nodes: int, failure: int) 
     policy = made().fleet.policy
     assert policy is not None
     assert stop_at(msgspec.structs.replace(policy, max_failures=said), nodes) == failure
+
+
+@pytest.mark.parametrize(
+    ("now", "shut", "opens", "freeze"),
+    [
+        ("2026-03-02T12:00", 6, "2026-03-02T17:00", ""),
+        ("2026-03-02T17:00", 5, "2026-03-03T02:00", ""),
+        ("2026-12-14T16:00", 6, "2027-01-05T17:00", "a freeze"),
+    ],
+)
+def test_a_plan_tells_when_its_nodes_may_begin(now: str, shut: int, opens: str, freeze: str) -> None:
+    known = intent(NAMED, document("RolloutPolicy", "standard", TIMED), *SITES, TOKYO)
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp()
+    time = plan(known, MemoryRecords(), Scope(), UpkeepWish(now=moment)).time
+    assert time == PlannedTime(
+        window="0 2 * * *",
+        zone="site",
+        window_seconds=10800.0,
+        shut=shut,
+        opens=datetime.fromisoformat(opens).replace(tzinfo=UTC).timestamp(),
+        freeze=freeze,
+        soak=600.0,
+    )
+
+
+def test_a_plan_tells_of_waves_that_match_nothing_and_of_approvals() -> None:
+    said = "waves: [{name: pilot, selector: {matchLabels: {ring: pilot}}}, {name: ramp, limit: 1, approval: true}]"
+    planned = plan(made(said), MemoryRecords(), Scope())
+    assert planned.waves == (
+        PlannedWave("pilot", 0, 0, matches_nothing=True),
+        PlannedWave("ramp", 1, 1, needs_approval=True),
+        PlannedWave("everyone", 4, 4),
+    )
