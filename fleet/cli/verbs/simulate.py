@@ -64,7 +64,7 @@ def _world_options(function: F) -> F:
 @sandbox_option
 @click.option("--all", "everything", is_flag=True,
               help="Every node changes, in a fleet that runs already; else those that `fleet apply` would change.")  # fmt: skip
-@click.option("--nodes", "number", type=click.IntRange(1, 1_000_000), metavar="N",
+@click.option("--nodes", "number", type=click.IntRange(1, 200_000), metavar="N",
               help="N nodes, in copies of the whole fleet, rounded up.")  # fmt: skip
 @forks_option
 @_world_options
