@@ -82,6 +82,27 @@ def test_sites_bring_their_time_zones() -> None:
     }  # fmt: skip
 
 
+def test_windows_by_site_hold_for_copies_too() -> None:
+    window = 'updateSchedule: {at: "0 2 * * *", duration: 3h, timeZone: site}\n'
+    zoned = intent(NAMED, document("RolloutPolicy", "standard", POLICY + window), *SITES, ZONED)
+
+    order = rehearsal_of(zoned, plan(zoned, NONE, EVERYTHING), NONE, OPTIONS, nodes=12).order
+
+    initial(order)
+    assert order.timing.zones.keys() == {node.site for node in order.nodes}
+    assert (order.timing.zones["reno~2"], order.timing.zones["nice~2"]) == ("America/Los_Angeles", "UTC")
+
+
+def test_hosts_that_are_being_adopted_are_left_alone() -> None:
+    waiting = Record("b", "acme", "machine", "b1:held", waiting=("/etc/x",))
+    fleet = intent(NAMED, document("RolloutPolicy", "standard", POLICY), *SITES, records=known([waiting]))
+
+    found = everything(fleet, EVERYTHING)
+
+    assert [change.node for change in found.nodes] == ["a", "c", "d", "e"]
+    assert (found.total, found.staying) == (5, 1)
+
+
 def test_copies_are_in_the_waves_and_budgets_of_their_own() -> None:
     order = ordered(made())
     with_away = replace(order, budgets=tuple(replace(group, away=(AwayNode("gone", 7.0),)) for group in order.budgets))

@@ -38,7 +38,7 @@ RUN = SimulatedRun(
     ),
     pauses=(SimulatedPause(600.0, "10 nodes failed", 1200.0),),
     quiet=(Quiet(600.0, 1200.0, "pause"),),
-    groups=(SimulatedGroup("site=a", 8, 2, 3, 2), SimulatedGroup("site=b", 8, 1, 1, 2)),
+    groups=(SimulatedGroup("site=a", 8, 2, 3, 2), SimulatedGroup("site=b", 8, 2, 2, 2)),
     sites=(SimulatedGroup("a", 8, 2, 3), SimulatedGroup("b", 12, 1, 1)),
     timeline=(
         Moment(0.0, 10, 0, 0, 0, 0),

@@ -46,6 +46,7 @@ class Rehearsed:
         clock = VirtualClock(world.begins_at)
         journal = MemoryJournal(clock)
         made = RehearsalOrder(order, {node.site: zone for node in order.nodes})
+        self.journal = journal
         self.run: SimulatedRun = rehearse(
             made, world, Operator(resumes_after, approves_after), Stage(journal, clock), decider
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import msgspec
 import pytest
@@ -51,10 +51,9 @@ def test_batches_end_when_their_nodes_are_through_and_the_next_ones_begin_then()
 def test_a_batch_takes_as_long_as_its_slowest_node() -> None:
     alone = [Rehearsed(rollout(plain(name)), World()).run.seconds for name in ("a", "b", "c")]
 
-    together = Rehearsed(rollout(plain("a", "b", "c")), World()).run
-
     assert len(set(alone)) == 3
-    assert together.seconds == max(alone)
+    for names in permutations(("a", "b", "c")):
+        assert Rehearsed(rollout(plain(*names)), World()).run.seconds == max(alone)
 
 
 def test_servers_before_agents_takes_twice_as_long() -> None:
@@ -150,9 +149,11 @@ def test_who_never_answers_keeps_others_of_the_group_only_when_that_is_known() -
 def test_a_wave_that_fails_ends_the_run_and_says_why() -> None:
     order = with_policy(rollout(plain("a", "b", base="b1:old"), plain("c", "d", base="b1:old")), 100, 100)
 
-    run = Rehearsed(order, replace(EVEN, failures=100.0)).run
+    found = Rehearsed(order, replace(EVEN, failures=100.0))
 
+    run = found.run
     assert (run.outcome, run.reason, run.seconds) == ("paused", "wave w0 failed", 60.0)
+    assert (found.status, found.snapshots) == ("paused", 1), "so that it is quick to open"
     assert run.pauses == (SimulatedPause(60.0, "wave w0 failed"),)
     assert [(wave.outcome, wave.begins, wave.ends) for wave in run.waves] == [
         ("failed", 0.0, 60.0),
@@ -169,7 +170,56 @@ def test_an_operator_goes_on_after_each_pause() -> None:
 
     assert (run.outcome, run.seconds, run.counts) == ("halted", 1920.0, RolloutCounts(failed=4))
     assert run.pauses == (SimulatedPause(60.0, "wave w0 failed", 1860.0),)
+    assert [(wave.outcome, wave.ends) for wave in run.waves] == [("failed", 1860.0), ("failed", 1920.0)]
     assert [(quiet.begins, quiet.ends) for quiet in run.quiet] == [(60.0, 1860.0)]
+
+
+def test_a_pause_that_nothing_came_after_is_not_gone_on_from_again() -> None:
+    """Who goes on sees the same pause at once."""
+
+    def decider(state: RolloutState, signal: Signal) -> Decision:
+        if not isinstance(signal, sig.Resume):
+            return decide(state, signal)
+        counts = state.counts()
+        return Decision((
+            ev.RolloutResumed("7f3c", counts), ev.PauseRequested("again", 0), ev.RolloutPaused("7f3c", "again", counts),
+        ))  # fmt: skip
+
+    order = with_policy(rollout(plain("a", base="b1:old"), plain("b", base="b1:old")), 100, 100)
+    run = Rehearsed(order, replace(EVEN, failures=100.0), resumes_after=600.0, decider=decider).run
+
+    assert (run.outcome, run.reason, run.seconds, len(run.pauses)) == ("paused", "again", 660.0, 2)
+
+
+def test_who_fails_is_no_liar() -> None:
+    run = run_of(replace(EVEN, failures=100.0, lying=100.0))
+
+    assert (run.lies, run.believed, run.counts.failed) == (0, 0, 200)
+
+
+def test_agents_behind_a_server_that_fails_were_never_under_way() -> None:
+    run = Rehearsed(clusters(["lyon"], servers=1, agents=3), replace(EVEN, failures=100.0)).run
+
+    last = run.timeline[-1]
+    assert (last.in_flight, last.failed, last.blocked) == (0, 1, 3)
+    assert run.counts == RolloutCounts(failed=1, blocked=3)
+
+
+def test_the_lease_is_given_back() -> None:
+    found = Rehearsed(rollout(plain("a")))
+
+    assert found.journal.acquire("somebody").epoch == 2
+
+
+def test_who_is_known_to_be_offline_is_so_since_it_began() -> None:
+    order = with_policy(rollout(plain(*MANY, base="b1:old")), 0, allowed=200)
+    order = replace(order, timing=Timing(offline_after=3600.0), offline="defer")
+    world = replace(EVEN, offline=20.0, is_offline_known=True)
+
+    soon, late = (Rehearsed(order, replace(world, latency=latency)).events for latency in (60.0, 4000.0))
+
+    assert not [event for event in soon if isinstance(event, ev.NodesLongOffline)]
+    assert [event for event in late if isinstance(event, ev.NodesLongOffline)]
 
 
 def test_every_third_failure_pauses() -> None:
@@ -220,6 +270,22 @@ def test_a_time_that_was_named_again_is_told_once() -> None:
     run = Rehearsed(rollout(plain("a", "b", "c", "d"), forks=2, batch_size=1), decider=decider).run
 
     assert (run.outcome, run.seconds, ticks) == ("finished", 120.0, [70.0])
+
+
+def test_a_time_that_is_named_again_when_it_has_come_is_told_again() -> None:
+    ticks: list[float] = []
+
+    def decider(state: RolloutState, signal: Signal) -> Decision:
+        if not isinstance(signal, sig.Tick):
+            return Decision(wake_at=EVEN.begins_at + 30.0) if state.status == "new" else decide(state, signal)
+        ticks.append(signal.at - EVEN.begins_at)
+        if state.status == "new":
+            return replace(decide(state, sig.Begin(epoch=1, at=signal.at)), effects=(), wake_at=signal.at)
+        return Decision()
+
+    Rehearsed(rollout(plain("a")), decider=decider)
+
+    assert ticks == [30.0, 30.0]
 
 
 def test_a_decider_that_asks_for_now_for_ever_is_a_bug() -> None:
@@ -305,8 +371,15 @@ def test_a_soak_and_then_an_approval_are_waited_for() -> None:
 
 
 def test_an_approval_is_given_at_once_unless_it_is_said_otherwise() -> None:
-    found = Rehearsed(timed(Timing(), needs_approval=True))
+    heard: list[Signal] = []
 
+    def decider(state: RolloutState, signal: Signal) -> Decision:
+        heard.append(signal)
+        return decide(state, signal)
+
+    found = Rehearsed(timed(Timing(), needs_approval=True), decider=decider)
+
+    assert [signal.wave for signal in heard if isinstance(signal, sig.Approve)] == ["w1"], "that one, and no other"
     approved = [event for event in found.events if isinstance(event, ev.WaveApproved)]
     assert [(event.wave, event.at - EVEN.begins_at) for event in approved] == [("w1", 60.0)]
     assert (found.run.approvals, waited(found.run)) == (1, [])
