@@ -206,7 +206,7 @@ def test_agents_behind_a_server_that_fails_were_never_under_way() -> None:
 
 
 def test_the_lease_is_given_back() -> None:
-    found = Rehearsed(rollout(plain("a")))
+    found = Rehearsed(rollout(plain("a")), replace(EVEN, latency=10.0))  # it would live for 30 s
 
     assert found.journal.acquire("somebody").epoch == 2
 
