@@ -45,6 +45,7 @@ def become_option(function: F) -> F:
     return function
 
 
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the journal. Else: who asked.")
 updates_option = click.option(
     "--updates", is_flag=True, help="Take OS updates as of today on nodes whose os.updates names no snapshot."
 )

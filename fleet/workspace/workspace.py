@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleet.errors import RefusedError, UsageError
+from fleet.errors import UsageError
 from fleet.model.plan import EVERYTHING, Plan, Scope
 from fleet.model.validation import Validation
 from fleet.wiring import STATE, PasswordSource, Wiring
+from fleet.workspace.driving import Driving
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation
     from fleet.model.check import How
     from fleet.model.event import Event
     from fleet.model.project import FolderReport
-    from fleet.model.rollout import RolloutSummary
     from fleet.model.status import NodeDetail, NodeRow, Status
     from fleet.model.translation import ImportOptions, ImportReport
     from fleet.operations.intent import Intent
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from fleet.operations.secret import SecretEvent
     from fleet.operations.upkeep import UpkeepWish
     from fleet.ports.applier import ProjectWriter
-    from fleet.ports.engine import Engine
     from fleet.workspace.hosts import Hosts
+    from fleet.workspace.rollouts import Rollouts
     from fleet.workspace.secrets import Secrets
+
+_LATEST = 5
+"""How many rollouts the status shows."""
 
 
 class Workspace:
@@ -36,8 +39,7 @@ class Workspace:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._engine: Engine | None = None
-        self._is_stopping = False
+        self._driving = Driving(wiring)
         self._planned: tuple[Plan, Intent] | None = None
         self._missing: dict[str, How] = {}
 
@@ -158,50 +160,31 @@ class Workspace:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
         options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates))
         while True:
-            engine, wiring = self._engine_for(intent, forks, verbosity, cluster=cluster), self._wiring
+            engine, wiring = self._driving.engine(intent, forks, verbosity, cluster=cluster), self._wiring
             hands = Hands(engine, wiring.records, wiring.secrets, wiring.controller)
             has_finished = yield from told_end(apply(intent, plan, hands, options))
-            if not (walks and plan.walking and has_finished) or self._is_stopping:
+            if not (walks and plan.walking and has_finished) or self._driving.is_stopping:
                 return
             plan = self.plan(plan.scope)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
 
-    def resume(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
-        """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
-        from fleet.operations.apply import learning
-        from fleet.operations.plan import plan as made
-
-        order = self._wiring.journal.order(rollout_id)
-        intent = self._read()
-        wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}
-        moved = [node.name for node in order.nodes if wanted.get(node.name, node.wanted) != node.wanted]
-        if moved:
-            raise RefusedError(
-                f"git wants something else of {moved[0]} than rollout {rollout_id} does",
-                "Start a new one: fleet apply. What this one finished stays.",
-            )
-        events = self._engine_for(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
-        yield from learning(intent, events, self._wiring.records)
-
     def stop(self) -> None:
         """Once: what runs is finished, then the rollout pauses. Twice: what runs is ended now."""
-        self._is_stopping = True
-        if self._engine is not None:
-            self._engine.stop()
+        self._driving.stop()
 
     def status(self) -> Status:
         """What is applied where: from records and journal, without reading the spec."""
+        from fleet.operations.progress import rows
         from fleet.operations.status import status
 
-        wiring, rollouts = self._wiring, self._wiring.journal.rollouts()
+        wiring, rollouts = self._wiring, rows(self._wiring.rollouts, _LATEST)
         return status(wiring.records, rollouts, wiring.source.head(), wiring.sandbox, wiring.clock.now())
 
-    def rollouts(self) -> Sequence[RolloutSummary]:
-        return self._wiring.journal.rollouts()
+    def rollouts(self) -> Rollouts:
+        """Rollouts of this folder: listed, watched, gone on with, paused, cancelled, approved."""
+        from fleet.workspace.rollouts import Rollouts
 
-    def rollout_events(self, rollout_id: str) -> Iterator[Event]:
-        """What happened in a rollout, from the journal."""
-        return (entry.event for entry in self._wiring.journal.read(rollout_id))
+        return Rollouts(self._wiring, self._read, self._driving)
 
     def nodes(self, scope: Scope = EVERYTHING) -> Sequence[NodeRow]:
         from fleet.operations.nodes import rows
@@ -263,15 +246,6 @@ class Workspace:
 
         wiring, home = self._wiring, str(self._wiring.state / "sandbox")
         return read_intent(wiring.source.read(revision), wiring.records, wiring.shipped.texts, home, wiring.sandbox)
-
-    def _engine_for(
-        self, intent: Intent, forks: int, verbosity: int = 0, *, cluster: bool, is_resumed: bool = False
-    ) -> Engine:
-        from fleet.workspace.clusters import with_clusters
-
-        around = with_clusters(self._wiring, intent, is_resumed=is_resumed) if cluster else None
-        self._engine = self._wiring.engine(self._writer(intent), forks, verbosity, around)
-        return self._engine
 
     def _wish(self, *, updates: bool) -> UpkeepWish:
         from fleet.operations.upkeep import UpkeepWish

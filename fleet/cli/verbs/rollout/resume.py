@@ -30,5 +30,5 @@ def command(
     spec wants something else by now: `fleet apply` starts anew.
     """
     workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
-    events = workspace.resume(rollout_id, forks=forks, cluster=not no_cluster)
+    events = workspace.rollouts().resume(rollout_id, forks=forks, cluster=not no_cluster)
     return roll(face, workspace, events, as_json=as_json)

@@ -1,0 +1,91 @@
+"""How far rollouts are and what they wait for, from what the journal says alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fleet.formats.words import count
+from fleet.model import event as ev
+from fleet.model.event import Event
+from fleet.model.rollout import RolloutCounts, RolloutSummary
+from fleet.model.status import RolloutRow
+from fleet.ports.engine import Rollouts
+
+
+class Progress:
+    """Events of one rollout, from its first one, added up."""
+
+    def __init__(self, nodes: int) -> None:
+        self.wave = ""
+        self.reason = ""
+        self.under_way = 0
+        self._total = nodes
+        self._numbers: dict[type[Event], int] = {}
+
+    def take(self, event: Event) -> None:
+        self._numbers[type(event)] = self._numbers.get(type(event), 0) + 1
+        match event:
+            case ev.WaveStarted():
+                self.wave = event.wave
+            case ev.BatchStarted():
+                self.under_way += len(event.nodes)
+            case ev.BatchRequeued():
+                self.under_way -= len(event.nodes)
+            case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable():
+                self.under_way -= 1
+            case ev.PauseRequested() | ev.CancelRequested():
+                self.reason = event.reason
+            case _:
+                return
+
+    @property
+    def counts(self) -> RolloutCounts:
+        kinds = (ev.NodeApplied, ev.NodeFailed, ev.NodeUnreachable, ev.NodeBlocked)
+        applied, failed, unreachable, blocked = (self._numbers.get(kind, 0) for kind in kinds)
+        return RolloutCounts(
+            applied, failed, unreachable, blocked, self._total - applied - failed - unreachable - blocked
+        )
+
+
+def rows(rollouts: Rollouts, latest: int = 0) -> Sequence[RolloutRow]:
+    """Newest first; the `latest` ones only, 0 for all."""
+    return [_row(rollouts, each) for each in rollouts.list()[: latest or None]]
+
+
+def row(rollouts: Rollouts, rollout_id: str) -> RolloutRow:
+    """Raises UsageError for a rollout that is not known."""
+    rollouts.last(rollout_id)
+    return next(_row(rollouts, each) for each in rollouts.list() if each.id == rollout_id)
+
+
+def _row(rollouts: Rollouts, summary: RolloutSummary) -> RolloutRow:
+    """One that rests has its counts in its last event; of others all events are added up."""
+    last, told = rollouts.last(summary.id), msgspec.structs.asdict(summary)
+    match last.event if last else None:
+        case ev.RolloutFinished() | ev.RolloutHalted() | ev.RolloutCancelled() as end:
+            return RolloutRow(**told, counts=end.counts)
+        case ev.RolloutPaused() as pause:
+            return RolloutRow(**told, counts=pause.counts, waits_for=f"somebody to go on (paused: {pause.reason})")
+    found = Progress(summary.nodes)
+    for entry in rollouts.events_after(summary.id):
+        found.take(entry.event)
+    driver = rollouts.driver(summary.id)
+    return RolloutRow(
+        **told,
+        counts=found.counts,
+        under_way=found.under_way,
+        wave=found.wave,
+        driver=driver,
+        waits_for=_waits_for(summary, found, driver),
+    )
+
+
+def _waits_for(summary: RolloutSummary, found: Progress, driver: str) -> str:
+    """Nothing, where it simply runs."""
+    if not driver:
+        return "somebody to go on (nobody drives it)"
+    if summary.status in ("pausing", "cancelling"):
+        return f"{count(found.under_way, 'node')} under way ({summary.status}: {found.reason})"
+    return ""
