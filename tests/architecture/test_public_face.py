@@ -7,6 +7,7 @@ import inspect
 import fleet
 from fleet.workspace import Workspace
 from fleet.workspace.hosts import Hosts
+from fleet.workspace.rollouts import Rollouts
 from fleet.workspace.secrets import Secrets
 
 METHODS = {
@@ -19,11 +20,9 @@ METHODS = {
     "load_plan": "(self, path)",
     "render": "(self, folder, scope=EVERYTHING)",
     "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True)",
-    "resume": "(self, rollout_id, *, forks=20, cluster=True)",
     "stop": "(self)",
     "status": "(self)",
     "rollouts": "(self)",
-    "rollout_events": "(self, rollout_id)",
     "nodes": "(self, scope=EVERYTHING)",
     "node": "(self, name, *, origin=False, log=False)",
     "inventory": "(self)",
@@ -43,6 +42,19 @@ HOSTS = {
     "retire": "(self, names, options, *, cluster=True)",
     "replace": "(self, name, *, cluster=True)",
     "doctor": "(self, scope=EVERYTHING, *, asks_nodes=True)",
+}
+
+
+ROLLOUTS = {
+    "list": "(self)",
+    "ids": "(self)",
+    "row": "(self, rollout_id)",
+    "events": "(self, rollout_id, after=0)",
+    "watch": "(self, rollout_id)",
+    "pause": "(self, rollout_id, reason='')",
+    "cancel": "(self, rollout_id, reason='')",
+    "approve": "(self, rollout_id, wave='')",
+    "resume": "(self, rollout_id, *, forks=20, cluster=True)",
 }
 
 
@@ -88,3 +100,9 @@ def test_the_methods_of_its_secrets():
     public = {name for name, _ in inspect.getmembers(Secrets, callable) if not name.startswith("_")}
 
     assert {name: shape(getattr(Secrets, name)) for name in public} == SECRETS
+
+
+def test_the_methods_of_its_rollouts():
+    public = {name for name, _ in inspect.getmembers(Rollouts, callable) if not name.startswith("_")}
+
+    assert {name: shape(getattr(Rollouts, name)) for name in public} == ROLLOUTS

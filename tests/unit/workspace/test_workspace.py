@@ -148,7 +148,7 @@ def test_the_order_names_what_each_node_holds(tmp_path: Path) -> None:
 def test_a_rollout_goes_on_and_what_it_finds_is_learned(tmp_path: Path) -> None:
     wiring = InMemory(tmp_path)
     workspace, rollout = stopped(wiring)
-    assert [type(event) for event in workspace.resume(rollout)] == [NodeApplied]
+    assert [type(event) for event in workspace.rollouts().resume(rollout)] == [NodeApplied]
     assert wiring.engine_.resumed == [rollout]
     assert wiring.records.clusters() == {"lyon": LearnedCluster(existed=True, datastore="sqlite")}
 
@@ -158,7 +158,7 @@ def test_a_rollout_that_git_no_longer_wants_does_not_go_on(tmp_path: Path) -> No
     workspace, rollout = stopped(wiring)
     wiring.repository.site = LYON % "two"
     with pytest.raises(RefusedError, match=f"git wants something else of s1 than rollout {rollout} does") as caught:
-        list(workspace.resume(rollout))
+        list(workspace.rollouts().resume(rollout))
     assert caught.value.hint == "Start a new one: fleet apply. What this one finished stays."
     assert wiring.engine_.resumed == []
 
