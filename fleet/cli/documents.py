@@ -121,6 +121,11 @@ OUTPUTS = {
         "fleet.ports.engine:Answer",
         "What `fleet rollout pause`, `approve` and `cancel --json` print.",
     ),
+    "detached": Output(
+        "fleet.detached/v1",
+        "fleet.cli.detaching:Detached",
+        "What `fleet apply` and `rollout resume --detach --json` print.",
+    ),
     "lock-event": Output("fleet.lock-event/v1", "fleet.operations.lock:LockEvent", "A line of `fleet lock --json`."),
     "secret-event": Output(
         "fleet.secret-event/v1",

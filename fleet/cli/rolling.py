@@ -34,12 +34,14 @@ class JsonWatcher:
 
 def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: bool) -> int:
     """Shows every event. 0: each node came through; 4: some did not; 130: it was stopped on request before its end."""
-    from fleet.model.event import RolloutPaused
+    from fleet.model.event import RolloutPaused, RolloutStarted, RolloutTakenOver
 
     gc.enable()  # main turned it off; a rollout may run for hours
     code = EXIT_DONE
     with face.diagnostics.stage("apply"), stopping(workspace.stop, face.err) as stops, shown(face, as_json) as screen:
         for event in events:
+            if isinstance(event, RolloutStarted | RolloutTakenOver):
+                face.began(event.rollout_id)
             screen.show(event)
             is_asked = isinstance(event, RolloutPaused) and stops.count
             code = EXIT_INTERRUPTED if is_asked else code_after(event, code)

@@ -72,6 +72,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         next_window=due.opens,
         draining=_draining(intent, changing),
         walking=_walking(intent, changing),
+        policy=intent.policy,
     )
     return in_waves(intent, made, gone)
 

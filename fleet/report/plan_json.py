@@ -75,6 +75,8 @@ class PlanReport(msgspec.Struct, frozen=True):
     budget: PlannedBudget = PlannedBudget()
     away: tuple[str, ...] = ()
     """Nodes that were there once and do not answer: they use budgets up."""
+    policy: str = ""
+    """The RolloutPolicy that was asked for instead of the fleet's own."""
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -109,4 +111,5 @@ def plan_document(plan: Plan) -> PlanReport:
         walking=plan.walking,
         budget=plan.budget,
         away=plan.away,
+        policy=plan.policy,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from fleet.errors import RefusedError
 from fleet.model.plan import EVERYTHING
@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from fleet.workspace.driving import Driving
 
 
+class ReadIntent(Protocol):
+    def __call__(self, revision: str = "", policy: str = "") -> Intent: ...
+
+
 class Rollouts:
     """Of one fleet folder; `workspace.rollouts`. `read` gives what git says; only `resume` asks for it.
 
     Each raises UsageError for a rollout that is not known, naming the newest ones.
     """
 
-    def __init__(self, wiring: Wiring, read: Callable[[], Intent], driving: Driving) -> None:
+    def __init__(self, wiring: Wiring, read: ReadIntent, driving: Driving) -> None:
         self._wiring = wiring
         self._read = read
         self._driving = driving
@@ -74,10 +78,26 @@ class Rollouts:
     def resume(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
         """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
         from fleet.operations.apply import learning
+
+        intent, _ = self._still_wanted(rollout_id)
+        events = self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
+        yield from learning(intent, events, self._wiring.records)
+
+    def check(self, rollout_id: str) -> None:
+        """What `resume` would be refused for because of git or a vault. Opens those that its changing nodes need."""
+        from fleet.operations.preparing import check_vaults
+
+        intent, changing = self._still_wanted(rollout_id)
+        check_vaults(intent, [node for node in intent.fleet.nodes if node.name in changing], self._wiring.secrets)
+
+    def _still_wanted(self, rollout_id: str) -> tuple[Intent, set[str]]:
+        """What git says, and the nodes of a rollout that it still wants to change to what the rollout brings."""
         from fleet.operations.plan import plan as made
 
         order = self._wiring.journal.order(rollout_id)
         intent = self._read()
+        if order.policy in intent.spec.policies and order.policy != intent.spec.fleet.spec.rollout_policy:
+            intent = self._read(policy=order.policy)
         wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}
         moved = [node.name for node in order.nodes if wanted.get(node.name, node.wanted) != node.wanted]
         if moved:
@@ -85,8 +105,7 @@ class Rollouts:
                 f"git wants something else of {moved[0]} than rollout {rollout_id} does",
                 "Start a new one: fleet apply. What this one finished stays.",
             )
-        events = self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
-        yield from learning(intent, events, self._wiring.records)
+        return intent, {node.name for node in order.nodes if node.name in wanted}
 
     @property
     def _by(self) -> str:

@@ -14,12 +14,13 @@ METHODS = {
     "open": "(path='.', *, sandbox='', vault_password=None, become_password=None)",
     "hosts": "(self, *, forks=20)",
     "validate": "(self)",
-    "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20, updates=False)",
+    "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20, updates=False, policy='')",
     "refresh": "(self, scope=EVERYTHING, *, forks=20)",
     "save_plan": "(self, plan, path)",
     "load_plan": "(self, path)",
     "render": "(self, folder, scope=EVERYTHING)",
     "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True)",
+    "check": "(self, plan, *, allow_dirty=False, unenforced=False, updates=False)",
     "stop": "(self)",
     "status": "(self)",
     "rollouts": "(self)",
@@ -55,6 +56,7 @@ ROLLOUTS = {
     "cancel": "(self, rollout_id, reason='')",
     "approve": "(self, rollout_id, wave='')",
     "resume": "(self, rollout_id, *, forks=20, cluster=True)",
+    "check": "(self, rollout_id)",
 }
 
 
@@ -88,6 +90,7 @@ def test_the_methods_of_the_workspace():
 
     assert {name: shape(getattr(Workspace, name)) for name in public} == METHODS
     assert isinstance(Workspace.root, property)
+    assert isinstance(Workspace.state, property)
 
 
 def test_the_methods_of_its_hosts():

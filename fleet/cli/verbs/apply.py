@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.cli.command import verb
+from fleet.cli.detaching import detach as detached
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
 from fleet.cli.options import (
     become_option,
+    detach_option,
     forks_option,
     json_option,
     no_cluster_option,
+    policy_option,
     sandbox_option,
     updates_option,
     vault_option,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         "fleet apply",
         "fleet apply .fleet/plan.json --yes",
         "fleet apply --site lyon-1 --sandbox /tmp/nodes",
+        "fleet apply --yes --detach",
         "fleet apply --yes --json > events.jsonl",
     ],
 )
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
 @click.option(
     "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
 )
+@policy_option
+@detach_option
 @updates_option
 @no_cluster_option
 @vault_option
@@ -56,20 +62,24 @@ if TYPE_CHECKING:
 def command(
     face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
     limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
-    updates: bool, no_cluster: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
+    policy: str, detach: bool, updates: bool, no_cluster: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring nodes to what the spec says.
 
     On a terminal the plan is shown first, and a question asked. ^C once finishes what runs and pauses; ^C twice leaves
     now, which is safe. A server whose K3s becomes another version is drained first, and takes pods again once it is Ready:
-    a RolloutPolicy's `drain` says how long and how hard. Exit code 0: every node is as wanted; 4: some are not, and the
+    a RolloutPolicy's `drain` says how long and how hard. With --detach it goes on when this terminal is gone. Exit code 0: every node is as wanted; 4: some are not, and the
     last lines say which and why.
     """
     scope = scope_of(sites, selector, nodes, limit)
-    if plan_file is not None and not scope.is_everything:
-        raise UsageError("a saved plan has its own scope", "leave out --site, --selector, --node and --limit")
+    if plan_file is not None and (policy or not scope.is_everything):
+        raise UsageError(
+            "a saved plan has its own scope and policy", "leave out --site, --selector, --node, --limit and --policy"
+        )
     passwords = (vault_password_file, become_password_file)
-    workspace, plan = _planned(face, plan_file, scope, sandbox, passwords, asks_become=asks_become, updates=updates)
+    workspace, plan = _planned(
+        face, plan_file, scope, sandbox, passwords, asks_become=asks_become, updates=updates, policy=policy
+    )
     if not (plan.nodes or plan.refused):
         _tell_nothing(face, plan, as_json=as_json)
         return EXIT_DONE
@@ -77,6 +87,9 @@ def command(
     if asks and not _may_go_on(face, plan):
         face.err.line("not applied")
         return EXIT_INTERRUPTED
+    if detach and not face.is_detached:
+        workspace.check(plan, allow_dirty=allow_dirty, unenforced=unenforced, updates=updates)
+        return detached(face, workspace.state, as_json=as_json)
     events = workspace.apply(
         plan,
         forks=forks,
@@ -92,13 +105,13 @@ def command(
 
 def _planned(
     face: Face, plan_file: Path | None, scope: Scope, sandbox: str, passwords: tuple[str, str], *, asks_become: bool,
-    updates: bool,
+    updates: bool, policy: str,
 ) -> tuple[Workspace, Plan]:  # fmt: skip
     """The plan that is saved, or one made now; and where it is carried out."""
     workspace = face.workspace(sandbox, *passwords, asks_become=asks_become)
     if plan_file is None:
         with face.diagnostics.stage("plan"):
-            return workspace, workspace.plan(scope, updates=updates)
+            return workspace, workspace.plan(scope, updates=updates, policy=policy)
     plan = workspace.load_plan(plan_file)
     if plan.sandbox and not sandbox:
         workspace = face.workspace(plan.sandbox, *passwords, asks_become=asks_become)
