@@ -12,10 +12,12 @@ from fleet.cli.passwords import Passwords
 
 
 def run() -> NoReturn:
-    """`PAPERS TELLS ARGUMENTS`: the pipes to read passwords from and to tell the rollout's id on."""
-    papers, tells, *arguments = sys.argv[1:]
+    """`PAPERS TELLS AGREED ARGUMENTS`: the pipes to read passwords from and to tell the rollout's id on, and the
+    fingerprint of the plan that was shown (empty for none).
+    """
+    papers, tells, agreed, *arguments = sys.argv[1:]
     face = Face()
-    face.is_detached = True
+    face.is_detached, face.agreed = True, agreed
     with os.fdopen(int(papers), "rb") as pipe:
         face.passwords = Passwords.unsealed(pipe.read())
     face.began = _Telling(int(tells))

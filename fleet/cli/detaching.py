@@ -13,11 +13,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fleet.cli.face import Face
-from fleet.errors import EXIT_BUG, EXIT_DONE
+from fleet.errors import EXIT_BUG, EXIT_DONE, RefusedError
+
+if TYPE_CHECKING:
+    from fleet.model.plan import Plan
 
 _FOLDER = "detached"
 _KEPT_SECONDS = 7 * 86400
@@ -33,14 +37,16 @@ class Detached(msgspec.Struct, frozen=True):
     log: str
 
 
-def detach(face: Face, state: Path, *, as_json: bool) -> int:
+def detach(face: Face, state: Path, agreed: str = "", *, as_json: bool) -> int:
     """Calls this very verb again, and returns when its rollout's first event is in the journal; what it prints goes to a
     file below `state` (0600). Where it ends before, its last words are shown, and its exit code is the answer.
+
+    `agreed` is the fingerprint of the plan that was shown: no other one is carried out.
     """
     if face.become is not None:
         face.become()  # nobody can be asked any more over there
     log = _new_log(state / _FOLDER)
-    told, child = _start(face, log)
+    told, child = _start(face, log, agreed)
     try:
         with os.fdopen(told) as pipe:
             rollout_id = pipe.readline().strip()
@@ -58,7 +64,23 @@ def detach(face: Face, state: Path, *, as_json: bool) -> int:
     return EXIT_DONE
 
 
-def _start(face: Face, log: Path) -> tuple[int, subprocess.Popen[bytes]]:
+def fingerprint(plan: Plan) -> str:
+    """Of what a plan would do: two plans with the same one do the same."""
+    import hashlib
+
+    nodes = [(change.node, change.base, change.wanted) for change in plan.nodes]
+    waves = [(wave.name, wave.nodes) for wave in plan.waves]
+    text = msgspec.json.encode([plan.revision.commit, plan.tree_digest, plan.policy, nodes, waves])
+    return hashlib.sha256(text).hexdigest()
+
+
+def check_agreed(face: Face, plan: Plan) -> None:
+    """Raises RefusedError in a detached process for another plan than the one that was shown."""
+    if face.agreed and face.agreed != fingerprint(plan):
+        raise RefusedError("git or what the nodes hold changed since the plan was made", "Run it again: fleet apply")
+
+
+def _start(face: Face, log: Path, agreed: str) -> tuple[int, subprocess.Popen[bytes]]:
     """The end of the pipe from which the rollout's id is read, and the process."""
     told, tells = os.pipe()
     papers, hands_over = os.pipe()
@@ -67,7 +89,7 @@ def _start(face: Face, log: Path) -> tuple[int, subprocess.Popen[bytes]]:
         code = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from fleet.cli.detached import run; run()"
         with log.open("ab") as output:
             child = subprocess.Popen(
-                [sys.executable, "-P", "-c", code, str(papers), str(tells), *face.arguments],
+                [sys.executable, "-P", "-c", code, str(papers), str(tells), agreed, *face.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

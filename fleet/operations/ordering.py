@@ -16,7 +16,7 @@ from fleet.resolve import budgets, waves
 
 
 def in_waves(intent: Intent, plan: Plan, gone: Missing) -> Plan:
-    """The plan with its waves and budgets. `gone` are nodes that were asked just now, and are not as they were."""
+    """The plan with its policy, waves and budgets. `gone` are nodes that were asked just now, and are not as they were."""
     changing = {change.node for change in plan.nodes}
     # What never held anything cannot be missed; what was sent something last, and did not answer, is.
     silent = {name for name, how in gone.items() if how == "silent"}
@@ -27,6 +27,7 @@ def in_waves(intent: Intent, plan: Plan, gone: Missing) -> Plan:
         waves=tuple(PlannedWave(wave.name, len(wave.nodes), wave.units) for wave in found),
         budget=_budget(budgets(intent.fleet, changing, away)),
         away=away,
+        policy=intent.policy,
     )
 
 

@@ -72,7 +72,6 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         next_window=due.opens,
         draining=_draining(intent, changing),
         walking=_walking(intent, changing),
-        policy=intent.policy,
     )
     return in_waves(intent, made, gone)
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -188,6 +189,29 @@ def test_a_rollout_that_is_not_known(applied_shop: Path, verb: str):
     assert ran == (
         2, "", f"error: there is no rollout dead in this folder\nhint: The newest are {known['id']}.\n",
     )  # fmt: skip
+
+
+def test_another_plan_than_the_one_that_was_shown_is_not_carried_out(shop: Path):
+    """The other end, called as `detach` does, with the fingerprint of a plan that holds no more."""
+    papers, hands_over = os.pipe()
+    told, tells = os.pipe()
+    os.write(hands_over, Passwords().sealed())
+    os.close(hands_over)
+    done = subprocess.run(
+        [
+            sys.executable, "-c", "from fleet.cli.detached import run; run()",
+            str(papers), str(tells), "0" * 64, "apply", *BOX, "--detach",
+        ],
+        cwd=shop, env=environment(), pass_fds=(papers, tells), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    os.close(papers)
+    os.close(tells)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: git or what the nodes hold changed since the plan was made\n")
+    with os.fdopen(told, "rb") as pipe:
+        assert pipe.read() == b""
+    assert not (shop / "nodes" / "lyon-a").exists()
 
 
 def test_passwords_are_handed_over_as_they_are_and_asked_for_once():
