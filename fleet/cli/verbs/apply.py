@@ -80,8 +80,7 @@ def command(
         raise UsageError(
             "a saved plan has its own scope and policy", "leave out --site, --selector, --node, --limit and --policy"
         )
-    passwords = (vault_password_file, become_password_file)
-    opened = partial(_opened, face, passwords, asks_become=asks_become)
+    opened = partial(_opened, face, vault_password_file, become_password_file, asks_become=asks_become)
     workspace, plan = _planned(face, opened, plan_file, scope, sandbox, updates=updates, policy=policy)
     if not (plan.nodes or plan.refused):
         _tell_nothing(face, plan, as_json=as_json)
@@ -105,8 +104,8 @@ def command(
     return roll(face, workspace, events, as_json=as_json)
 
 
-def _opened(face: Face, passwords: tuple[str, str], sandbox: str, *, asks_become: bool) -> Workspace:
-    return face.workspace(sandbox, *passwords, asks_become=asks_become)
+def _opened(face: Face, vault: str, become: str, sandbox: str, *, asks_become: bool) -> Workspace:
+    return face.workspace(sandbox, vault, become, asks_become=asks_become)
 
 
 def _planned(
