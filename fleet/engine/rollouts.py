@@ -26,6 +26,7 @@ class LocalRollouts:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._epochs: dict[str, tuple[int, int]] = {}
+        """How far each rollout was read, and the newest epoch up to there."""
 
     def signal(self, rollout_id: str, request: Request) -> Answer:
         order = self._journal.order(rollout_id)
@@ -43,26 +44,33 @@ class LocalRollouts:
     def events_after(self, rollout_id: str, seq: int = 0) -> Sequence[Entry]:
         found = self._journal.read(rollout_id, seq)
         if not found:
-            self._journal.order(rollout_id)  # raises for one that is not known
+            self.last(rollout_id)
+        self._note_epoch(rollout_id, seq, found)
         return found
 
     def last(self, rollout_id: str) -> Entry | None:
         found = self._journal.last(rollout_id)
         if found is None:
-            self._journal.order(rollout_id)
+            self._journal.order(rollout_id)  # raises for one that is not known
         return found
 
     def driver(self, rollout_id: str) -> str:
-        seq, epoch = self._epochs.get(rollout_id, (0, 0))
-        for entry in self.events_after(rollout_id, seq):
-            seq = entry.seq
-            if isinstance(entry.event, RolloutStarted | RolloutTakenOver):
-                epoch = entry.event.epoch
-        self._epochs[rollout_id] = seq, epoch
-        return self._holder(epoch)
+        self.events_after(rollout_id, self._epochs.get(rollout_id, (0, 0))[0])
+        return self._holder(self._epochs[rollout_id][1])
 
     def list(self) -> Sequence[RolloutSummary]:
         return self._journal.rollouts()
+
+    def _note_epoch(self, rollout_id: str, seq: int, entries: Sequence[Entry]) -> None:
+        """What was read once need not be read again to know who drives it."""
+        known, epoch = self._epochs.get(rollout_id, (0, 0))
+        if seq > known:
+            return
+        for entry in entries[known - seq :]:
+            known = entry.seq
+            if isinstance(entry.event, RolloutStarted | RolloutTakenOver):
+                epoch = entry.event.epoch
+        self._epochs[rollout_id] = known, epoch
 
     def _holder(self, epoch: int) -> str:
         lease = self._journal.holder()

@@ -14,6 +14,13 @@ from fleet.model.status import RolloutRow
 from fleet.ports.engine import Rollouts
 
 
+class Story(msgspec.Struct, frozen=True):
+    """A rollout: how far it is, and all that happened."""
+
+    row: RolloutRow
+    events: tuple[Event, ...]
+
+
 class Progress:
     """Events of one rollout, from its first one, added up."""
 
@@ -54,14 +61,17 @@ def rows(rollouts: Rollouts, latest: int = 0) -> Sequence[RolloutRow]:
     return [_row(rollouts, each) for each in rollouts.list()[: latest or None]]
 
 
-def row(rollouts: Rollouts, rollout_id: str) -> RolloutRow:
+def story(rollouts: Rollouts, rollout_id: str) -> Story:
     """Raises UsageError for a rollout that is not known."""
-    rollouts.last(rollout_id)
-    return next(_row(rollouts, each) for each in rollouts.list() if each.id == rollout_id)
+    events = [entry.event for entry in rollouts.events_after(rollout_id)]
+    summary = next(each for each in rollouts.list() if each.id == rollout_id)
+    return Story(_row(rollouts, summary, events), tuple(events))
 
 
-def _row(rollouts: Rollouts, summary: RolloutSummary) -> RolloutRow:
-    """One that rests has its counts in its last event; of others all events are added up."""
+def _row(rollouts: Rollouts, summary: RolloutSummary, events: Sequence[Event] = ()) -> RolloutRow:
+    """One that rests has its counts in its last event; of others all `events` are added up, which are read where none are
+    given.
+    """
     last, told = rollouts.last(summary.id), msgspec.structs.asdict(summary)
     match last.event if last else None:
         case ev.RolloutFinished() | ev.RolloutHalted() | ev.RolloutCancelled() as end:
@@ -69,8 +79,8 @@ def _row(rollouts: Rollouts, summary: RolloutSummary) -> RolloutRow:
         case ev.RolloutPaused() as pause:
             return RolloutRow(**told, counts=pause.counts, waits_for=f"somebody to go on (paused: {pause.reason})")
     found = Progress(summary.nodes)
-    for entry in rollouts.events_after(summary.id):
-        found.take(entry.event)
+    for event in events or [entry.event for entry in rollouts.events_after(summary.id)]:
+        found.take(event)
     driver = rollouts.driver(summary.id)
     return RolloutRow(
         **told,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fleet.model.event import Event
     from fleet.model.status import RolloutRow
     from fleet.operations.intent import Intent
+    from fleet.operations.progress import Story
     from fleet.ports.engine import Answer
     from fleet.wiring import Wiring
     from fleet.workspace.driving import Driving
@@ -42,10 +43,11 @@ class Rollouts:
         """Newest first."""
         return [each.id for each in self._wiring.rollouts.list()]
 
-    def row(self, rollout_id: str) -> RolloutRow:
-        from fleet.operations.progress import row
+    def story(self, rollout_id: str) -> Story:
+        """How far one is, and all that happened."""
+        from fleet.operations.progress import story
 
-        return row(self._wiring.rollouts, rollout_id)
+        return story(self._wiring.rollouts, rollout_id)
 
     def events(self, rollout_id: str, after: int = 0) -> Iterator[Event]:
         """What happened in a rollout behind its event number `after`, from the journal."""

@@ -49,7 +49,7 @@ HOSTS = {
 ROLLOUTS = {
     "list": "(self)",
     "ids": "(self)",
-    "row": "(self, rollout_id)",
+    "story": "(self, rollout_id)",
     "events": "(self, rollout_id, after=0)",
     "watch": "(self, rollout_id)",
     "pause": "(self, rollout_id, reason='')",

@@ -59,12 +59,14 @@ class EngineContract:
     """
 
     @pytest.fixture
-    def running(self, engine: Engine, applier: MemoryApplier) -> Running:
+    def running(self, engine: Engine, applier: MemoryApplier) -> Iterator[Running]:
         """ORDER under way, with its first node held."""
         applier.hold()
         running = Running(engine.roll(ORDER))
         applier.await_running()
-        return running
+        yield running
+        applier.let_go()
+        running.join()
 
     @pytest.fixture
     def paused(self, engine: Engine, applier: MemoryApplier) -> None:

@@ -15,7 +15,7 @@ from fleet.model import event as ev
 from fleet.model.rollout import RolloutCounts
 from fleet.model.signal import Cancel, Pause
 from fleet.ports.engine import Answer
-from fleet.ports.journal import LEASE_SECONDS, Journal
+from fleet.ports.journal import LEASE_SECONDS, Journal, Step
 from fleet.testing import MemoryApplier, MemoryClock, MemoryJournal, MemoryRecords
 from fleet.testing.contracts.engine import ORDER, EngineContract, Running, eventually
 from fleet.testing.orders import plain, rollout, wanted
@@ -155,3 +155,22 @@ def test_one_that_was_kept_and_never_begun_waits_for_resume(journal: Journal, ou
         outside.signal("7f3c", Cancel())
     assert caught.value.hint == "fleet rollout resume 7f3c begins it."
     assert journal.acquire("ops@next").epoch == 2, "no lease was taken for it"
+
+
+def test_who_drives_is_known_whatever_was_read_before(
+    journal: Journal, outside: LocalRollouts, clock: MemoryClock, died: None
+) -> None:
+    """Epochs are noted while events are read: in parts, again, and with a gap."""
+    assert len(outside.events_after("7f3c", 2)) == 1
+    assert outside.driver("7f3c") == ""
+    lease = journal.acquire("ops@next")
+    journal.append(lease, "7f3c", Step((ev.RolloutTakenOver("7f3c", "ops@next", lease.epoch),)))
+    assert len(outside.events_after("7f3c")) == 4
+    assert outside.driver("7f3c") == "ops@next"
+    clock.advance(LEASE_SECONDS)
+    assert outside.driver("7f3c") == ""
+    lease = journal.acquire("ops@last")
+    journal.append(lease, "7f3c", Step((ev.RolloutTakenOver("7f3c", "ops@last", lease.epoch), ev.BatchEnded("x"))))
+    assert len(outside.events_after("7f3c", 5)) == 1
+    assert outside.driver("7f3c") == "ops@last"
+    assert LocalRollouts(journal).driver("7f3c") == "ops@last"

@@ -14,7 +14,7 @@ from fleet.model.batch import NodeResult
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutCounts
 from fleet.model.status import RolloutRow
-from fleet.operations.progress import Progress, row, rows
+from fleet.operations.progress import Progress, Story, rows, story
 from fleet.operations.watch import watch
 from fleet.ports.journal import Lease, Step
 from fleet.testing import MemoryApplier, MemoryClock, MemoryJournal, MemoryRecords
@@ -47,7 +47,8 @@ class Ground:
     @property
     def row(self) -> RolloutRow:
         (found,) = rows(self.rollouts)
-        assert found == row(self.rollouts, "7f3c")
+        events = tuple(entry.event for entry in self.journal.read("7f3c"))
+        assert story(LocalRollouts(self.journal), "7f3c") == Story(found, events)
         return found
 
 
@@ -128,7 +129,7 @@ def test_the_latest_ones_alone(ground: Ground) -> None:
 
 def test_one_that_is_not_known(ground: Ground) -> None:
     with pytest.raises(UsageError, match="there is no rollout dead"):
-        row(ground.rollouts, "dead")
+        story(ground.rollouts, "dead")
     with pytest.raises(UsageError, match="there is no rollout dead"):
         list(watch(ground.rollouts, "dead", ground.clock))
 

@@ -25,13 +25,13 @@ def command(face: Face, *, rollout_id: str, sandbox: str, as_json: bool) -> int:
     from fleet.cli.lines.events import EventLines
     from fleet.cli.lines.status import progress_lines
 
-    rollouts = face.workspace(sandbox).rollouts()
+    story = face.workspace(sandbox).rollouts().story(rollout_id)
     lines = EventLines(face.again)
-    for event in rollouts.events(rollout_id):
+    for event in story.events:
         if as_json:
             face.print_json_line("event", event)
         else:
             face.out.lines(lines.of(event))
     if not as_json:
-        face.out.lines(progress_lines(rollouts.row(rollout_id), face.again))
+        face.out.lines(progress_lines(story.row, face.again))
     return EXIT_DONE
