@@ -119,7 +119,7 @@ OUTPUTS = {
     "answer": Output(
         "fleet.answer/v1",
         "fleet.ports.engine:Answer",
-        "What `fleet rollout pause`, `approve` and `cancel --json` print.",
+        "What `fleet rollout pause`, `approve` and `cancel --json` print, and `resume --json` of one that is driven.",
     ),
     "detached": Output(
         "fleet.detached/v1",

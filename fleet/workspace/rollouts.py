@@ -77,6 +77,16 @@ class Rollouts:
 
         return self._wiring.rollouts.signal(rollout_id, Approve(self._wiring.controller, wave))
 
+    def driver(self, rollout_id: str) -> str:
+        """The controller that drives it now; empty for none."""
+        return self._wiring.rollouts.driver(rollout_id)
+
+    def take_back(self, rollout_id: str) -> Answer:
+        """Takes back a pause that has been asked for and has not come. Raises UsageError where there is none."""
+        from fleet.model.signal import Resume
+
+        return self._wiring.rollouts.signal(rollout_id, Resume())
+
     def resume(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
         """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
         from fleet.operations.apply import learning

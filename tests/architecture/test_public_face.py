@@ -52,6 +52,8 @@ ROLLOUTS = {
     "story": "(self, rollout_id)",
     "events": "(self, rollout_id, after=0)",
     "watch": "(self, rollout_id)",
+    "driver": "(self, rollout_id)",
+    "take_back": "(self, rollout_id)",
     "pause": "(self, rollout_id, reason='')",
     "cancel": "(self, rollout_id, reason='')",
     "approve": "(self, rollout_id, wave='')",

@@ -178,6 +178,9 @@ def test_one_that_runs_says_how_far_it_is_and_waits_for_no_approval(shop: Path):
         ran = rollout("approve", found, shop, "--wave", "everyone")
         assert (ran.code, ran.out) == (2, "")
         assert "it runs, and wave everyone does not wait for an approval" in ran.err
+        ran = rollout("resume", found, shop)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith(f"error: rollout {found['rollout_id']} cannot be resumed: it runs\n")
 
 
 @pytest.mark.parametrize("verb", ["show", "watch", "pause", "cancel", "approve", "resume"])

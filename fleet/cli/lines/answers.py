@@ -10,11 +10,8 @@ from fleet.model.rollout import ENDED
 from fleet.ports.engine import Answer
 from fleet.report import Line, LineKind, clean
 
-Asked = Literal["pause", "cancel", "approve"]
-_UNDRIVEN = {
-    "pause": "nothing new starts until somebody goes on",
-    "approve": "the approval waits until somebody goes on",
-}
+Asked = Literal["pause", "resume", "cancel", "approve"]
+_UNDRIVEN = "nothing new starts until somebody goes on"
 
 
 def answer_lines(asked: Asked, answer: Answer, again: Callable[[str], str]) -> list[Line]:
@@ -22,7 +19,7 @@ def answer_lines(asked: Asked, answer: Answer, again: Callable[[str], str]) -> l
     name = answer.rollout_id
     running = count(answer.under_way, "node")
     if answer.driver:
-        first = f"; {running} still running" if answer.under_way and asked != "approve" else ""
+        first = f"; {running} still running" if answer.under_way and asked in ("pause", "cancel") else ""
         watch = again(f"rollout watch {name}")
         return [
             _line(f"{answer.driver} is asked to {asked} rollout {name}{first}", "answer"),
@@ -30,8 +27,9 @@ def answer_lines(asked: Asked, answer: Answer, again: Callable[[str], str]) -> l
         ]
     resume = again(f"rollout resume {name}")
     if not answer.is_done:
+        kept = ", and hears of the approval" if asked == "approve" else ""
         return [
-            _line(f"nobody drives rollout {name}: {_UNDRIVEN[asked]}", "warning"),
+            _line(f"nobody drives rollout {name}: {_UNDRIVEN}{kept}", "warning"),
             _line(f"{resume} goes on", "next"),
         ]
     if answer.status in ENDED:

@@ -22,7 +22,7 @@ from fleet.model.event import (
     WaveStarted,
 )
 from fleet.model.rollout import RolloutCounts
-from fleet.model.signal import Approve, Cancel, Pause
+from fleet.model.signal import Approve, Cancel, Pause, Resume
 from fleet.ports.engine import Answer, Engine, Rollouts
 from fleet.testing.applier import MemoryApplier
 from fleet.testing.orders import plain, rollout
@@ -114,6 +114,18 @@ class EngineContract:
         applier.let_go()
         assert running.join()[-1] == RolloutPaused("7f3c", "lunch", RolloutCounts(applied=1, waiting=2))
         assert len(applier.orders) == 1
+
+    def test_a_pause_that_has_not_come_is_taken_back(
+        self, running: Running, applier: MemoryApplier, outside: Rollouts
+    ) -> None:
+        with pytest.raises(UsageError, match="cannot be resumed: it runs"):
+            outside.signal("7f3c", Resume())
+        outside.signal("7f3c", Pause("lunch"))
+        eventually(lambda: outside.list()[0].status == "pausing")
+        assert outside.signal("7f3c", Resume()).status == "pausing"
+        eventually(lambda: outside.list()[0].status == "running")
+        applier.let_go()
+        assert isinstance(running.join()[-1], RolloutFinished)
 
     def test_a_cancel_is_heard_by_who_drives(self, running: Running, applier: MemoryApplier, outside: Rollouts) -> None:
         answer = outside.signal("7f3c", Cancel("wrong version"))
