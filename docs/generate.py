@@ -55,7 +55,11 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("RolloutPolicySpec", "successThreshold"): "`95%`",
     ("RolloutPolicySpec", "minFinished"): "`50%`",
     ("RolloutPolicySpec", "batchSize"): "`50`",
+    ("RolloutPolicySpec", "offlineAfter"): "`24h`",
+    ("RolloutPolicySpec", "offlinePolicy"): "`defer`",
+    ("RolloutPolicySpec", "progressDeadline"): "`30m`",
     ("RolloutPolicySpec", "onFailure"): "`pause`",
+    ("RateSpec", "incrementFactor"): "`1`",
     ("HttpGate", "expect"): "`200`",
     ("ScheduleSpec", "timeZone"): "`site`",
 }
@@ -66,16 +70,8 @@ NOT_YET: dict[tuple[str, str], str] = {
     ("SecretsSpec", "command"): "no program is asked; secrets come from vault files",
     ("ClusterSpec", "snapshot"): "no snapshot is taken",
     ("SiteSpec", "segmentation"): "no rule reaches a node",
-    ("WaveSpec", "approval"): "no wave waits for a person",
-    ("RolloutPolicySpec", "offlineAfter"): "an offline node uses up budget until it comes back",
-    ("RolloutPolicySpec", "offlinePolicy"): "the next apply tries again",
-    ("RolloutPolicySpec", "exponentialRate"): "`--forks` alone says how fast",
-    ("RolloutPolicySpec", "minSuccessTime"): "the next wave follows at once",
-    ("RolloutPolicySpec", "progressDeadline"): "it only says how long before its end a window lets nothing begin",
     ("RolloutPolicySpec", "drain"): "agents are not drained; servers are",
     ("RolloutPolicySpec", "gates"): "nothing is asked between waves",
-    ("RolloutPolicySpec", "updateSchedule"): "it holds for reboots alone",
-    ("RolloutPolicySpec", "freezes"): "as `updateSchedule`",
     ("RolloutPolicySpec", "onFailure"): "`rollback` pauses",
 }
 NOT_YET_KINDS: dict[str, str] = {

@@ -57,8 +57,9 @@ def shown(face: Face, as_json: bool) -> Watcher:
 
 def code_after(event: Event, code: int) -> int:
     """The exit code once an event has happened; most change nothing."""
-    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused
+    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused, RolloutSuperseded
 
     if isinstance(event, RolloutFinished):
         return EXIT_DONE
-    return EXIT_UNFINISHED if isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled) else code
+    is_short = isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled | RolloutSuperseded)
+    return EXIT_UNFINISHED if is_short else code

@@ -1,24 +1,36 @@
 """What budgets leave: how many more nodes of each group may be away now.
 
 A node is away while it is in flight, when it failed or could not be reached, and when it did not answer even before and
-has not come through since. A server's place in its cluster's quorum is such a budget too.
+has not come through since; one that has not answered for too long counts no more. A server's place in its cluster's
+quorum is such a budget too, in which every node that is away counts.
 """
 
 from __future__ import annotations
+
+from functools import reduce
+from operator import or_
 
 from fleet.decide.layout import members
 from fleet.formats.words import some
 from fleet.model.rollout import BudgetGroup, RolloutState
 
+_WIDTH = 1024
+"""Nodes of which is told in one go who is away."""
+
 
 class Room:
     """What a state leaves, less the nodes that were taken since."""
 
-    def __init__(self, state: RolloutState) -> None:
+    def __init__(self, state: RolloutState, *, in_time: bool = False) -> None:
+        """`in_time`: as it will be when all that are away now have been so for too long."""
         self._layout = state.layout
         self._before = state.layout.away & ~state.applied
         self._away = state.in_flight | state.failed | state.unreachable | self._before
+        lapsed = reduce(or_, (those for _, those in state.lost), state.lapsed) if in_time else state.lapsed
+        self._lapsed = lapsed & ~state.failed
+        self._briefly = self._away & ~self._lapsed if self._lapsed else self._away
         self._used: dict[int, int] = {}
+        self._parts: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._left_out: set[int] = set()
 
     def full(self, index: int) -> int | None:
@@ -29,7 +41,7 @@ class Room:
             group = self._layout.groups[number]
             used = self._used.get(number)
             if used is None:
-                used = self._used[number] = len(group.away) + self._members_away(group)
+                used = self._used[number] = len(self._outside(group)) + self._members_away(group)
             if used >= group.allowed:
                 return number
         return None
@@ -51,11 +63,21 @@ class Room:
             ready &= ~(those << shift) | self._before
         return ready
 
+    def near(self, some: int, start: int, number: int) -> int:
+        """`some`, whose first bit is node `start`, less the nodes that a full group keeps from starting."""
+        kept = 0
+        for shift, those in self._layout.groups[number].pieces:
+            away = shift - start
+            kept |= those >> -away if away < 0 else those << away if away < some.bit_length() else 0
+        return some & ~(kept & ~(self._before >> start)) if self._before else some & ~kept
+
     def users(self, number: int) -> tuple[str, ...]:
         """The nodes that use a group's budget up."""
         group = self._layout.groups[number]
-        inside = (members(self._away >> shift & those, shift) for shift, those in group.pieces)
-        return (*group.away, *(self._layout.nodes[index].name for some in inside for index in some))
+        nodes, away = self._layout.nodes, self._away_of(group)
+        outside = (self._layout.outside[index - len(nodes)] for index in self._outside(group))
+        inside = (members(away >> shift & those, shift) for shift, those in group.pieces)
+        return (*outside, *(nodes[index].name for some in inside for index in some))
 
     def told(self, number: int) -> str:
         """Why nothing of a full group starts."""
@@ -65,4 +87,26 @@ class Room:
         return f"the budget of {group.name} is used up: {some(users)} away, and at most {group.allowed:,} may be"
 
     def _members_away(self, group: BudgetGroup) -> int:
-        return sum([(self._away >> shift & those).bit_count() for shift, those in group.pieces])
+        found = 0
+        for shift, those in group.pieces:
+            if those >> _WIDTH:
+                found += (self._away_of(group) >> shift & those).bit_count()
+            else:
+                found += (self._part(shift // _WIDTH, group) >> shift % _WIDTH & those).bit_count()
+        return found
+
+    def _part(self, number: int, group: BudgetGroup) -> int:
+        """Those that are away around a place of the order: to shift a bit set of all nodes for each group copies it."""
+        parts = self._parts[group.is_quorum]
+        found = parts.get(number)
+        if found is None:
+            found = parts[number] = self._away_of(group) >> number * _WIDTH & ((1 << 2 * _WIDTH) - 1)
+        return found
+
+    def _away_of(self, group: BudgetGroup) -> int:
+        return self._away if group.is_quorum else self._briefly
+
+    def _outside(self, group: BudgetGroup) -> tuple[int, ...]:
+        if group.is_quorum or not (self._lapsed and group.outside):
+            return group.outside
+        return tuple(index for index in group.outside if not self._lapsed >> index & 1)

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from fleet.decide.evolution import check_version
 from fleet.decide.schedule import Course, batch_order, block_behind, go_on
+from fleet.decide.waiting import long_offline, wake_at
 from fleet.model import event as ev
 from fleet.model import signal as sig
 from fleet.model.batch import NodeResult
@@ -20,10 +21,13 @@ def decide(state: RolloutState, signal: Signal) -> Decision:
     Raises `UsageError` for a state of a version that this fleet does not know.
     """
     check_version(state.version)
-    course = Course(state)
-    if not state.has_ended:
-        _hear(course, signal)
-    return Decision(tuple(course.events), tuple(course.effects))
+    course = Course(state, signal.at)
+    if state.has_ended:
+        return Decision()
+    if gone := long_offline(state, course.now):
+        course.add(ev.NodesLongOffline(gone))
+    _hear(course, signal)
+    return Decision(tuple(course.events), tuple(course.effects), wake_at(course.state, course.now))
 
 
 def _hear(course: Course, signal: Signal) -> None:
@@ -44,8 +48,10 @@ def _hear(course: Course, signal: Signal) -> None:
             _cancel(course, signal)
         case sig.Tick():
             go_on(course)
-        case sig.Approve() | sig.Supersede():
-            return
+        case sig.Approve():
+            _approve(course, signal)
+        case sig.Supersede():
+            _supersede(course, signal)
         case _:
             assert_never(signal)
 
@@ -60,6 +66,8 @@ def _begin(course: Course, signal: sig.Begin) -> None:
     )
     if order.policy:
         course.add(ev.PolicyFollowed(order.id, order.policy, len(order.budgets), order.stop_at))
+    if order.break_glass:
+        course.add(ev.GlassBroken(order.id, order.break_glass, order.controller))
     go_on(course)
 
 
@@ -91,6 +99,23 @@ def _cancel(course: Course, signal: sig.Cancel) -> None:
         go_on(course)
 
 
+def _approve(course: Course, signal: sig.Approve) -> None:
+    """Of what waits for it; an approval in advance would be of nobody knows what."""
+    state = course.state
+    if state.status not in ("running", "pausing", "paused") or state.asked <= state.approved:
+        return
+    wave = state.order.waves[state.asked]
+    if signal.wave in ("", wave.name):
+        course.add(ev.WaveApproved(wave.name, state.asked, signal.by, signal.at))
+        go_on(course)
+
+
+def _supersede(course: Course, signal: sig.Supersede) -> None:
+    if course.state.status in ("running", "pausing", "paused"):
+        course.add(ev.SupersedeRequested(signal.by, course.state.in_flight.bit_count()))
+        go_on(course)
+
+
 def _lose_batch(course: Course, signal: sig.BatchLost) -> None:
     batch = _running(course.state, signal.batch_id)
     if batch:
@@ -118,11 +143,11 @@ def _settle(course: Course, batch_id: str, result: NodeResult) -> None:
     layout = course.layout
     index = layout.index[result.node]
     node = layout.nodes[index]
-    if result.outcome == "unreachable":
-        course.add(ev.NodeUnreachable(node.name, node.site, batch_id, result.reason))
+    if result.outcome == "unreachable" and course.state.order.offline != "count":
+        course.add(ev.NodeUnreachable(node.name, node.site, batch_id, result.reason, course.stamp))
         block_behind(course, index, node.name, f"server {node.name} could not be reached: {result.reason}")
         return
-    reason = result.reason if result.outcome == "failed" else _not_done(node, result)
+    reason = _not_done(node, result) if result.outcome == "applied" else result.reason
     if reason is None:
         course.add(
             ev.NodeApplied(

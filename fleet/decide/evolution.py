@@ -7,11 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.decide.layout import bits
+from fleet.decide.layout import bits, lapses_at
 from fleet.errors import UsageError
 from fleet.model import event as ev
 from fleet.model.event import Event
 from fleet.model.rollout import KNOWN_VERSIONS, STATE_VERSION, RolloutState, RunningBatch
+from fleet.model.window import Wait
 
 
 def evolve(state: RolloutState, event: Event) -> RolloutState:
@@ -50,7 +51,11 @@ def _taken_over(state: RolloutState, event: ev.RolloutTakenOver) -> RolloutState
 
 
 def _wave_started(state: RolloutState, event: ev.WaveStarted) -> RolloutState:
-    return replace(state, wave=event.index, has_failed=False)
+    return replace(state, wave=event.index, has_failed=False, soaks_until=0.0, is_over=False)
+
+
+def _wave_over(state: RolloutState, event: ev.WaveFinished) -> RolloutState:  # noqa: ARG001 - as the others
+    return replace(state, is_over=True)
 
 
 def _wave_failed(state: RolloutState, event: ev.WaveFailed) -> RolloutState:  # noqa: ARG001 - same shape as the others
@@ -65,7 +70,20 @@ def _batch_started(state: RolloutState, event: ev.BatchStarted) -> RolloutState:
         running=(*state.running, RunningBatch(event.batch_id, event.nodes)),
         ready=state.ready & ~those,
         in_flight=state.in_flight | those,
+        wait=None,
+        paced_until=_paced_until(state, event),
     )
+
+
+def _paced_until(state: RolloutState, event: ev.BatchStarted) -> float:
+    rate = rate_of(state)
+    return max(state.paced_until, event.at) + 60 * len(event.nodes) / rate if rate else state.paced_until
+
+
+def rate_of(state: RolloutState) -> float:
+    """How many nodes may begin in a minute of the wave that runs; 0 for any number."""
+    timing = state.order.timing
+    return timing.rate * timing.rate_factor ** max(0, state.wave)
 
 
 def _batch_ended(state: RolloutState, event: ev.BatchEnded) -> RolloutState:
@@ -106,7 +124,24 @@ def _failed(state: RolloutState, event: ev.NodeFailed) -> RolloutState:
 
 def _unreachable(state: RolloutState, event: ev.NodeUnreachable) -> RolloutState:
     bit = 1 << state.layout.index[event.node]
-    return replace(state, in_flight=state.in_flight & ~bit, unreachable=state.unreachable | bit)
+    lost = _with_lost(state, event.at, bit)
+    return replace(state, in_flight=state.in_flight & ~bit, unreachable=state.unreachable | bit, lost=lost)
+
+
+def _with_lost(state: RolloutState, since: float, bit: int) -> tuple[tuple[float, int], ...]:
+    offline_after = state.order.timing.offline_after
+    if not offline_after:
+        return state.lost
+    found = dict(state.lost)
+    moment = lapses_at(since, offline_after)
+    found[moment] = found.get(moment, 0) | bit
+    return tuple(sorted(found.items()))
+
+
+def _long_offline(state: RolloutState, event: ev.NodesLongOffline) -> RolloutState:
+    those = bits(state.layout.index[name] for name in event.nodes)
+    left = ((moment, some & ~those) for moment, some in state.lost)
+    return replace(state, lapsed=state.lapsed | those, lost=tuple((moment, some) for moment, some in left if some))
 
 
 def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
@@ -114,7 +149,13 @@ def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
     by = state.layout.index.get(event.by)
     # Who goes on bears a failure, and what that keeps from starting.
     borne = bit if by is not None and state.forgiven >> by & 1 else 0
-    return replace(state, ready=state.ready & ~bit, blocked=state.blocked | bit, forgiven=state.forgiven | borne)
+    return replace(
+        state,
+        ready=state.ready & ~bit,
+        blocked=state.blocked | bit,
+        forgiven=state.forgiven | borne,
+        is_barred=state.is_barred or not event.by,
+    )
 
 
 def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutState:
@@ -123,6 +164,26 @@ def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutSt
 
 def _cancel_requested(state: RolloutState, event: ev.CancelRequested) -> RolloutState:
     return replace(state, status="cancelling", reason=event.reason)
+
+
+def _supersede_requested(state: RolloutState, event: ev.SupersedeRequested) -> RolloutState:
+    return replace(state, status="superseding", reason=event.by)
+
+
+def _soaking(state: RolloutState, event: ev.WaveSoaking) -> RolloutState:
+    return replace(state, soaks_until=event.until)
+
+
+def _asked(state: RolloutState, event: ev.ApprovalAwaited) -> RolloutState:
+    return replace(state, asked=event.index)
+
+
+def _approved(state: RolloutState, event: ev.WaveApproved) -> RolloutState:
+    return replace(state, approved=event.index)
+
+
+def _waits(state: RolloutState, event: ev.WaitStarted) -> RolloutState:
+    return replace(state, wait=Wait(event.kind, event.until))
 
 
 def _resumed(state: RolloutState, event: ev.RolloutResumed) -> RolloutState:  # noqa: ARG001 - same shape as the others
@@ -145,7 +206,7 @@ _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.PolicyFollowed: _same,
     ev.RolloutTakenOver: _taken_over,
     ev.WaveStarted: _wave_started,
-    ev.WaveFinished: _same,
+    ev.WaveFinished: _wave_over,
     ev.WaveFailed: _wave_failed,
     ev.BatchStarted: _batch_started,
     ev.BatchEnded: _batch_ended,
@@ -161,4 +222,12 @@ _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.RolloutFinished: _status,
     ev.RolloutHalted: _status,
     ev.RolloutCancelled: _status,
+    ev.GlassBroken: _same,
+    ev.WaveSoaking: _soaking,
+    ev.ApprovalAwaited: _asked,
+    ev.WaveApproved: _approved,
+    ev.WaitStarted: _waits,
+    ev.NodesLongOffline: _long_offline,
+    ev.SupersedeRequested: _supersede_requested,
+    ev.RolloutSuperseded: _status,
 }

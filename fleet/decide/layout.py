@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from operator import or_
 
 from fleet.errors import FleetError, RefusedError
 from fleet.model.rollout import BudgetGroup, RolloutLayout, RolloutNode, RolloutOrder, RolloutState
+from fleet.model.window import SITE_ZONE
 
 MAX_JOINING = 50
 """Agents of one cluster that join at once, at most (k3s-contract, rule 13)."""
+
+SLOTS = 16
+"""A time of being away ends at the next whole slot of so many: a state holds few such times, however many nodes are lost."""
 
 _GAP = 256
 """Nodes of a group that are further apart come into different pieces."""
@@ -19,7 +24,8 @@ _GAP = 256
 def initial(order: RolloutOrder) -> RolloutState:
     """The state before `Begin`. Raises `RefusedError` for waves that would bring an agent before its servers."""
     layout = _layout_of(order)
-    return RolloutState(order=order, layout=layout, ready=ready_among(layout, applied=0, touched=0))
+    lost = _lost(order, layout)
+    return RolloutState(order=order, layout=layout, ready=ready_among(layout, applied=0, touched=0), lost=lost)
 
 
 def ready_among(layout: RolloutLayout, applied: int, touched: int) -> int:
@@ -69,9 +75,21 @@ def _layout_of(order: RolloutOrder) -> RolloutLayout:
     waves = _wave_masks(order)
     begun = tuple(accumulate(waves, or_))
     _check_waves(order, nodes, after)
-    groups, member_of = _groups(order, nodes)
-    away = bits(i for i, node in enumerate(nodes) if node.is_away)
-    return RolloutLayout(nodes, index, after, followers, waves, begun, _crowded(nodes), groups, member_of, away)
+    outside = tuple(dict.fromkeys(gone.name for budget in order.budgets for gone in budget.away))
+    index |= {name: i for i, name in enumerate(outside, len(nodes))}
+    return RolloutLayout(
+        nodes,
+        index,
+        after,
+        followers,
+        waves,
+        begun,
+        _crowded(nodes),
+        *_groups(order, nodes, index),
+        away=bits(i for i, node in enumerate(nodes) if node.is_away),
+        outside=outside,
+        zones=_zones(order, nodes),
+    )
 
 
 def _chains(nodes: Sequence[RolloutNode]) -> tuple[tuple[int, ...], dict[int, tuple[int, ...]]]:
@@ -123,8 +141,37 @@ def _crowded(nodes: Sequence[RolloutNode]) -> dict[str, int]:
     return {cluster: bits(those) for cluster, those in joining.items() if len(those) > MAX_JOINING}
 
 
+def _zones(order: RolloutOrder, nodes: Sequence[RolloutNode]) -> tuple[tuple[str, int], ...]:
+    schedule = order.timing.schedule
+    if schedule is None:
+        return ()
+    found: dict[str, list[int]] = {}
+    for i, node in enumerate(nodes):
+        zone = schedule.zone if schedule.zone != SITE_ZONE else order.timing.zones[node.site]
+        found.setdefault(zone, []).append(i)
+    return tuple((zone, bits(those)) for zone, those in found.items())
+
+
+def _lost(order: RolloutOrder, layout: RolloutLayout) -> tuple[tuple[float, int], ...]:
+    """Who is away before the rollout begins, by when they will have been so for too long."""
+    if not order.timing.offline_after:
+        return ()
+    since = {gone.name: gone.since for budget in order.budgets for gone in budget.away}
+    since |= {node.name: node.away_since for node in layout.nodes if node.is_away}
+    found: dict[float, list[int]] = {}
+    for name, moment in since.items():
+        found.setdefault(lapses_at(moment, order.timing.offline_after), []).append(layout.index[name])
+    return tuple((moment, bits(those)) for moment, those in sorted(found.items()))
+
+
+def lapses_at(since: float, offline_after: float) -> float:
+    """When a node that is away since then will have been so for too long."""
+    slot = offline_after / SLOTS
+    return math.ceil((since + offline_after) / slot) * slot
+
+
 def _groups(
-    order: RolloutOrder, nodes: Sequence[RolloutNode]
+    order: RolloutOrder, nodes: Sequence[RolloutNode], index: Mapping[str, int]
 ) -> tuple[tuple[BudgetGroup, ...], tuple[tuple[int, ...], ...]]:
     numbers = {budget.name: number for number, budget in enumerate(order.budgets)}
     members: list[list[int]] = [[] for _ in order.budgets]
@@ -135,7 +182,8 @@ def _groups(
     groups = []
     for budget, inside in zip(order.budgets, members, strict=True):
         is_wide = bool(inside) and inside[-1] - inside[0] >= _GAP
-        groups.append(BudgetGroup(budget.name, budget.allowed, budget.away, _pieces(inside), is_wide))
+        outside = tuple(index[gone.name] for gone in budget.away)
+        groups.append(BudgetGroup(budget.name, budget.allowed, budget.is_quorum, outside, _pieces(inside), is_wide))
     return tuple(groups), member_of
 
 

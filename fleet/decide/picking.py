@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from fleet.decide.budget import Room
-from fleet.decide.layout import MAX_JOINING, members
+from fleet.decide.layout import MAX_JOINING
 from fleet.model.rollout import RolloutState
 
 _WIDTH = 1024
 """Nodes that are looked at in one go. Each operation on a bit set of all nodes copies it."""
 
 
-def pick(state: RolloutState, size: int) -> tuple[str, ...]:
-    """The first nodes of the waves that were begun: clusters that were begun come before those that were not."""
+def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
+    """The first nodes of the waves that were begun: clusters that were begun come before those that were not. `closed` are
+    nodes whose window is shut.
+    """
     room = min(size, state.order.forks - state.in_flight.bit_count())
-    ready = state.ready & state.layout.begun[state.wave]
-    joining, budgets = _Joining(state), Room(state)
+    ready = state.ready & state.layout.begun[state.wave] & ~closed
+    crowded, joining, budgets = state.layout.crowded, _Joining(state), Room(state)
     names: list[str] = []
     while ready and len(names) < room:
         start = (ready & -ready).bit_length() - 1
         some, end = ready >> start & ((1 << _WIDTH) - 1), start + _WIDTH
         ready = ready >> end << end
-        for index in members(some, start):
+        while some and len(names) < room:
+            lowest = some & -some
+            some ^= lowest
+            index = start + lowest.bit_length() - 1
             node = state.layout.nodes[index]
-            if node.joins and joining.is_full(node.cluster):
+            if crowded and node.joins and joining.is_full(node.cluster):
                 ready = joining.without(ready, node.cluster)
             elif (full := budgets.full(index)) is not None:
-                ready = budgets.without(ready, full)
+                some, ready = budgets.near(some, start, full), budgets.without(ready, full)
             else:
-                joining.take(node.cluster, joins=node.joins)
+                if crowded:
+                    joining.take(node.cluster, joins=node.joins)
                 budgets.take(index)
                 names.append(node.name)
-                if len(names) == room:
-                    break
     return tuple(names)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from fleet.decide.budget import Room
-from fleet.decide.evolution import evolve_all
+from fleet.decide.evolution import evolve_all, rate_of
 from fleet.decide.layout import members, waiting_behind
 from fleet.decide.picking import pick
+from fleet.decide.waiting import reason_of, shut, wait_of
 from fleet.decide.wave import WaveVerdict, judged
 from fleet.errors import FleetError
 from fleet.formats.words import count
@@ -19,8 +22,9 @@ from fleet.model.rollout import RolloutState, RunningBatch
 class Course:
     """A state on its way through one decision: what happens is added, and is true from then on."""
 
-    def __init__(self, state: RolloutState) -> None:
+    def __init__(self, state: RolloutState, now: float = 0.0) -> None:
         self.layout = state.layout
+        self.now = now
         self.events: list[Event] = []
         self.effects: list[Effect] = []
         self._state = state
@@ -34,34 +38,49 @@ class Course:
             self._behind = len(self.events)
         return self._state
 
+    @property
+    def stamp(self) -> float:
+        """The time for an event that only a policy looks at."""
+        return self.now if self._state.order.policy else 0.0
+
+    @cached_property
+    def closed(self) -> int:
+        """Nodes whose window does not let them begin now."""
+        return shut(self._state, self.now)
+
     def add(self, event: Event) -> None:
         self.events.append(event)
 
 
 def go_on(course: Course) -> None:
     """Starts what may start, and says what is over. What a pause waited for may have been the last of all."""
-    while _may_go_on(course.state):
-        if course.state.wave >= 0:
-            verdict = judged(course.state)
-            if verdict.outcome == "failed" and not course.state.has_failed:
-                _fail_wave(course, verdict.reason)
-                continue
-            if _has_failed_too_often(course.state):
-                _hold(course, _too_often(course.state))
-                continue
-            _start_batches(course)
-            if not course.state.running and _left(course.state):
-                _block_what_is_stuck(course)
-                continue
-            if not _wave_is_over(course.state, verdict):
-                return
-            _finish_wave(course)
-        if course.state.wave + 1 == len(course.state.order.waves):
-            _end(course)
-        else:
-            _start_wave(course)
-    if course.state.status in ("pausing", "cancelling") and not course.state.running:
+    while _may_go_on(course.state) and _goes_on(course):
+        pass
+    if course.state.status in ("pausing", "cancelling", "superseding") and not course.state.running:
         _come_to_rest(course)
+
+
+def _goes_on(course: Course) -> bool:
+    """One step; False where nothing more happens now."""
+    if course.state.wave >= 0:
+        verdict = judged(course.state)
+        if verdict.outcome == "failed" and not (course.state.has_failed or course.state.is_over):
+            _fail_wave(course, verdict.reason)
+            return True
+        if _has_failed_too_often(course.state):
+            _hold(course, _too_often(course.state))
+            return True
+        _start_batches(course)
+        if not course.state.running and _left(course.state) and _has_given_up(course):
+            return True
+        if not course.state.is_over:
+            if not (_wave_is_over(course.state, verdict) and _has_soaked(course)):
+                return False
+            _finish_wave(course)
+    if course.state.wave + 1 == len(course.state.order.waves):
+        _end(course)
+        return True
+    return _start_wave(course)
 
 
 def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
@@ -77,13 +96,42 @@ def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
         updates_now=order.updates_now,
         reboot_until={name: order.reboot_until[name] for name in batch.nodes if name in order.reboot_until},
         wanted={name: nodes[index[name]].wanted for name in batch.nodes},
+        deadline=order.timing.deadline,
     )
 
 
-def _start_wave(course: Course) -> None:
-    index = course.state.wave + 1
-    wave = course.state.order.waves[index]
+def _start_wave(course: Course) -> bool:
+    """Begins the next wave; False where somebody must approve of it first. A wave without nodes asks nobody."""
+    state = course.state
+    index = state.wave + 1
+    wave = state.order.waves[index]
+    if wave.needs_approval and wave.nodes and state.approved < index:
+        if state.asked < index:
+            course.add(ev.ApprovalAwaited(state.order.id, wave.name, index))
+        return False
     course.add(ev.WaveStarted(wave.name, index, len(wave.nodes)))
+    return True
+
+
+def _has_soaked(course: Course) -> bool:
+    """A wave in which nothing was applied has nothing to show, and one that failed at the end of all needs no more."""
+    state, seconds = course.state, course.state.order.timing.soak
+    if not (seconds and state.applied & state.layout.waves[state.wave]):
+        return True
+    if state.has_failed and not state.counts().waiting:
+        return True
+    if not state.soaks_until:
+        course.add(ev.WaveSoaking(state.order.waves[state.wave].name, state.wave, course.now + seconds))
+    return course.now >= course.state.soaks_until
+
+
+def _waits(course: Course) -> bool:
+    """Whether time alone will let nodes begin; says so once."""
+    state = course.state
+    wait = wait_of(state, course.closed, course.now)
+    if wait and wait != state.wait:
+        course.add(ev.WaitStarted(wait.kind, reason_of(state, wait, course.now), wait.until))
+    return wait is not None
 
 
 def _wave_is_over(state: RolloutState, verdict: WaveVerdict) -> bool:
@@ -125,13 +173,26 @@ def _left(state: RolloutState) -> int:
     return state.layout.begun[state.wave] & ~state.finals
 
 
-def _block_what_is_stuck(course: Course) -> None:
-    """Nothing is in flight, and no node may start: what keeps them will not change in this rollout.
+def _has_given_up(course: Course) -> bool:
+    """Nothing is in flight: nodes that nothing will let begin in this rollout are blocked, the others may wait.
 
     Raises `FleetError` where nothing keeps them: a state that contradicts itself is not gone round in for ever.
     """
+    if _block_what_is_stuck(course, in_time=True):
+        return True
+    if _waits(course):
+        return False
+    if not _block_what_is_stuck(course, in_time=False):
+        raise FleetError(f"rollout {course.state.order.id} is stuck: its state says neither what runs nor what waits")
+    return True
+
+
+def _block_what_is_stuck(course: Course, *, in_time: bool) -> bool:
+    """Nothing is in flight: a budget that is used up stays so, but for those whose time of being away ends (`in_time`). So
+    does a window that never opens again, for which nobody waits when this is asked without.
+    """
     before = len(course.events)
-    room = Room(course.state)
+    room = Room(course.state, in_time=in_time)
     why: dict[int, tuple[str, str]] = {}
     for index in members(course.state.ready & course.layout.begun[course.state.wave]):
         full = room.full(index)
@@ -139,10 +200,13 @@ def _block_what_is_stuck(course: Course) -> None:
             if full not in why:
                 why[full] = (next(iter(room.users(full)), ""), room.told(full))
             by, reason = why[full]
-            block(course, index, by, reason)
-            block_behind(course, index, by, reason)
-    if len(course.events) == before:
-        raise FleetError(f"rollout {course.state.order.id} is stuck: its state says neither what runs nor what waits")
+        elif in_time or not course.closed >> index & 1:
+            continue
+        else:
+            by, reason = "", "its window never opens again"
+        block(course, index, by, reason)
+        block_behind(course, index, by, reason)
+    return len(course.events) > before
 
 
 def block(course: Course, index: int, by: str, reason: str) -> None:
@@ -171,6 +235,8 @@ def _come_to_rest(course: Course) -> None:
     counts = state.counts()
     if state.status == "pausing":
         course.add(ev.RolloutPaused(state.order.id, state.reason, counts))
+    elif state.status == "superseding":
+        course.add(ev.RolloutSuperseded(state.order.id, state.reason, counts))
     else:
         course.add(ev.RolloutCancelled(state.order.id, state.reason, counts))
 
@@ -178,16 +244,32 @@ def _come_to_rest(course: Course) -> None:
 def _end(course: Course) -> None:
     state = course.state
     counts = state.counts()
-    if counts.applied == len(state.layout.nodes):
+    if counts.applied == len(state.layout.nodes) or _is_deferred(state):
         course.add(ev.RolloutFinished(state.order.id, counts))
     else:
         course.add(ev.RolloutHalted(state.order.id, counts))
 
 
+def _is_deferred(state: RolloutState) -> bool:
+    """Whether what was left undone is away, or waits behind what is: the next rollout catches it up."""
+    return state.order.offline == "defer" and not (state.failed or state.is_barred)
+
+
 def _start_batches(course: Course) -> None:
-    size = course.state.order.batch_size
-    while names := pick(course.state, size):
+    while size := _size(course):
         state = course.state
+        names = pick(state, size, course.closed)
+        if not names:
+            return
         batch = RunningBatch(f"{state.order.id}-{state.batches + 1:04d}", names)
-        course.add(ev.BatchStarted(batch.batch_id, names))
+        course.add(ev.BatchStarted(batch.batch_id, names, course.stamp))
         course.effects.append(RunBatch(batch_order(course.state, batch)))
+
+
+def _size(course: Course) -> int:
+    """How many nodes may begin at once: a rate lets no more than it does in a minute."""
+    state = course.state
+    rate = rate_of(state)
+    if not rate:
+        return state.order.batch_size
+    return 0 if course.now < state.paced_until else min(state.order.batch_size, max(1, int(rate)))

@@ -31,6 +31,15 @@ def snapshot(state: RolloutState) -> RolloutSnapshot:
         is_held=state.is_held,
         has_failed=state.has_failed,
         forgiven=f"{state.forgiven:x}",
+        soaks_until=state.soaks_until,
+        is_over=state.is_over,
+        asked=state.asked,
+        approved=state.approved,
+        wait=state.wait,
+        paced_until=state.paced_until,
+        lost=tuple((moment, f"{those:x}") for moment, those in state.lost),
+        lapsed=f"{state.lapsed:x}",
+        is_barred=state.is_barred,
     )
 
 
@@ -62,6 +71,15 @@ def restore(order: RolloutOrder, kept: RolloutSnapshot) -> RolloutState:
         is_held=kept.is_held,
         has_failed=kept.has_failed,
         forgiven=int(kept.forgiven, 16),
+        soaks_until=kept.soaks_until,
+        is_over=kept.is_over,
+        asked=kept.asked,
+        approved=kept.approved,
+        wait=kept.wait,
+        paced_until=kept.paced_until,
+        lost=tuple((moment, int(those, 16)) for moment, those in kept.lost),
+        lapsed=int(kept.lapsed, 16),
+        is_barred=kept.is_barred,
     )
 
 

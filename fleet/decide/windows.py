@@ -7,13 +7,53 @@ stopwatch, whatever the clock does meanwhile.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import msgspec
 from cronsim import CronSim, CronSimError
 
-from fleet.model.window import SITE_ZONE, Schedule
+from fleet.model.window import SITE_ZONE, Freeze, Schedule
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A time in which a window lets things begin, or does not: up to `end`, which belongs to it where it is open. Seconds
+    since 1970; for ever is infinite.
+    """
+
+    start: float
+    end: float
+    is_open: bool
+
+
+def span(schedule: Schedule, site_zone: str, now: float) -> Span:
+    """What is so at `now`, and since when at the latest. Looked up where the last answer still holds: cron is slow."""
+    known = _known(schedule, site_zone)
+    if not (known and known[0].start <= now and (now < known[0].end or (known[0].is_open and now == known[0].end))):
+        known[:] = [_span(schedule, site_zone, now)]
+    return known[0]
+
+
+@lru_cache(maxsize=1024)
+def _known(schedule: Schedule, site_zone: str) -> list[Span]:  # noqa: ARG001 - what the answer is of
+    return []
+
+
+def _span(schedule: Schedule, site_zone: str, now: float) -> Span:
+    latest = may_begin(schedule, site_zone, now)
+    if latest is not None:
+        return Span(now, latest, is_open=True)
+    opens = opens_at(schedule, site_zone, now)
+    return Span(now, math.inf if opens is None else opens, is_open=False)
+
+
+def freeze_at(schedule: Schedule, site_zone: str, now: float) -> Freeze | None:
+    """The freeze that a moment falls into."""
+    day = _day(now, _zone(schedule, site_zone)).isoformat()
+    return next((freeze for freeze in schedule.freezes if freeze.first <= day <= freeze.last), None)
 
 
 def closes_at(schedule: Schedule, site_zone: str, now: float) -> float | None:
@@ -22,7 +62,7 @@ def closes_at(schedule: Schedule, site_zone: str, now: float) -> float | None:
     It also closes where a freeze begins.
     """
     zone = _zone(schedule, site_zone)
-    opened = None
+    opened = None if schedule.at else -math.inf
     for opening in _openings(schedule, zone, now - schedule.seconds):
         if opening.timestamp() > now:
             break
@@ -30,7 +70,8 @@ def closes_at(schedule: Schedule, site_zone: str, now: float) -> float | None:
     if opened is None or _is_frozen(schedule, _day(now, zone)):
         return None
     begins = [_midnight(date.fromisoformat(freeze.first), zone) for freeze in schedule.freezes]
-    return min([opened + schedule.seconds, *(moment for moment in begins if moment > now)])
+    closes = opened + schedule.seconds if schedule.at else math.inf
+    return min([closes, *(moment for moment in begins if moment > now)])
 
 
 def opens_at(schedule: Schedule, site_zone: str, now: float) -> float | None:
@@ -63,6 +104,8 @@ def _openings(schedule: Schedule, zone: ZoneInfo, after: float) -> Iterator[date
     """Openings behind a moment, in their order. Cron by the clock on the wall would also tell, in the second of two equal
     hours, those that came in the first one. None come on 30 February.
     """
+    if not schedule.at:
+        return
     try:
         cron = CronSim(schedule.at, datetime.fromtimestamp(after, zone))
     except CronSimError:

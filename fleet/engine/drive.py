@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ from fleet.engine.heartbeat import Heartbeat
 from fleet.errors import FleetError, StoppedError
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutState
-from fleet.model.signal import BatchFinished, BatchLost, Pause, Signal
+from fleet.model.signal import BatchFinished, BatchLost, Pause, Signal, Tick
 from fleet.ports.journal import Journal, Step
 from fleet.ports.records import Records
 
@@ -32,14 +33,23 @@ class Incoming(msgspec.Struct, frozen=True):
 class Drive:
     """`stops` tells how often somebody has asked to stop."""
 
-    def __init__(
-        self, journal: Journal, records: Records, crew: Crew, heartbeat: Heartbeat, stops: Callable[[], int]
+    def __init__(  # noqa: PLR0913 - all that a rollout is driven with
+        self,
+        journal: Journal,
+        records: Records,
+        crew: Crew,
+        heartbeat: Heartbeat,
+        *,
+        stops: Callable[[], int],
+        now: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._records = records
         self._crew = crew
         self._heartbeat = heartbeat
         self._stops = stops
+        self._now = now
+        self._wake_at: float | None = None
         self._heard_stops = 0
         self._steps = 0
         self._next_look = 0.0
@@ -53,7 +63,8 @@ class Drive:
                 queue.extend(self._next(state.order.id, poll_seconds))
                 continue
             incoming = queue.popleft()
-            decision = decide(state, incoming.signal)
+            decision = decide(state, msgspec.structs.replace(incoming.signal, at=self._now()))
+            self._wake_at = decision.wake_at
             state = evolve_all(state, decision.events)
             # On disk before anything is carried out or shown: what ran unseen would be lost by a crash.
             self._keep(state, Step(decision.events, decision.effects, handled=incoming.handled))
@@ -87,8 +98,8 @@ class Drive:
         self._journal.append(self._heartbeat.lease, state.order.id, step)
 
     def _next(self, rollout_id: str, poll_seconds: float) -> list[Incoming]:
-        """Waits until something has happened, or until it is time to look into the inbox."""
-        done = self._crew.wait(poll_seconds)
+        """Waits until something has happened, or until it is time to look into the inbox, or to wake up."""
+        done = self._crew.wait(min(poll_seconds, self._left()))
         if self._heartbeat.lost:
             raise self._heartbeat.lost
         heard = self._hear_stop()
@@ -97,7 +108,11 @@ class Drive:
         if time.monotonic() >= self._next_look:
             heard += inbox(self._journal, rollout_id)
             self._next_look = time.monotonic() + poll_seconds
-        return heard
+        return heard if heard or self._left() else [Incoming(Tick())]
+
+    def _left(self) -> float:
+        """Seconds until the decision's moment. The clock is asked again each time: it may be set meanwhile."""
+        return math.inf if self._wake_at is None else max(0.0, self._wake_at - self._now())
 
     def _hear_stop(self) -> list[Incoming]:
         before, self._heard_stops = self._heard_stops, self._stops()

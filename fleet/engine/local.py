@@ -6,8 +6,9 @@ batches in the journal; `resume` asks for them again with the epoch of its own l
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fleet.decide import initial
 from fleet.engine.crew import Bell, Crew
@@ -18,7 +19,7 @@ from fleet.engine.rollouts import LocalRollouts, load
 from fleet.errors import UsageError
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutOrder, RolloutState
-from fleet.model.signal import Begin, Resume, TakeOver
+from fleet.model.signal import Begin, Resume, TakeOver, Tick
 from fleet.ports.applier import Applier
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
@@ -34,16 +35,18 @@ class LocalEngine(LocalRollouts):
     and the applier's error is raised after `RolloutPaused`: `resume` goes on once its cause is mended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three ports, and how often to look
         self,
         journal: Journal,
         applier: Applier,
         records: Records,
+        *,
         poll_seconds: float = 1.0,
         beat_seconds: float = BEAT_SECONDS,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`."""
-        super().__init__(journal)
+        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`. `now` in seconds since 1970."""
+        super().__init__(journal, now)
         self._applier = applier
         self._records = records
         self._poll_seconds = poll_seconds
@@ -74,7 +77,12 @@ class LocalEngine(LocalRollouts):
                 signals = [Incoming(Begin(lease.epoch))]
             else:
                 waiting = inbox(self._journal, rollout_id)
-                signals = [Incoming(TakeOver(lease.epoch, order.controller)), *waiting, Incoming(Resume())]
+                signals = [
+                    Incoming(TakeOver(lease.epoch, order.controller)),
+                    *waiting,
+                    Incoming(Resume()),
+                    Incoming(Tick()),
+                ]
             yield from self._driven(heartbeat, state, signals)
 
     def stop(self) -> None:
@@ -87,7 +95,7 @@ class LocalEngine(LocalRollouts):
     def _driven(self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming]) -> Iterator[Event]:
         self._bell = Bell()
         crew = Crew(self._applier, state.order.forks, self._bell)
-        drive = Drive(self._journal, self._records, crew, heartbeat, lambda: self._stops)
+        drive = Drive(self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, now=self._now)
         events = drive.run(state, signals, self._poll_seconds)
         try:
             for event in events:  # noqa: UP028 - `yield from` would close `events` too, and they are to end well

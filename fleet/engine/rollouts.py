@@ -6,7 +6,7 @@ Who drives a rollout is known by the lease: its epoch is the one that the rollou
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -23,15 +23,17 @@ from fleet.ports.journal import Entry, Journal, Step
 class LocalRollouts:
     """Implements `fleet.ports.engine.Rollouts`, from the journal alone."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, now: Callable[[], float] = time.time) -> None:
+        """`now` in seconds since 1970."""
         self._journal = journal
+        self._now = now
         self._epochs: dict[str, tuple[int, int]] = {}
         """How far each rollout was read, and the newest epoch up to there."""
 
     def signal(self, rollout_id: str, request: Request) -> Answer:
         order = self._journal.order(rollout_id)
         state = load(self._journal, order)
-        request = replace(request, at=time.time())
+        request = replace(request, at=self._now())
         driver = self._holder(state.epoch)
         is_done = isinstance(request, Cancel) and not driver
         if is_done:

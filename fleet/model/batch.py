@@ -16,7 +16,8 @@ class BatchOrder(msgspec.Struct, frozen=True):
 
     `expect` maps a node to the digest that it must hold before ("" for a node without a record), or to several, joined by
     commas; `wanted` to the one that it is brought to. `upkeep`: OS updates are taken, also where none are due with `updates_now`. `reboot_until` maps a node to the time (seconds since 1970)
-    after which a reboot that is due may not begin any more; a node that is not there is not rebooted.
+    after which a reboot that is due may not begin any more; a node that is not there is not rebooted. A run that takes
+    longer than `deadline` seconds is ended, and its nodes that have no result have failed; 0: it takes as long as it takes.
     """
 
     batch_id: str
@@ -29,6 +30,7 @@ class BatchOrder(msgspec.Struct, frozen=True):
     updates_now: bool = False
     reboot_until: dict[str, float] = {}
     wanted: dict[str, str] = {}
+    deadline: float = 0.0
 
 
 class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -40,6 +40,14 @@ class PolicyFollowed(_Event, frozen=True, tag=True):
     stop_at: int
 
 
+class GlassBroken(_Event, frozen=True, tag=True):
+    """Comes after `RolloutStarted`: freezes are overruled."""
+
+    rollout_id: str
+    reason: str
+    by: str
+
+
 class RolloutTakenOver(_Event, frozen=True, tag=True):
     """A controller with a newer lease goes on; `batches` were in flight and are asked for again."""
 
@@ -55,9 +63,43 @@ class WaveStarted(_Event, frozen=True, tag=True):
     nodes: int
 
 
+class WaveSoaking(_Event, frozen=True, tag=True):
+    """The wave has passed; nothing of the next one begins before `until` (seconds since 1970)."""
+
+    wave: str
+    index: int
+    until: float
+
+
+class ApprovalAwaited(_Event, frozen=True, tag=True):
+    """The wave begins when somebody approves of it."""
+
+    rollout_id: str
+    wave: str
+    index: int
+
+
+class WaveApproved(_Event, frozen=True, tag=True):
+    wave: str
+    index: int
+    by: str
+    at: float
+
+
+class WaitStarted(_Event, frozen=True, tag=True):
+    """Nothing runs, and nothing begins before `until` (seconds since 1970): a window is shut, or the rate is used up."""
+
+    kind: Literal["window", "rate"]
+    reason: str
+    until: float
+
+
 class BatchStarted(_Event, frozen=True, tag=True):
+    """`at` in seconds since 1970; 0 where no policy looks at it."""
+
     batch_id: str
     nodes: tuple[str, ...]
+    at: float = 0.0
 
 
 class BatchEnded(_Event, frozen=True, tag=True):
@@ -100,10 +142,21 @@ class NodeFailed(_Event, frozen=True, tag=True):
 
 
 class NodeUnreachable(_Event, frozen=True, tag=True):
+    """Under a policy the node is deferred: the next rollout catches it up. `at` as in `BatchStarted`."""
+
     node: str
     site: str
     batch_id: str
     reason: str
+    at: float = 0.0
+
+
+class NodesLongOffline(_Event, frozen=True, tag=True):
+    """Away for longer than `offlineAfter`: they use up no budget any more, save that of a quorum. Others of their groups
+    may be among them.
+    """
+
+    nodes: tuple[str, ...]
 
 
 class NodeBlocked(_Event, frozen=True, tag=True):
@@ -151,6 +204,13 @@ class CancelRequested(_Event, frozen=True, tag=True):
     in_flight: int
 
 
+class SupersedeRequested(_Event, frozen=True, tag=True):
+    """What runs ends; what has not begun is left to the rollout `by`."""
+
+    by: str
+    in_flight: int
+
+
 class RolloutPaused(_Event, frozen=True, tag=True):
     rollout_id: str
     reason: str
@@ -163,7 +223,7 @@ class RolloutResumed(_Event, frozen=True, tag=True):
 
 
 class RolloutFinished(_Event, frozen=True, tag=True):
-    """Every node was applied."""
+    """Every node was applied, or deferred by its policy."""
 
     rollout_id: str
     counts: RolloutCounts
@@ -182,22 +242,31 @@ class RolloutCancelled(_Event, frozen=True, tag=True):
     counts: RolloutCounts
 
 
+class RolloutSuperseded(_Event, frozen=True, tag=True):
+    rollout_id: str
+    by: str
+    counts: RolloutCounts
+
+
 RolloutEvent = (
-    RolloutStarted | PolicyFollowed | RolloutTakenOver | PauseRequested | CancelRequested | RolloutPaused | RolloutResumed
-    | RolloutFinished | RolloutHalted | RolloutCancelled
+    RolloutStarted | PolicyFollowed | GlassBroken | RolloutTakenOver | PauseRequested | CancelRequested | SupersedeRequested
+    | RolloutPaused | RolloutResumed | RolloutFinished | RolloutHalted | RolloutCancelled | RolloutSuperseded
 )  # fmt: skip
+WaveEvent = ApprovalAwaited | WaveApproved | WaveStarted | WaveSoaking | WaveFinished | WaveFailed | WaitStarted
 NodeEvent = NodeApplied | NodeFailed | NodeUnreachable | NodeBlocked
-Event = RolloutEvent | WaveStarted | WaveFinished | WaveFailed | BatchStarted | BatchEnded | BatchRequeued | NodeEvent
+Event = RolloutEvent | WaveEvent | BatchStarted | BatchEnded | BatchRequeued | NodeEvent | NodesLongOffline
 
 STATUS_AFTER: dict[type[Event], RolloutStatus] = {
     RolloutStarted: "running",
     PauseRequested: "pausing",
     CancelRequested: "cancelling",
+    SupersedeRequested: "superseding",
     RolloutPaused: "paused",
     RolloutResumed: "running",
     RolloutFinished: "finished",
     RolloutHalted: "halted",
     RolloutCancelled: "cancelled",
+    RolloutSuperseded: "superseded",
 }
 """What a rollout's status is after an event; events that are not here leave it as it was."""
 

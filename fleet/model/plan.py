@@ -57,11 +57,30 @@ class BlastRadius(msgspec.Struct, frozen=True):
 
 
 class PlannedWave(msgspec.Struct, frozen=True):
-    """`units` are clusters and hosts without one, or nodes, as the policy counts them."""
+    """`units` are clusters and hosts without one, or nodes, as the policy counts them. `matches_nothing`: no node of the
+    fleet is what its selector asks for.
+    """
 
     name: str
     nodes: int
     units: int
+    needs_approval: bool = False
+    matches_nothing: bool = False
+
+
+class PlannedTime(msgspec.Struct, frozen=True):
+    """What a policy says of time; seconds. `window` are cron's five fields, `zone` whose; `shut` nodes cannot begin now, the
+    first of them at `opens` (seconds since 1970; 0 for never).
+    """
+
+    window: str = ""
+    zone: str = ""
+    window_seconds: float = 0.0
+    shut: int = 0
+    opens: float = 0.0
+    freeze: str = ""
+    soak: float = 0.0
+    rate: float = 0.0
 
 
 class PlannedBudget(msgspec.Struct, frozen=True):
@@ -106,6 +125,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     waves: tuple[PlannedWave, ...] = ()
     budget: PlannedBudget = PlannedBudget()
+    time: PlannedTime = PlannedTime()
     away: tuple[str, ...] = ()
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from fleet.model.spec.selector import Selector
+from fleet.model.window import Timing
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -30,6 +31,7 @@ class PolicyWave(msgspec.Struct, frozen=True):
     limit: Amount | None
     success_threshold: Decimal
     min_finished: Decimal
+    needs_approval: bool = False
 
 
 class DisruptionBudget(msgspec.Struct, frozen=True):
@@ -47,7 +49,9 @@ class DisruptionBudget(msgspec.Struct, frozen=True):
 
 
 class RolloutPolicy(msgspec.Struct, frozen=True):
-    """`waves` in their order; the two percentages are those of the last wave, which takes what no wave names."""
+    """`waves` in their order; the two percentages are those of the last wave, which takes what no wave names. `timing` has
+    no zones: they are the sites'.
+    """
 
     name: str
     unit: Literal["cluster", "node"]
@@ -58,6 +62,8 @@ class RolloutPolicy(msgspec.Struct, frozen=True):
     budget: DisruptionBudget | None
     max_failures: Amount | None
     on_failure: Literal["pause", "continue"]
+    offline: Literal["defer", "count"] = "defer"
+    timing: Timing = Timing()
 
 
 class Wave(msgspec.Struct, frozen=True):
@@ -69,12 +75,16 @@ class Wave(msgspec.Struct, frozen=True):
     success_threshold: Decimal | None = None
     min_finished: Decimal | None = None
     """Percentages; None where no policy asks for any."""
+    needs_approval: bool = False
 
 
 class NodeGroup(msgspec.Struct, frozen=True):
-    """Nodes of which at most `allowed` are away at once. `lacking` are labels of the budget that they do not have."""
+    """Nodes of which at most `allowed` are away at once. `lacking` are labels of the budget that they do not have;
+    `is_quorum`: the servers of a cluster.
+    """
 
     name: str
     nodes: tuple[str, ...]
     allowed: int
     lacking: tuple[str, ...] = ()
+    is_quorum: bool = False

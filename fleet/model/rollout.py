@@ -12,15 +12,18 @@ from typing import Literal
 import msgspec
 
 from fleet.model.node import Role
+from fleet.model.window import Timing, Wait
 
 STATE_VERSION = 2
 """Of `RolloutState` and `RolloutSnapshot`. Raised when a state would be read wrongly by older code, or what that wrote by
-this one. 2: a policy's waves may fail."""
+this one. 2: a policy's waves may fail, soak and wait."""
 KNOWN_VERSIONS = (1, 2)
 """What this fleet reads. A state of version 1 is one in which no wave failed."""
 
-RolloutStatus = Literal["new", "running", "pausing", "paused", "cancelling", "finished", "halted", "cancelled"]
-ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled"})
+RolloutStatus = Literal[
+    "new", "running", "pausing", "paused", "cancelling", "superseding", "finished", "halted", "cancelled", "superseded"
+]
+ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled", "superseded"})
 
 
 class RolloutNode(msgspec.Struct, frozen=True):
@@ -28,7 +31,7 @@ class RolloutNode(msgspec.Struct, frozen=True):
     it, and it never answered.
 
     `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order of updating. `groups`
-    name the budgets that it uses up while it is away; `is_away`: it does not answer even before.
+    name the budgets that it uses up while it is away; `is_away`: it does not answer even before, since `away_since`.
     """
 
     name: str
@@ -41,6 +44,7 @@ class RolloutNode(msgspec.Struct, frozen=True):
     sent: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     is_away: bool = False
+    away_since: float = 0.0
 
     @property
     def expected(self) -> str:
@@ -56,22 +60,32 @@ class RolloutNode(msgspec.Struct, frozen=True):
 class WaveOrder(msgspec.Struct, frozen=True):
     """`success_threshold` is the share, in percent, that must succeed of the nodes that succeeded or failed; `min_finished`
     that of the wave that must have done either. None: the wave is over when all its nodes have an outcome, whichever.
+    `needs_approval`: a person must say that it may begin.
     """
 
     name: str
     nodes: tuple[RolloutNode, ...]
     success_threshold: Decimal | None = None
     min_finished: Decimal | None = None
+    needs_approval: bool = False
+
+
+class AwayNode(msgspec.Struct, frozen=True):
+    """A node that does not answer, and since when (seconds since 1970)."""
+
+    name: str
+    since: float = 0.0
 
 
 class GroupBudget(msgspec.Struct, frozen=True):
     """At most `allowed` nodes of a group are away at once. `away` are those that are, and that the rollout does not bring
-    forward.
+    forward. `is_quorum`: the group are a cluster's servers, and one that is away counts however long it is.
     """
 
     name: str
     allowed: int
-    away: tuple[str, ...] = ()
+    away: tuple[AwayNode, ...] = ()
+    is_quorum: bool = False
 
 
 class RolloutOrder(msgspec.Struct, frozen=True):
@@ -80,6 +94,8 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. `upkeep`, `updates_now`
     and `reboot_until` are as in `BatchOrder`. `policy` is the name of the RolloutPolicy that the rest came of, empty for
     none: `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`.
+    Nodes that could not be reached are deferred, which is no failure, or count as failed; without a policy they are left
+    undone. `break_glass` is the operator's reason for overruling freezes, empty for none.
     """
 
     id: str
@@ -97,6 +113,9 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     stop_at: int = 0
     on_failure: Literal["pause", "continue"] = "pause"
     budgets: tuple[GroupBudget, ...] = ()
+    offline: Literal["leave", "defer", "count"] = "leave"
+    timing: Timing = Timing()
+    break_glass: str = ""
 
     @property
     def nodes(self) -> tuple[RolloutNode, ...]:
@@ -122,12 +141,14 @@ class BudgetGroup(msgspec.Struct, frozen=True):
     """A `GroupBudget` and its nodes in the rollout: bit sets `(shift, bits)`, each of nodes that are near each other.
 
     One bit set of a group would be as long as the order up to its last node, times the number of groups. `is_wide`: its
-    nodes are many, or far from each other.
+    nodes are many, or far from each other. `outside` are nodes that are away and not of the order, as in
+    `RolloutLayout.outside`.
     """
 
     name: str
     allowed: int
-    away: tuple[str, ...]
+    is_quorum: bool
+    outside: tuple[int, ...]
     pieces: tuple[tuple[int, int], ...]
     is_wide: bool
 
@@ -138,6 +159,8 @@ class RolloutLayout(msgspec.Struct, frozen=True):
     `after[i]` is the node that must be applied before node i, -1 for none; `followers` is the same the other way.
     `waves` are bit sets, `begun[w]` is that of the waves up to w. `crowded` holds, for clusters with more than 50 joining agents, those agents. `groups` are those
     with a budget, `member_of[i]` their indexes for node i; `away` is the bit set of nodes that are away already.
+    `outside` are nodes that are away and that the order does not bring forward: the first one's index is the number of
+    nodes. `zones` are the time zones, each with the bit set of its nodes.
     """
 
     nodes: tuple[RolloutNode, ...]
@@ -150,6 +173,8 @@ class RolloutLayout(msgspec.Struct, frozen=True):
     groups: tuple[BudgetGroup, ...]
     member_of: tuple[tuple[int, ...], ...]
     away: int
+    outside: tuple[str, ...] = ()
+    zones: tuple[tuple[str, int], ...] = ()
 
 
 class RolloutState(msgspec.Struct, frozen=True):
@@ -161,6 +186,11 @@ class RolloutState(msgspec.Struct, frozen=True):
     `is_held`: the policy paused it, and nobody went on since. `has_failed`: the wave that runs has failed. `forgiven` are
     nodes without success that were there when somebody went on after such a pause, and those that they block since: no
     threshold counts them any more.
+
+    `soaks_until`: when the wave that runs has soaked, 0 before its soak begins; `is_over`: the next one may come. `asked` is the last wave that somebody was
+    asked to approve, `approved` the last one that somebody did; `wait` is what was last told. No node begins before
+    `paced_until`. `lost` are nodes that do not answer, by when they will have been away too long to use up budgets;
+    `lapsed` are those that are (nodes outside the order, too). `is_barred`: some nodes can never begin under the policy.
     """
 
     order: RolloutOrder
@@ -182,6 +212,15 @@ class RolloutState(msgspec.Struct, frozen=True):
     is_held: bool = False
     has_failed: bool = False
     forgiven: int = 0
+    soaks_until: float = 0.0
+    is_over: bool = False
+    asked: int = -1
+    approved: int = -1
+    wait: Wait | None = None
+    paced_until: float = 0.0
+    lost: tuple[tuple[float, int], ...] = ()
+    lapsed: int = 0
+    is_barred: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -203,7 +242,7 @@ class RolloutState(msgspec.Struct, frozen=True):
         )
 
 
-class RolloutSnapshot(msgspec.Struct, frozen=True):
+class RolloutSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """A `RolloutState` without what the order already says. Bit sets are lower-case hex."""
 
     version: int
@@ -221,6 +260,15 @@ class RolloutSnapshot(msgspec.Struct, frozen=True):
     is_held: bool = False
     has_failed: bool = False
     forgiven: str = "0"
+    soaks_until: float = 0.0
+    is_over: bool = False
+    asked: int = -1
+    approved: int = -1
+    wait: Wait | None = None
+    paced_until: float = 0.0
+    lost: tuple[tuple[float, str], ...] = ()
+    lapsed: str = "0"
+    is_barred: bool = False
 
 
 class RolloutSummary(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from fleet.model.node import Node
 from fleet.model.plan import Plan
 from fleet.model.rollout import RolloutOrder
 from fleet.operations.intent import Intent
-from fleet.operations.ordering import stop_at, wave_orders
+from fleet.operations.ordering import policed, wave_orders
 from fleet.operations.preparing import check_vaults, keep_contents, refuse_dirty, refuse_missing_secrets
 from fleet.operations.upkeep import UpkeepWish, reboot_until
 from fleet.ports.engine import Engine
@@ -23,13 +23,16 @@ from fleet.ports.secrets import Secrets
 
 
 class ApplyOptions(msgspec.Struct, frozen=True):
-    """`forks` nodes are in flight at most. `take_over` is the reason for overruling what nodes say they hold."""
+    """`forks` nodes are in flight at most. `take_over` is the reason for overruling what nodes say they hold, `break_glass`
+    that for overruling freezes.
+    """
 
     forks: int = 20
     take_over: str = ""
     allow_dirty: bool = False
     unenforced: bool = False
     wish: UpkeepWish = UpkeepWish()
+    break_glass: str = ""
 
 
 class Hands(msgspec.Struct, frozen=True, eq=False):
@@ -58,8 +61,9 @@ def check_ready(intent: Intent, plan: Plan, store: Secrets, options: ApplyOption
 
 def _order(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> RolloutOrder:
     nodes = _changing(intent, plan)
-    waves, budgets = wave_orders(intent, plan)
-    policy = intent.fleet.policy
+    contacts = hands.records.contacts() if plan.away else {}
+    # What nobody remembers to have answered is away from now on.
+    waves, budgets = wave_orders(intent, plan, {name: contacts.get(name, options.wish.now) for name in plan.away})
     order = RolloutOrder(
         id=secrets.token_hex(4),
         fleet=plan.fleet,
@@ -72,13 +76,9 @@ def _order(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> R
         updates_now=options.wish.updates_now,
         reboot_until=reboot_until(intent, nodes, options.wish.now),
         budgets=budgets,
-        stop_at=stop_at(policy, len(nodes)),
+        break_glass=options.break_glass,
     )
-    if policy is None:
-        return order
-    return msgspec.structs.replace(
-        order, policy=policy.name, batch_size=policy.batch_size, on_failure=policy.on_failure
-    )
+    return policed(order, intent)
 
 
 def told_end(events: Iterator[Event]) -> Generator[Event, None, bool]:

@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 
 import msgspec
 
+from fleet.decide.windows import freeze_at, span
 from fleet.model.check import Missing
-from fleet.model.plan import Plan, PlannedBudget, PlannedWave
+from fleet.model.plan import Plan, PlannedBudget, PlannedTime, PlannedWave
 from fleet.model.policy import NodeGroup, RolloutPolicy
-from fleet.model.rollout import GroupBudget, RolloutNode, WaveOrder
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.operations.intent import Intent
-from fleet.resolve import budgets, waves
+from fleet.resolve import budgets, matches_nothing, waves
 
 
-def in_waves(intent: Intent, plan: Plan, gone: Missing) -> Plan:
-    """The plan with its policy, waves and budgets. `gone` are nodes that were asked just now, and are not as they were."""
+def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0) -> Plan:
+    """The plan with its policy, waves, budgets and windows. `gone` are nodes that were asked just now, and are not as they were;
+    `now` in seconds since 1970.
+    """
     changing = {change.node for change in plan.nodes}
     # What never held anything cannot be missed; what was sent something last, and did not answer, is.
     silent = {name for name, how in gone.items() if how == "silent"}
     away = tuple(sorted(name for name in silent.union(intent.unanswered) if intent.held(name)))
     found = waves(intent.fleet, changing) if changing else ()
+    idle = matches_nothing(intent.fleet)
     return msgspec.structs.replace(
         plan,
-        waves=tuple(PlannedWave(wave.name, len(wave.nodes), wave.units) for wave in found),
+        waves=tuple(
+            PlannedWave(wave.name, len(wave.nodes), wave.units, wave.needs_approval, wave.name in idle)
+            for wave in found
+        ),
+        time=_time(intent, plan, now),
         budget=_budget(budgets(intent.fleet, changing, away)),
         away=away,
         policy=intent.policy,
+    )
+
+
+def _time(intent: Intent, plan: Plan, now: float) -> PlannedTime:
+    policy = intent.fleet.policy
+    if policy is None:
+        return PlannedTime()
+    timing, schedule = policy.timing, policy.timing.schedule
+    if schedule is None:
+        return PlannedTime(soak=timing.soak, rate=timing.rate)
+    nodes = Counter(intent.fleet.sites[change.site].time_zone for change in plan.nodes)
+    spans = {zone: span(schedule, zone, now) for zone in nodes}
+    shut = [zone for zone, each in spans.items() if not each.is_open]
+    frozen = next((freeze for zone in shut if (freeze := freeze_at(schedule, zone, now))), None)
+    return PlannedTime(
+        window=schedule.at,
+        zone=schedule.zone,
+        window_seconds=schedule.seconds,
+        shut=sum(nodes[zone] for zone in shut),
+        opens=min((spans[zone].end for zone in shut if not math.isinf(spans[zone].end)), default=0.0),
+        freeze=(frozen.reason or "a freeze") if frozen else "",
+        soak=timing.soak,
+        rate=timing.rate,
     )
 
 
@@ -39,31 +71,69 @@ def _budget(groups: Collection[NodeGroup]) -> PlannedBudget:
     return PlannedBudget(len(groups), tuple(group.name for group in groups if not group.allowed), dict(lacking))
 
 
-def wave_orders(intent: Intent, plan: Plan) -> tuple[tuple[WaveOrder, ...], tuple[GroupBudget, ...]]:
-    """The waves of a plan, and the budgets that its nodes use up."""
+def wave_orders(
+    intent: Intent, plan: Plan, since: Mapping[str, float]
+) -> tuple[tuple[WaveOrder, ...], tuple[GroupBudget, ...]]:
+    """The waves of a plan, and the budgets that its nodes use up. `since` tells when those that are away answered last."""
     changing = {change.node for change in plan.nodes}
     groups = budgets(intent.fleet, changing, plan.away)
-    nodes = _rollout_nodes(intent, plan, groups)
+    nodes = _rollout_nodes(intent, plan, groups, since)
     made = tuple(
-        WaveOrder(wave.name, tuple(nodes[name] for name in wave.nodes), wave.success_threshold, wave.min_finished)
+        WaveOrder(
+            wave.name,
+            tuple(nodes[name] for name in wave.nodes),
+            wave.success_threshold,
+            wave.min_finished,
+            wave.needs_approval,
+        )
         for wave in waves(intent.fleet, changing)
     )
     missing = set(plan.away) - changing
     kept = tuple(
-        GroupBudget(group.name, group.allowed, tuple(name for name in group.nodes if name in missing))
+        GroupBudget(
+            group.name,
+            group.allowed,
+            tuple(AwayNode(name, since[name]) for name in group.nodes if name in missing),
+            group.is_quorum,
+        )
         for group in groups
     )
     return made, kept
 
 
-def stop_at(policy: RolloutPolicy | None, nodes: int) -> int:
+def policed(order: RolloutOrder, intent: Intent) -> RolloutOrder:
+    """The order as the fleet's policy wants it; as it is where the fleet has none."""
+    policy = intent.fleet.policy
+    if policy is None:
+        return order
+    timing = policy.timing
+    if order.break_glass and timing.schedule:
+        melted = msgspec.structs.replace(timing.schedule, freezes=())
+        timing = msgspec.structs.replace(timing, schedule=melted if melted.at else None)
+    if timing.schedule:
+        zones = {node.site: intent.fleet.sites[node.site].time_zone for node in order.nodes}
+        timing = msgspec.structs.replace(timing, zones=zones)
+    return msgspec.structs.replace(
+        order,
+        policy=policy.name,
+        batch_size=policy.batch_size,
+        stop_at=stop_at(policy, len(order.nodes)),
+        on_failure=policy.on_failure,
+        offline=policy.offline,
+        timing=timing,
+    )
+
+
+def stop_at(policy: RolloutPolicy, nodes: int) -> int:
     """The failure of a rollout of so many nodes that pauses it: the first one where none may fail; 0 for none."""
-    if policy is None or policy.max_failures is None:
+    if policy.max_failures is None:
         return 0
     return max(1, policy.max_failures.of(nodes))
 
 
-def _rollout_nodes(intent: Intent, plan: Plan, groups: Collection[NodeGroup]) -> Mapping[str, RolloutNode]:
+def _rollout_nodes(
+    intent: Intent, plan: Plan, groups: Collection[NodeGroup], since: Mapping[str, float]
+) -> Mapping[str, RolloutNode]:
     ranks = {name: at for cluster in intent.fleet.clusters.values() for at, name in enumerate(cluster.servers)}
     member_of: dict[str, tuple[str, ...]] = {}
     for group in groups:
@@ -82,6 +152,7 @@ def _rollout_nodes(intent: Intent, plan: Plan, groups: Collection[NodeGroup]) ->
             sent=intent.unanswered.get(change.node, ()),
             groups=member_of.get(change.node, ()),
             is_away=change.node in silent,
+            away_since=since.get(change.node, 0.0),
         )
         for change in plan.nodes
     }

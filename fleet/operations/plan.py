@@ -73,7 +73,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         draining=_draining(intent, changing),
         walking=_walking(intent, changing),
     )
-    return in_waves(intent, made, gone)
+    return in_waves(intent, made, gone, wish.now)
 
 
 def _to_check(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fleet.formats.words import count
+from fleet.formats.words import count, moment
 from fleet.model import event as ev
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutCounts, RolloutSummary
@@ -27,6 +27,7 @@ class Progress:
     def __init__(self, nodes: int) -> None:
         self.wave = ""
         self.reason = ""
+        self.wait = ""
         self.under_way = 0
         self._total = nodes
         self._numbers: dict[type[Event], int] = {}
@@ -35,15 +36,26 @@ class Progress:
         self._numbers[type(event)] = self._numbers.get(type(event), 0) + 1
         match event:
             case ev.WaveStarted():
-                self.wave = event.wave
+                self.wave, self.wait = event.wave, ""
+            case ev.WaveSoaking():
+                self.wait = f"wave {event.wave} to soak until {moment(event.until)}"
+            case ev.ApprovalAwaited():
+                self.wait = f"an approval of wave {event.wave}"
+            case ev.WaveApproved():
+                self.wait = ""
+            case ev.WaitStarted():
+                self.wait = f"{moment(event.until)}: {event.reason}"
             case ev.BatchStarted():
                 self.under_way += len(event.nodes)
+                self.wait = ""
             case ev.BatchRequeued():
                 self.under_way -= len(event.nodes)
             case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable():
                 self.under_way -= 1
             case ev.PauseRequested() | ev.CancelRequested():
                 self.reason = event.reason
+            case ev.SupersedeRequested():
+                self.reason = f"by rollout {event.by}"
             case _:
                 return
 
@@ -74,7 +86,7 @@ def _row(rollouts: Rollouts, summary: RolloutSummary, events: Sequence[Event] = 
     """
     last, told = rollouts.last(summary.id), msgspec.structs.asdict(summary)
     match last.event if last else None:
-        case ev.RolloutFinished() | ev.RolloutHalted() | ev.RolloutCancelled() as end:
+        case ev.RolloutFinished() | ev.RolloutHalted() | ev.RolloutCancelled() | ev.RolloutSuperseded() as end:
             return RolloutRow(**told, counts=end.counts)
         case ev.RolloutPaused() as pause:
             return RolloutRow(**told, counts=pause.counts, waits_for=f"somebody to go on (paused: {pause.reason})")
@@ -96,6 +108,7 @@ def _waits_for(summary: RolloutSummary, found: Progress, driver: str) -> str:
     """Nothing, where it simply runs."""
     if not driver:
         return "somebody to go on (nobody drives it)"
-    if summary.status in ("pausing", "cancelling"):
-        return f"{count(found.under_way, 'node')} under way ({summary.status}: {found.reason})"
-    return ""
+    if summary.status in ("pausing", "cancelling", "superseding"):
+        why = f": {found.reason}" if found.reason else ""
+        return f"{count(found.under_way, 'node')} under way ({summary.status}{why})"
+    return found.wait

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from fleet.model.fleet import Walk
-from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, Scope
+from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, PlannedTime, Scope
 from fleet.model.tree import Revision
 
 FORMAT = "fleet.plan-report/v1"
@@ -73,6 +73,7 @@ class PlanReport(msgspec.Struct, frozen=True):
     """Servers whose pods are moved away before K3s is exchanged there."""
     walking: tuple[Walk, ...] = ()
     budget: PlannedBudget = PlannedBudget()
+    time: PlannedTime = PlannedTime()
     away: tuple[str, ...] = ()
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""
@@ -110,6 +111,7 @@ def plan_document(plan: Plan) -> PlanReport:
         draining=plan.draining,
         walking=plan.walking,
         budget=plan.budget,
+        time=plan.time,
         away=plan.away,
         policy=plan.policy,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.formats.words import count, duration, moment, size, some
-from fleet.model.plan import Plan, PlannedBudget, PlannedWave
+from fleet.model.plan import Plan, PlannedBudget, PlannedTime, PlannedWave
+from fleet.model.window import SITE_ZONE
 from fleet.report.groups import group_lines
 from fleet.report.line import Line, line
 from fleet.report.verdicts import headline, verdict_lines
@@ -35,7 +36,9 @@ def _lines(plan: Plan) -> Iterator[Line]:
         if plan.policy:
             yield _labelled("Policy", f"{plan.policy}, for this plan alone")
         yield _labelled("Waves", ", ".join([*_waves(plan.waves), "servers before agents"]))
+        yield from _no_match(plan.waves)
         yield from _budget(plan.budget)
+        yield from _time(plan.time)
         if plan.draining:
             servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
             yield _labelled("Drained", f"{servers} before K3s is exchanged there, one at a time in each cluster")
@@ -56,7 +59,37 @@ def _lines(plan: Plan) -> Iterator[Line]:
 def _waves(waves: Sequence[PlannedWave]) -> Iterator[str]:
     """What is counted is said once: pilot 12 nodes, ramp 311. A plan that an older fleet saved has none."""
     for at, wave in enumerate(waves):
-        yield f"{wave.name} {f'{wave.nodes:,}' if at else count(wave.nodes, 'node')}"
+        approval = " (after an approval)" if wave.needs_approval and wave.nodes else ""
+        yield f"{wave.name} {f'{wave.nodes:,}' if at else count(wave.nodes, 'node')}{approval}"
+
+
+def _no_match(waves: Sequence[PlannedWave]) -> Iterator[Line]:
+    if names := [wave.name for wave in waves if wave.matches_nothing]:
+        whose = "wave" if len(names) == 1 else "waves"
+        yield line(f"  ! no node of the fleet is what the selector of {whose} {some(names)} asks for", "warning")
+
+
+def _time(time: PlannedTime) -> Iterator[Line]:
+    if time.window or time.shut:
+        yield _labelled("Windows", f"{_window(time)}{_opens(time)}")
+    pace = [f"each wave soaks for {duration(int(time.soak))}"] if time.soak else []
+    pace += [f"at most {time.rate:g} nodes a minute in the first wave"] if time.rate else []
+    if pace:
+        yield _labelled("Pace", "; ".join(pace))
+
+
+def _window(time: PlannedTime) -> str:
+    if not time.window:
+        return "every moment that is not frozen"
+    zone = "each site's own time" if time.zone == SITE_ZONE else time.zone
+    return f"{time.window} for {duration(int(time.window_seconds))}, {zone}"
+
+
+def _opens(time: PlannedTime) -> str:
+    if not time.shut:
+        return "; open now"
+    opens = f"the first opens {moment(time.opens)}" if time.opens else "none ever opens"
+    return f"; shut for {count(time.shut, 'node')}{f' ({time.freeze})' if time.freeze else ''}, {opens}"
 
 
 def _budget(budget: PlannedBudget) -> Iterator[Line]:

@@ -20,6 +20,6 @@ from fleet.resolve.budgets import budgets
 from fleet.resolve.fleet import resolve
 from fleet.resolve.origin import Origin, origins
 from fleet.resolve.scope import in_scope, seen_labels
-from fleet.resolve.waves import waves
+from fleet.resolve.waves import matches_nothing, waves
 
-__all__ = ["Origin", "budgets", "in_scope", "origins", "resolve", "seen_labels", "waves"]
+__all__ = ["Origin", "budgets", "in_scope", "matches_nothing", "origins", "resolve", "seen_labels", "waves"]

@@ -36,4 +36,4 @@ def _labelled(fleet: ResolvedFleet, budget: DisruptionBudget) -> Iterator[NodeGr
 def _servers(cluster: Cluster) -> NodeGroup:
     """As many may be away as the quorum can spare. Where it can spare none, one at a time is the best there is."""
     spare = max(1, len(cluster.servers) - cluster.quorum)
-    return NodeGroup(f"servers of cluster {cluster.name}", cluster.servers, spare)
+    return NodeGroup(f"servers of cluster {cluster.name}", cluster.servers, spare, is_quorum=True)

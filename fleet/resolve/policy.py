@@ -8,27 +8,13 @@ from msgspec import UNSET, UnsetType
 
 from fleet.model.policy import Amount, DisruptionBudget, PolicyWave, RolloutPolicy
 from fleet.model.spec.document import Spec
-from fleet.model.spec.policy import BudgetSpec, RolloutPolicySpec, WaveSpec
+from fleet.model.spec.policy import BudgetSpec, WaveSpec
+from fleet.resolve.windows import said_policy, timing
 
 DEFAULT_SUCCESS_THRESHOLD = "95%"
 DEFAULT_MIN_FINISHED = "50%"
 DEFAULT_BATCH_SIZE = 50
-_NOT_YET = {
-    "offlineAfter": "offline_after",
-    "offlinePolicy": "offline_policy",
-    "exponentialRate": "exponential_rate",
-    "minSuccessTime": "min_success_time",
-    "progressDeadline (for windows alone)": "progress_deadline",
-    "drain (for servers alone)": "drain",
-    "gates": "gates",
-}
-
-
-def said_policy(spec: Spec) -> RolloutPolicySpec | None:
-    """What people wrote of the policy that the fleet names; None where it names none."""
-    name = spec.fleet.spec.rollout_policy
-    document = None if isinstance(name, UnsetType) else spec.policies.get(name)
-    return None if document is None else document.spec
+_NOT_YET = {"drain (for servers alone)": "drain", "gates": "gates"}
 
 
 def policy(spec: Spec) -> RolloutPolicy | None:
@@ -49,6 +35,8 @@ def policy(spec: Spec) -> RolloutPolicy | None:
         budget=None if isinstance(said.disruption_budget, UnsetType) else _budget(said.disruption_budget),
         max_failures=_amount(said.max_failures),
         on_failure="continue" if said.on_failure == "continue" else "pause",
+        offline="count" if said.offline_policy == "count" else "defer",
+        timing=timing(said),
     )
 
 
@@ -58,14 +46,8 @@ def not_enforced(spec: Spec) -> tuple[str, ...]:
     if said is None:
         return ()
     found = [key for key, field in _NOT_YET.items() if getattr(said, field) is not UNSET]
-    waves = () if isinstance(said.waves, UnsetType) else said.waves
-    if any(wave.approval is True for wave in waves):
-        found.append("approval of waves")
     if said.on_failure == "rollback":
         found.append("onFailure rollback (it pauses)")
-    windows = {"updateSchedule": said.update_schedule, "freezes": said.freezes}
-    if shut := [key for key, value in windows.items() if not isinstance(value, UnsetType)]:
-        found.append(f"{' and '.join(shut)} (for reboots alone)")
     return tuple(found)
 
 
@@ -78,6 +60,7 @@ def _wave(said: WaveSpec, threshold: Decimal, finished: Decimal) -> PolicyWave:
         if isinstance(said.success_threshold, UnsetType)
         else _number(said.success_threshold),
         min_finished=finished if isinstance(said.min_finished, UnsetType) else _number(said.min_finished),
+        needs_approval=said.approval is True,
     )
 
 

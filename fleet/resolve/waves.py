@@ -47,6 +47,19 @@ def waves(fleet: ResolvedFleet, changing: Collection[str]) -> tuple[Wave, ...]:
     return tuple(found)
 
 
+def matches_nothing(fleet: ResolvedFleet) -> frozenset[str]:
+    """The waves whose selector asks for what no node of the fleet is."""
+    policy = fleet.policy
+    asked = {wave.name: wave.selector for wave in policy.waves if wave.selector} if policy else {}
+    for node in fleet.nodes:
+        if not asked:
+            break
+        labels = seen_labels(node)
+        for name in [name for name, selector in asked.items() if matches(selector, labels)]:
+            del asked[name]
+    return frozenset(asked)
+
+
 def _clusters(nodes: Sequence[Node]) -> list[_Unit]:
     """A host without a cluster is a unit of its own."""
     units: dict[tuple[str, str], list[Node]] = {}
@@ -88,4 +101,5 @@ def _is_named(wave: PolicyWave, unit: _Unit) -> bool:
 
 def _made(name: str, units: Sequence[_Unit], places: dict[str, int], asked: PolicyWave | RolloutPolicy) -> Wave:
     names = sorted((node.name for unit in units for node in unit.nodes), key=places.__getitem__)
-    return Wave(name, tuple(names), len(units), asked.success_threshold, asked.min_finished)
+    needs_approval = isinstance(asked, PolicyWave) and asked.needs_approval
+    return Wave(name, tuple(names), len(units), asked.success_threshold, asked.min_finished, needs_approval)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,13 @@ def row(found: dict[str, Any], shop: Path) -> dict[str, Any]:
     rollouts = json.loads(run("rollout", "list", *BOX, "--json", cwd=shop).out)["rollouts"]
     (one,) = [each for each in rollouts if each["id"] == found["rollout_id"]]
     return dict(one)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.2)
 
 
 def gone(pid: int) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from fleet.cli.documents import OUTPUTS
 from fleet.cli.passwords import Passwords
-from tests.cli.detaching import BOX, going_on, gone, rollout, row
+from tests.cli.detaching import BOX, going_on, gone, rollout, row, until
 from tests.cli.running import COMMAND, environment, run
 
 pytestmark = pytest.mark.timeout(240)
@@ -181,6 +181,40 @@ def test_one_that_runs_says_how_far_it_is_and_waits_for_no_approval(shop: Path):
         ran = rollout("resume", found, shop)
         assert (ran.code, ran.out) == (2, "")
         assert ran.err.startswith(f"error: rollout {found['rollout_id']} cannot be resumed: it runs\n")
+
+
+GATED = """\
+---
+apiVersion: fleet/v1alpha1
+kind: RolloutPolicy
+metadata: {name: gated}
+spec:
+  waves: [{name: pilot, limit: 1}, {name: ramp, approval: true}]
+"""
+
+
+def test_a_wave_waits_for_an_approval_and_the_journal_keeps_whose_it_was(shop: Path):
+    (shop / "policy.yaml").write_text(GATED)
+    ran = run("apply", *BOX, "--policy", "gated", "--detach", "--json", cwd=shop)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    until(lambda: row(found, shop)["waits_for"] == "an approval of wave ramp")
+    shown = rollout("show", found, shop).out.splitlines()
+    assert shown[-2] == "it waits for an approval of wave ramp"
+    wrong = rollout("approve", found, shop, "--wave", "pilot")
+    assert wrong.code == 2
+    assert "wave ramp waits for an approval, and not pilot" in wrong.err
+
+    told = rollout("approve", found, shop, "--json")
+
+    assert told.code == 0, told.err
+    driver = json.loads(told.out)["driver"]
+    assert driver.endswith(f"@{os.uname().nodename}")
+    watched = rollout("watch", found, shop)
+    assert watched.code == 0
+    assert f"wave ramp approved by {driver}" in watched.out.splitlines()
+    assert watched.out.splitlines()[-1].endswith("done: 3 applied")
+    gone(found["pid"])
 
 
 @pytest.mark.parametrize("verb", ["show", "watch", "pause", "cancel", "approve", "resume"])

@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from fleet.adapters.ansible.answers import (
     observation_of,
     unanswered,
 )
-from fleet.adapters.ansible.process import identity_of
+from fleet.adapters.ansible.process import end_marked, identity_of
 from fleet.adapters.ansible.workdir import Child, Job, Workdir
 from fleet.errors import FleetError
+from fleet.formats.words import duration
 from fleet.model.batch import NodeAnswer, NodeResult, Observation
 
 EXIT_TAKEN = 75  # another child of this folder lives
@@ -49,20 +51,44 @@ def main(folder: str) -> int:
         raise FleetError(f"{workdir.path} holds no job")
     workdir.introduce(Child(mine, job.epoch))
     if job.kind != "apply":
-        _run(workdir, job, _Asking(workdir, observation_of if job.kind == "observe" else answer_of), asked_to_end)
+        _run(
+            workdir, job, _Asking(workdir, observation_of if job.kind == "observe" else answer_of), asked_to_end.is_set
+        )
         return 0
     order = workdir.intent()
     if order is None:
         raise FleetError(f"{workdir.path} holds no order")
     answers = _Applying(workdir, job.nodes)
-    _run(workdir, job, answers, asked_to_end)
+    deadline = _Deadline(order.deadline)
+    _run(workdir, job, answers, lambda: asked_to_end.is_set() or deadline.has_passed())
     if asked_to_end.is_set():
         return EXIT_ENDED
+    if deadline.told():
+        end_marked(str(workdir.path), but=mine)  # Ansible's workers and ssh outlive it
     lines, _ = workdir.answers(NodeResult)
-    workdir.finish(gathered(order, lines, _IN_NO_PLAY if answers.is_complete else unanswered(workdir.tail())))
+    without = deadline.told() or (_IN_NO_PLAY if answers.is_complete else unanswered(workdir.tail()))
+    workdir.finish(gathered(order, lines, without))
     workdir.keep_output()
     workdir.clear()
     return 0
+
+
+class _Deadline:
+    """Ends a run that takes too long, so that one node that hangs does not hold up the rollout."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._has_passed = False
+
+    def has_passed(self) -> bool:
+        if self._seconds and time.monotonic() - self._began > self._seconds:
+            self._has_passed = True
+        return self._has_passed
+
+    def told(self) -> str:
+        """Empty where the run came to its end by itself."""
+        return f"no result within {duration(int(self._seconds))} (progressDeadline)" if self._has_passed else ""
 
 
 class _Applying:
@@ -89,7 +115,7 @@ class _Asking:
             self._workdir.append(answer)
 
 
-def _run(workdir: Workdir, job: Job, answers: _Applying | _Asking, asked_to_end: threading.Event) -> None:
+def _run(workdir: Workdir, job: Job, answers: _Applying | _Asking, is_to_end: Callable[[], bool]) -> None:
     import ansible_runner.interface
 
     # `command` tells the whole environment; it is of no use once the run has begun.
@@ -113,7 +139,7 @@ def _run(workdir: Workdir, job: Job, answers: _Applying | _Asking, asked_to_end:
         cmdline=shlex.join(_options(workdir, job)),
         event_handler=on_event,
         status_handler=on_status,
-        cancel_callback=asked_to_end.is_set,
+        cancel_callback=is_to_end,
         fact_cache_type="memory",
         quiet=True,
     )

@@ -66,15 +66,15 @@ def _carriers(mark: str) -> Iterator[int]:
             yield int(entry.name)
 
 
-def end_marked(mark: str, grace: float = 5.0) -> int:
-    """Ends every process of a run: asked first, forced after `grace` seconds. Returns how many there were.
+def end_marked(mark: str, grace: float = 5.0, but: Identity | None = None) -> int:
+    """Ends every process of a run `but` one: asked first, forced after `grace` seconds. Returns how many there were.
 
     Forked children may appear while others end, so it looks again until nothing is left. Raises UnavailableError for
     one that does not even end by force.
     """
     asked: set[Identity] = set()
     deadline = time.monotonic() + grace
-    while found := marked(mark):
+    while found := [one for one in marked(mark) if one != but]:
         is_late = time.monotonic() > deadline
         if time.monotonic() > deadline + _FORCED_SECONDS:
             pids = ", ".join(str(one.pid) for one in found)

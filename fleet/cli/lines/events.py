@@ -8,7 +8,7 @@ from functools import singledispatch
 
 import msgspec
 
-from fleet.formats.words import count, some
+from fleet.formats.words import count, moment, some
 from fleet.model import event as happened
 from fleet.model.event import Event, NodeApplied, NodeBlocked, NodeFailed, NodeUnreachable
 from fleet.model.rollout import RolloutCounts
@@ -56,12 +56,20 @@ class EventLines:
                 return _applied(self._applied.pop(event.batch_id, []))
             case NodeFailed() | NodeUnreachable() | NodeBlocked():
                 return self._troubled(event)
-            case happened.RolloutPaused():
-                return [*_lines(event), *_line(f"{self._again(f'rollout resume {event.rollout_id}')} goes on", "next")]
-            case happened.RolloutHalted():
-                return [*_lines(event), *_line(f"{self._again('apply')} tries the rest again", "next")]
             case _:
-                return _lines(event)
+                return [*_lines(event), *self._next(event)]
+
+    def _next(self, event: Event) -> list[Line]:
+        """What to type after it."""
+        match event:
+            case happened.ApprovalAwaited():
+                return _line(f"{self._again(f'rollout approve {event.rollout_id}')} lets it begin", "next")
+            case happened.RolloutPaused():
+                return _line(f"{self._again(f'rollout resume {event.rollout_id}')} goes on", "next")
+            case happened.RolloutHalted():
+                return _line(f"{self._again('apply')} tries the rest again", "next")
+            case _:
+                return []
 
     def _troubled(self, event: Troubled) -> list[Line]:
         trouble = trouble_of(event)
@@ -121,6 +129,11 @@ def _(event: happened.PolicyFollowed) -> list[Line]:
 
 
 @_lines.register
+def _(event: happened.GlassBroken) -> list[Line]:
+    return _line(f"{event.by} broke the glass, freezes do not hold: {event.reason}", "warning")
+
+
+@_lines.register
 def _(event: happened.RolloutTakenOver) -> list[Line]:
     again = f"; {count(len(event.batches), 'batch', 'batches')} run again" if event.batches else ""
     return _line(f"rollout {event.rollout_id} is now driven by {event.controller}{again}")
@@ -129,6 +142,31 @@ def _(event: happened.RolloutTakenOver) -> list[Line]:
 @_lines.register
 def _(event: happened.WaveStarted) -> list[Line]:
     return _line(f"wave {event.wave}: {count(event.nodes, 'node')}")
+
+
+@_lines.register
+def _(event: happened.WaveSoaking) -> list[Line]:
+    return _line(f"wave {event.wave} soaks until {moment(event.until)}")
+
+
+@_lines.register
+def _(event: happened.ApprovalAwaited) -> list[Line]:
+    return _line(f"wave {event.wave} waits for an approval", "warning")
+
+
+@_lines.register
+def _(event: happened.WaveApproved) -> list[Line]:
+    return _line(f"wave {event.wave} approved by {event.by}")
+
+
+@_lines.register
+def _(event: happened.WaitStarted) -> list[Line]:
+    return _line(f"{event.reason}: {moment(event.until)}")
+
+
+@_lines.register
+def _(event: happened.NodesLongOffline) -> list[Line]:
+    return _line(f"offline for long, and no longer in budgets: {some(event.nodes)}", "warning")
 
 
 @_lines.register
@@ -158,6 +196,13 @@ def _(event: happened.PauseRequested | happened.CancelRequested) -> list[Line]:
 
 
 @_lines.register
+def _(event: happened.SupersedeRequested) -> list[Line]:
+    return _line(
+        f"rollout {event.by} takes over what has not begun; {count(event.in_flight, 'node')} still running", "warning"
+    )
+
+
+@_lines.register
 def _(event: happened.RolloutPaused) -> list[Line]:
     return _line(f"rollout {event.rollout_id} paused{_because(event.reason)}; {counted(event.counts)}", "warning")
 
@@ -180,6 +225,11 @@ def _(event: happened.RolloutHalted) -> list[Line]:
 @_lines.register
 def _(event: happened.RolloutCancelled) -> list[Line]:
     return _line(f"rollout {event.rollout_id} cancelled{_because(event.reason)}; {counted(event.counts)}", "warning")
+
+
+@_lines.register
+def _(event: happened.RolloutSuperseded) -> list[Line]:
+    return _line(f"rollout {event.rollout_id} superseded by {event.by}; {counted(event.counts)}", "warning")
 
 
 def _because(reason: str) -> str:

@@ -59,6 +59,8 @@ def progress_lines(row: RolloutRow, again: Callable[[str], str]) -> Iterator[Lin
     driver = f"driven by {row.driver}" if row.driver else "nobody drives it"
     told = f"{row.status}: {counted(row.counts)}, {row.under_way:,} of them under way{wave}; {driver}"
     yield Line(clean(told), "answer")
+    if row.waits_for and row.driver:
+        yield Line(clean(f"it waits for {row.waits_for}"), "warning")
     verb = "watch" if row.driver else "resume"
     yield Line(f"{again(f'rollout {verb} {row.id}')} {'follows it' if row.driver else 'goes on'}", "next")
 

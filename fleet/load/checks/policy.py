@@ -25,6 +25,8 @@ from fleet.model.spec.selector import Selector
 
 _IN_URL = ("node.name", "node.address", "node.site", "wave")
 _DAY = 86_400.0
+DEFAULT_DEADLINE = "30m"
+"""As `resolve` applies it."""
 
 
 def policy_flaws(spec: RolloutPolicySpec) -> Iterator[Flaw]:
@@ -37,7 +39,7 @@ def policy_flaws(spec: RolloutPolicySpec) -> Iterator[Flaw]:
     for at, gate in enumerate([] if isinstance(spec.gates, UnsetType) else spec.gates):
         yield from _gate(("spec", "gates", at), gate)
     if isinstance(spec.update_schedule, ScheduleSpec):
-        yield from _schedule(("spec", "updateSchedule"), spec.update_schedule)
+        yield from _schedule(("spec", "updateSchedule"), spec.update_schedule, spec.progress_deadline)
     for at, freeze in enumerate([] if isinstance(spec.freezes, UnsetType) else spec.freezes):
         path: type_path = ("spec", "freezes", at)
         faults = {"from": date_fault(freeze.from_), "to": date_fault(freeze.to)}
@@ -97,11 +99,20 @@ def _placeholders(path: type_path, text: str, known: tuple[str, ...]) -> Iterato
             yield Flaw(path, f"expected {one_of(f'{{{each}}}' for each in known)}, found {{{name}}}", near(name, known))
 
 
-def _schedule(path: type_path, schedule: ScheduleSpec) -> Iterator[Flaw]:
+def _schedule(path: type_path, schedule: ScheduleSpec, deadline: str | UnsetType) -> Iterator[Flaw]:
     if fault := cron_fault(schedule.at):
         yield Flaw((*path, "at"), fault.rstrip())
     if not 0 < seconds(schedule.duration) <= 7 * _DAY:
         yield Flaw((*path, "duration"), f"expected more than nothing and at most 168h, found `{schedule.duration}`")
+    elif seconds(schedule.duration) < seconds(
+        longest := DEFAULT_DEADLINE if isinstance(deadline, UnsetType) else deadline
+    ):
+        what = f"progressDeadline {longest}" if isinstance(deadline, str) else f"the default progressDeadline {longest}"
+        yield Flaw(
+            (*path, "duration"),
+            f"is shorter than {what}: what could not end inside the window never begins",
+            "Make it longer, or progressDeadline shorter.",
+        )
     zone = schedule.time_zone
     if isinstance(zone, str) and zone != "site" and zone not in time_zones():
         yield Flaw((*path, "timeZone"), f"no time zone `{zone}` in the IANA database", near(zone, time_zones()))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.adapters.sqlite import Database, SqliteJournal
+from fleet.decide import decide
 from fleet.engine.local import LocalEngine, load
 from fleet.engine.rollouts import LocalRollouts
 from fleet.errors import BusyError, UsageError
 from fleet.model import event as ev
-from fleet.model.rollout import RolloutCounts
-from fleet.model.signal import Cancel, Pause
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts, Timing, WaveOrder
+from fleet.model.signal import Approve, Cancel, Pause
 from fleet.ports.engine import Answer
 from fleet.ports.journal import LEASE_SECONDS, Journal, Step
 from fleet.testing import MemoryApplier, MemoryClock, MemoryJournal, MemoryRecords
@@ -174,3 +177,72 @@ def test_who_drives_is_known_whatever_was_read_before(
     assert len(outside.events_after("7f3c", 5)) == 1
     assert outside.driver("7f3c") == "ops@last"
     assert LocalRollouts(journal).driver("7f3c") == "ops@last"
+
+
+@pytest.fixture
+def awaited(journal: Journal) -> Iterator[tuple[Running, MemoryApplier]]:
+    """Two waves, driven up to the approval that the second one, `ramp`, waits for."""
+    first, second = ORDER.waves[0].nodes[:1], ORDER.waves[0].nodes[1:]
+    waves = (WaveOrder("pilot", first), WaveOrder("ramp", second, needs_approval=True))
+    applier = MemoryApplier(wanted(ORDER))
+    engine = LocalEngine(journal, applier, MemoryRecords(), poll_seconds=0.01)
+    running = Running(engine.roll(replace(ORDER, waves=waves)))
+    eventually(
+        lambda: (
+            bool(journal.rollouts())
+            and any(isinstance(entry.event, ev.ApprovalAwaited) for entry in journal.read("7f3c"))
+        )
+    )
+    yield running, applier
+    engine.stop()
+    running.join()
+
+
+def test_an_approval_lets_the_wave_begin_that_waits(
+    journal: Journal, outside: LocalRollouts, awaited: tuple[Running, MemoryApplier]
+) -> None:
+    running, applier = awaited
+    with pytest.raises(UsageError, match="cannot be approved: wave ramp waits for an approval, and not pilot"):
+        outside.signal("7f3c", Approve("ops@hq", "pilot"))
+    assert [order.nodes for order in applier.orders] == [("a",)]
+    assert outside.driver("7f3c") == "ops@desk"
+
+    assert outside.signal("7f3c", Approve("ops@hq", "ramp")) == Answer("7f3c", "ops@desk", False, "running")
+    assert isinstance(running.join()[-1], ev.RolloutFinished)
+
+    (approved,) = [event for event in running.events if isinstance(event, ev.WaveApproved)]
+    assert (approved.wave, approved.by) == ("ramp", "ops@hq")
+    assert abs(approved.at - time.time()) < 60
+    with pytest.raises(UsageError, match="it has ended"):
+        outside.signal("7f3c", Approve("ops@hq"))
+
+
+def test_an_approval_of_one_that_nobody_drives_waits_for_who_goes_on(
+    journal: Journal, outside: LocalRollouts, awaited: tuple[Running, MemoryApplier]
+) -> None:
+    running, applier = awaited
+    outside.signal("7f3c", Pause("night"))
+    running.join()
+    assert outside.signal("7f3c", Approve("ops@hq")) == Answer("7f3c", "", False, "paused")
+    with pytest.raises(UsageError, match="no wave waits"):
+        outside.signal("7f3c", Approve("ops@hq"))
+    assert len(applier.orders) == 1
+
+    events = list(LocalEngine(journal, applier, MemoryRecords(), poll_seconds=0.01).resume("7f3c"))
+    assert isinstance(events[-1], ev.RolloutFinished)
+    assert sum(isinstance(event, ev.WaveApproved) for event in events) == 1
+
+
+def test_what_time_alone_leads_to_is_no_reason_to_take_an_approval(journal: Journal, outside: LocalRollouts) -> None:
+    """A node has been away for too long by now, which is told with whatever is heard next."""
+    away = GroupBudget("site=yard", 3, (AwayNode("gone", 1.0),))
+    order = replace(ORDER, budgets=(away,), timing=Timing(offline_after=60.0))
+    lease = journal.acquire("ops@desk")
+    journal.begin(lease, order)
+    journal.append(lease, "7f3c", Step((ev.RolloutStarted("7f3c", "acme", "4be1f02", "ops@desk", 1, 3, 1),)))
+    assert any(
+        isinstance(event, ev.NodesLongOffline)
+        for event in decide(load(journal, order), Approve("ops@hq", at=time.time())).events
+    )
+    with pytest.raises(UsageError, match="no wave waits for an approval"):
+        outside.signal("7f3c", Approve("ops@hq"))

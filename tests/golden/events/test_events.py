@@ -15,7 +15,7 @@ from fleet.model import event as ev
 from fleet.model.batch import BatchOrder
 from fleet.model.effect import Effect, RunBatch
 from fleet.model.event import Event, decode_event
-from fleet.model.rollout import GroupBudget, RolloutCounts, RolloutNode, RolloutOrder, RunningBatch, WaveOrder
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts, RolloutNode, RolloutOrder, RunningBatch, WaveOrder
 from fleet.model.signal import Cancel, Pause, Request, Resume
 
 HERE = Path(__file__).parent
@@ -25,6 +25,7 @@ HALTED = RolloutCounts(applied=3116, failed=1, unreachable=1, blocked=2)
 WRITTEN = [
     ev.RolloutStarted("7f3c", "acme-retail", "4be1f02c0ffee", "ops@desk", epoch=4, nodes=3120, waves=1),
     ev.PolicyFollowed("7f3c", "standard", groups=1048, stop_at=32),
+    ev.GlassBroken("7f3c", "the tills are down", "ops@desk"),
     ev.RolloutTakenOver("7f3c", "ops@spare", epoch=5, batches=("7f3c-0002", "7f3c-0003")),
     ev.WaveStarted("everyone", index=0, nodes=3120),
     ev.BatchStarted("7f3c-0001", ("lyon-1", "paris-3-till-007")),
@@ -34,15 +35,22 @@ WRITTEN = [
     ev.NodeFailed("paris-3-till-007", "paris-3", "7f3c-0001", "chrony.service did not start: exit 1", 1, ("sd card",)),
     ev.NodeUnreachable("nice-1", "nice", "7f3c-0001", "ssh: connect to host 10.0.0.9 port 22: No route to host"),
     ev.NodeBlocked("nice-2", "nice", "nice-1", "server nice-1 could not be reached: no route to host"),
+    ev.NodesLongOffline(("nice-1", "nice-9")),
+    ev.ApprovalAwaited("7f3c", "everyone", index=2),
+    ev.WaveApproved("everyone", 2, "ops@desk", at=1764000000.0),
+    ev.WaveSoaking("pilot", 0, until=1764000600.0),
+    ev.WaitStarted("window", "12 nodes wait for their window", until=1764032400.0),
     ev.WaveFinished("everyone", 0, HALTED),
     ev.WaveFailed("pilot", 0, "1 failed and 3 succeeded, so successThreshold 100% cannot be met", HALTED),
     ev.PauseRequested("stopped by the operator", in_flight=50),
     ev.CancelRequested("wrong version", in_flight=12),
+    ev.SupersedeRequested("8a4d", in_flight=12),
     ev.RolloutPaused("7f3c", "stopped by the operator", MIDWAY),
     ev.RolloutResumed("7f3c", MIDWAY),
     ev.RolloutFinished("7f3c", RolloutCounts(applied=3120)),
     ev.RolloutHalted("7f3c", HALTED),
     ev.RolloutCancelled("7f3c", "wrong version", MIDWAY),
+    ev.RolloutSuperseded("7f3c", "8a4d", MIDWAY),
 ]
 
 
@@ -121,7 +129,7 @@ def test_an_order_with_a_policy_that_was_kept_is_read() -> None:
     order = msgspec.json.decode((HERE / "kept" / "order-policy.json").read_bytes(), type=RolloutOrder)
     node = RolloutNode("lyon-1", "lyon", "lyon", "server", 0, "", "b1:9f86d0", groups=("site=lyon",), is_away=True)
     assert order.waves == (WaveOrder("pilot", (node,), Decimal(100), Decimal("50.5")),)
-    assert order.budgets == (GroupBudget("site=lyon", 1, ("lyon-2",)),)
+    assert order.budgets == (GroupBudget("site=lyon", 1, (AwayNode("lyon-2", 1764000000.0),)),)
     assert (order.policy, order.stop_at, order.on_failure) == ("standard", 5, "continue")
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fleet.model.change import Change, NodeChange
-from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, PlannedWave, Scope
+from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, PlannedTime, PlannedWave, Scope
 from fleet.model.tree import Revision
 from fleet.model.verdict import Verdict
 from fleet.report import PlanReport, plan_document, plan_lines
@@ -81,8 +81,13 @@ PLANS = {
             mirror_bytes=217_560_000_000,
         ),
         draining=tuple(node(i).node for i in range(1_000)),
-        waves=(PlannedWave("pilot", 12, 4), PlannedWave("ramp", 311, 104), PlannedWave("everyone", 2_797, 940)),
+        waves=(
+            PlannedWave("pilot", 12, 4),
+            PlannedWave("ramp", 311, 104, needs_approval=True),
+            PlannedWave("everyone", 2_797, 940),
+        ),
         budget=PlannedBudget(1_048, stuck=("site=nice-1",), lacking={"app": 36}),
+        time=PlannedTime("0 2 * * 1-5", "site", 10_800.0, 3_108, 1_764_036_000.0, "Christmas", soak=600.0, rate=12.5),
     ),
     "nothing": plan(),
     "refused": plan(

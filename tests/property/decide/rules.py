@@ -1,9 +1,14 @@
-"""What a rollout under a policy may do, judged from its events alone: shares nothing with the state of `decide`."""
+"""What a rollout under a policy may do, judged from its events alone: shares nothing with the state of `decide`.
+
+Windows open daily at a full hour of a zone with a fixed offset: what is open is told by sums, not by a calendar.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from fleet.model import event as ev
 from fleet.model.event import Event
@@ -15,7 +20,8 @@ FINAL = {
     ev.NodeUnreachable: "unreachable",
     ev.NodeBlocked: "blocked",
 }
-ENDS = (ev.RolloutFinished, ev.RolloutHalted, ev.RolloutCancelled)
+ENDS = (ev.RolloutFinished, ev.RolloutHalted, ev.RolloutCancelled, ev.RolloutSuperseded)
+DAY, HOUR = 86400, 3600
 
 
 class Rules:
@@ -34,13 +40,48 @@ class Rules:
         self.is_held = False
         self.why_paused = ""
         self.over: Event | None = None
+        self.now = 0.0
+        self.offsets = {node.name: _offset(order, node) for node in order.nodes}
+        self.since = {gone.name: gone.since for group in order.budgets for gone in group.away}
+        self.since |= {node.name: node.away_since for node in order.nodes if node.is_away}
+        self.finished_waves: set[int] = set()
+        self.soaks: dict[int, float] = {}
+        self.asked: set[int] = set()
+        self.approved: set[int] = set()
+        self.next_start = 0.0
+        self.waits_until: float | None = None
 
-    def write(self, event: Event) -> None:
+    def write(self, event: Event, now: float = 0.0) -> None:
+        """`now` is when it was decided."""
         assert self.over is None, "nothing happens after the end"
+        self.now = now
         match event:
             case ev.WaveStarted():
                 assert event.index == self.begun + 1
+                assert self.begun < 0 or self.begun in self.finished_waves, "no wave before the one before is over"
+                wave = self.order.waves[event.index]
+                assert not (wave.needs_approval and wave.nodes) or event.index in self.approved, "nobody approved"
                 self.begun = event.index
+            case ev.ApprovalAwaited():
+                assert event.index not in self.asked, "nobody is asked twice"
+                assert event.index == self.begun + 1
+                self.asked.add(event.index)
+            case ev.WaveApproved():
+                assert event.index in self.asked
+                self.approved.add(event.index)
+            case ev.WaveSoaking():
+                assert event.index == self.begun
+                assert event.until == now + self.order.timing.soak
+                self.soaks[event.index] = event.until
+            case ev.WaitStarted():
+                assert not self.flying
+                assert event.until > now
+                self.waits_until = event.until
+            case ev.NodesLongOffline():
+                for name in event.nodes:
+                    assert now >= self.since[name] + self.order.timing.offline_after
+            case ev.SupersedeRequested():
+                self.is_quiet, self.is_held = True, False
             case ev.WaveFailed():
                 self._check_failed(event.index)
                 self.failed_waves.add(event.index)
@@ -63,19 +104,31 @@ class Rules:
                 self._resume()
         if isinstance(event, ENDS):
             assert not self.flying
-            assert isinstance(event, ev.RolloutCancelled) or len(self.final) == len(self.nodes)
+            is_stopped = isinstance(event, ev.RolloutCancelled | ev.RolloutSuperseded)
+            assert is_stopped or len(self.final) == len(self.nodes)
+            if isinstance(event, ev.RolloutFinished):
+                assert "failed" not in self.final.values()
+                assert self.order.offline == "defer" or set(self.final.values()) <= {"applied"}
             self.over = event
 
-    def check_rest(self) -> None:
-        """After each decision: what may start has started, and what is over has been said to be."""
-        if self.over or self.is_quiet or self.begun < 0:
+    def check_rest(self, wake_at: float | None) -> None:
+        """After each decision: what may start has started, what is over has been said to be, and there is something that
+        will go on: a batch, a time, or somebody who was asked.
+        """
+        if self.over or self.is_quiet:
             return
-        assert self.flying, "what has not ended has something in flight, or is paused and says why"
+        is_asked = self.begun + 1 in self.asked - self.approved
+        assert self.flying or is_asked or wake_at is not None, "it says what it waits for"
+        assert wake_at is None or wake_at > self.now
+        if self.begun < 0:
+            assert is_asked
+            return
         is_last = self.begun + 1 == len(self.order.waves)
-        assert is_last or not self.surely(self.begun, passes=True), "a healthy wave ends"
+        is_soaking = self.soaks.get(self.begun, 0) > self.now
+        assert is_last or is_soaking or is_asked or not self.surely(self.begun, passes=True), "a healthy wave ends"
         if self.order.on_failure == "pause":
             assert not self.surely(self.begun, passes=False), "a wave that cannot pass stops the rollout"
-        if len(self.flying) < self.order.forks:
+        if len(self.flying) < self.order.forks and self.now >= self.next_start:
             idle = [name for name in self.nodes if self._could_start(name)]
             assert not idle, f"{idle} could start"
 
@@ -91,10 +144,23 @@ class Rules:
             for more, worse in _endings(count["left"])
         )
 
-    def away(self, group: GroupBudget) -> set[str]:
+    def away(self, group: GroupBudget, *, leeway: float = 0.0) -> set[str]:
+        """Those that count. A node that went away may count for a sixteenth of `offlineAfter` longer than that."""
         inside = {name for name, node in self.nodes.items() if group.name in node.groups}
-        gone = {name for name in inside if self.final.get(name) in ("failed", "unreachable") or name in self.flying}
-        return gone | {name for name in inside if self._was_away(name)} | set(group.away)
+        gone = {name for name in inside if self.final.get(name) == "failed" or name in self.flying}
+        lost = {name for name in inside if self.final.get(name) == "unreachable" or self._was_away(name)}
+        lost |= {gone.name for gone in group.away}
+        after = self.order.timing.offline_after
+        if after and not group.is_quorum:
+            lost = {name for name in lost if self.now < self.since[name] + after * (1 + leeway)}
+        # Who is away for long and is tried all the same takes nothing away.
+        return (gone - {name for name in self.flying if self._is_long_gone(name, group)}) | lost
+
+    def _is_long_gone(self, name: str, group: GroupBudget) -> bool:
+        after = self.order.timing.offline_after
+        if not after or group.is_quorum or not self._was_away(name):
+            return False
+        return self.now >= self.since[name] + after
 
     def _was_away(self, name: str) -> bool:
         return self.nodes[name].is_away and self.final.get(name) != "applied"
@@ -106,6 +172,12 @@ class Rules:
 
     def _check_finished(self, at: int) -> None:
         assert at == self.begun
+        assert at not in self.finished_waves
+        self.finished_waves.add(at)
+        applied = [node for node in self.order.waves[at].nodes if self.final.get(node.name) == "applied"]
+        is_lost = at in self.failed_waves and len(self.final) == len(self.nodes)
+        if self.order.timing.soak and applied and not is_lost:
+            assert self.now >= self.soaks[at], "it soaks first"
         left = [node.name for node in self.order.waves[at].nodes if node.name not in self.final]
         if at + 1 == len(self.order.waves):
             assert len(self.final) == len(self.nodes), "the last wave waits for all"
@@ -127,9 +199,11 @@ class Rules:
             assert name not in self.final
             assert name not in self.flying
             assert self.wave_of[name] <= self.begun, "its wave has not come"
+            assert self.is_open(name), "its window is shut"
             assert all(self.final.get(other) == "applied" for other in self._before(name))
             self.flying[name] = event.batch_id
         assert len(self.flying) <= self.order.forks
+        self._check_rate(event)
         servers = Counter(self.nodes[name].cluster for name in self.flying if self.nodes[name].role == "server")
         assert all(many == 1 for many in servers.values()), "one server of a cluster at a time"
         took = {group for name in event.nodes if not self.nodes[name].is_away for group in self.nodes[name].groups}
@@ -137,10 +211,46 @@ class Rules:
             if group.name in took:
                 assert len(self.away(group)) <= group.allowed, f"too many of {group.name} are away"
 
+    def _check_rate(self, event: ev.BatchStarted) -> None:
+        timing = self.order.timing
+        if timing.rate:
+            assert self.now >= self.next_start, "faster than its rate"
+            rate = timing.rate * timing.rate_factor**self.begun
+            assert len(event.nodes) <= max(1, rate)
+            self.next_start = max(self.next_start, event.at) + len(event.nodes) * 60 / rate
+        assert event.at == self.now
+
+    def is_open(self, name: str) -> bool:
+        schedule = self.order.timing.schedule
+        if schedule is None:
+            return True
+        local = self.now + self.offsets[name] * HOUR
+        last = local // DAY * DAY
+        opens = int(schedule.at.split()[1]) * HOUR if schedule.at else 0
+        for began in (last + opens, last + opens - DAY):
+            length = schedule.seconds if schedule.at else math.inf
+            if began <= local and local + schedule.needed <= min(began + length, self._frozen_from(local)):
+                return not self._is_frozen(local)
+        return False
+
+    def _is_frozen(self, local: float) -> bool:
+        assert self.order.timing.schedule
+        day = datetime.fromtimestamp(local, UTC).date().isoformat()
+        return any(freeze.first <= day <= freeze.last for freeze in self.order.timing.schedule.freezes)
+
+    def _frozen_from(self, local: float) -> float:
+        """The first midnight behind a moment at which a freeze begins."""
+        assert self.order.timing.schedule
+        starts = [datetime.fromisoformat(freeze.first).replace(tzinfo=UTC).timestamp()
+                  for freeze in self.order.timing.schedule.freezes]  # fmt: skip
+        return min((start for start in starts if start > local), default=math.inf)
+
     def _settle(self, event: ev.NodeEvent) -> None:
         assert event.node not in self.final, "one outcome a node"
         if not isinstance(event, ev.NodeBlocked):
             del self.flying[event.node]
+            if isinstance(event, ev.NodeUnreachable):
+                self.since.setdefault(event.node, event.at)
         else:
             assert event.node not in self.flying
             assert event.reason
@@ -156,10 +266,10 @@ class Rules:
 
     def _is_full(self, name: str) -> bool:
         (group,) = [group for group in self.order.budgets if group.name == name]
-        return len(self.away(group)) >= group.allowed
+        return len(self.away(group, leeway=1 / 16)) >= group.allowed
 
     def _could_start(self, name: str) -> bool:
-        if name in self.final or name in self.flying or self.wave_of[name] > self.begun:
+        if name in self.final or name in self.flying or self.wave_of[name] > self.begun or not self.is_open(name):
             return False
         if not all(self.final.get(other) == "applied" for other in self._before(name)):
             return False
@@ -176,6 +286,15 @@ class Rules:
             self.forgiven = {name for name, kind in self.final.items() if kind != "applied"}
             self.failed_waves.discard(self.begun)
         self.is_quiet = self.is_held = False
+
+
+def _offset(order: RolloutOrder, node: RolloutNode) -> int:
+    """Hours east of Greenwich: `Etc/GMT-9` is nine of them."""
+    schedule = order.timing.schedule
+    if schedule is None:
+        return 0
+    zone = order.timing.zones[node.site] if schedule.zone == "site" else schedule.zone
+    return -int(zone.removeprefix("Etc/GMT"))
 
 
 def _comes_before(first: RolloutNode, node: RolloutNode) -> bool:

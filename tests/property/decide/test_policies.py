@@ -14,8 +14,21 @@ from msgspec.structs import replace
 from fleet.decide import decide, decode_snapshot, encode_snapshot, evolve, initial, restore, snapshot
 from fleet.model.batch import NodeResult
 from fleet.model.effect import RunBatch
-from fleet.model.rollout import GroupBudget, RolloutNode, RolloutOrder, WaveOrder
-from fleet.model.signal import BatchFinished, BatchLost, Begin, Cancel, Pause, Resume, Signal, TakeOver
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
+from fleet.model.signal import (
+    Approve,
+    BatchFinished,
+    BatchLost,
+    Begin,
+    Cancel,
+    Pause,
+    Resume,
+    Signal,
+    Supersede,
+    TakeOver,
+    Tick,
+)
+from fleet.model.window import Freeze, Schedule, Timing
 from fleet.testing.orders import cluster, plain, rollout
 from tests.property.decide.rules import Rules
 
@@ -23,6 +36,9 @@ PERCENT = st.sampled_from([Decimal(each) for each in ("0", "1", "33.3", "50", "7
 OUTCOMES = st.lists(
     st.sampled_from(["applied", "applied", "applied", "applied", "failed", "unreachable"]), min_size=1, max_size=8
 )
+
+
+HOURS = st.sampled_from([60.0, 1800.0, 7200.0, 90000.0])
 
 
 @st.composite
@@ -39,7 +55,9 @@ def orders(draw: st.DrawFn) -> RolloutOrder:
     for at, nodes in enumerate(waves):
         given = tuple(_grouped(draw, node, labels, budgets) for node in nodes)
         asked = (draw(PERCENT), draw(PERCENT)) if draw(st.integers(0, 9)) else (None, None)
-        made.append(WaveOrder(f"w{at}", given, *asked))
+        made.append(WaveOrder(f"w{at}", given, *asked, needs_approval=draw(st.integers(0, 3)) == 0))
+    timing = draw(st.sampled_from([Timing(), None]))
+    sites = {node.site for wave in made for node in wave.nodes}
     return replace(
         rollout(forks=draw(st.integers(1, 7)), batch_size=draw(st.integers(1, 4))),
         waves=tuple(made),
@@ -47,6 +65,31 @@ def orders(draw: st.DrawFn) -> RolloutOrder:
         budgets=tuple(budgets.values()),
         stop_at=draw(st.sampled_from([0, 0, 1, 2, 3])),
         on_failure=draw(st.sampled_from(["pause", "continue"])),
+        offline=draw(st.sampled_from(["leave", "defer", "count"])),
+        timing=timing or draw(timings(sites)),
+    )
+
+
+ZONES = ("Etc/GMT-9", "Etc/GMT+5", "Etc/GMT+0", "Etc/GMT-1")
+BEGIN = 1772409600.0
+"""2026-03-02T00:00Z."""
+
+
+@st.composite
+def timings(draw: st.DrawFn, sites: set[str]) -> Timing:
+    freezes = draw(
+        st.sampled_from([(), (), (Freeze("2026-03-03", "2026-03-04"),), (Freeze("2026-03-02", "2026-03-02"),)])
+    )
+    opens = draw(st.sampled_from(["", "0 2 * * *", "0 0 * * *", "0 22 * * *"]))
+    zone = draw(st.sampled_from(["site", "site", *ZONES]))
+    schedule = Schedule(opens, draw(st.sampled_from([1, 3, 9])) * 3600.0, zone, needed=1800.0, freezes=freezes)
+    return Timing(
+        schedule=schedule if draw(st.booleans()) and (opens or freezes) else None,
+        zones={site: draw(st.sampled_from(ZONES)) for site in sorted(sites)},
+        soak=draw(st.sampled_from([0.0, 0.0, 60.0, 7200.0])),
+        rate=draw(st.sampled_from([0.0, 0.0, 0.5, 2.0])),
+        rate_factor=draw(st.sampled_from([1.0, 2.0])),
+        offline_after=draw(st.sampled_from([0.0, 3600.0, 86400.0])),
     )
 
 
@@ -58,9 +101,11 @@ def _grouped(
         groups.append(f"servers of {node.cluster}")
     for group in groups:
         if group not in budgets:
-            others = draw(st.sampled_from([(), (), (), ("elsewhere",)]))
-            budgets[group] = GroupBudget(group, draw(st.sampled_from([0, 1, 1, 1, 2, 2, 3])), others)
-    return replace(node, groups=tuple(groups), is_away=draw(st.integers(0, 7)) == 0)
+            others = draw(st.sampled_from([(), (), (), (AwayNode("elsewhere", BEGIN - draw(HOURS)),)]))
+            is_quorum = group.startswith("servers")
+            budgets[group] = GroupBudget(group, draw(st.sampled_from([0, 1, 1, 1, 2, 2, 3])), others, is_quorum)
+    is_away = draw(st.integers(0, 7)) == 0
+    return replace(node, groups=tuple(groups), is_away=is_away, away_since=BEGIN - draw(HOURS) if is_away else 0.0)
 
 
 class Rollouts(RuleBasedStateMachine):
@@ -73,20 +118,26 @@ class Rollouts(RuleBasedStateMachine):
         self.rules = Rules(order)
         self.effects: dict[str, RunBatch] = {}
         self.epoch = 1
+        self.now = BEGIN
+        self.wake_at: float | None = None
         self.hear(Begin(1))
 
     def hear(self, signal: Signal) -> None:
         before = snapshot(self.state)
-        old, decision = self.state, decide(self.state, signal)
+        old, decision = self.state, decide(self.state, replace(signal, at=self.now))
         assert snapshot(old) == before
+        self.wake_at = decision.wake_at
         for event in decision.events:
-            self.rules.write(event)
+            self.rules.write(event, self.now)
             self.state = evolve(self.state, event)
         self.effects |= {effect.order.batch_id: effect for effect in decision.effects}
         running = {batch.batch_id for batch in self.state.running}
         self.effects = {batch_id: effect for batch_id, effect in self.effects.items() if batch_id in running}
         assert set(self.effects) == running
-        self.rules.check_rest()
+        self.rules.now = self.now
+        if isinstance(signal, TakeOver):
+            return  # which starts nothing: a tick comes with it
+        self.rules.check_rest(decision.wake_at)
 
     def finish(self, batch_id: str, drawn: list[str]) -> None:
         names = self.effects[batch_id].order.nodes
@@ -118,6 +169,27 @@ class Rollouts(RuleBasedStateMachine):
     def another_controller_takes_over(self) -> None:
         self.epoch += 1
         self.hear(TakeOver(self.epoch, "other"))
+        self.hear(Tick())
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, 61.0, 1800.0, 3 * 3600.0, 11 * 3600.0, 30 * 3600.0]))
+    def time_passes(self, seconds: float) -> None:
+        """As a driver tells of it: at every moment that a decision named, and at the end."""
+        end = self.now + seconds
+        while self.wake_at is not None and self.wake_at <= end:
+            self.now = self.wake_at
+            self.hear(Tick())
+        self.now = end
+        self.hear(Tick())
+
+    @rule(wave=st.sampled_from(["", "", "w0", "w1", "w2"]))
+    def somebody_approves(self, wave: str) -> None:
+        self.hear(Approve("ops@desk", wave))
+
+    @precondition(lambda self: len(self.rules.final) > 3)
+    @rule(sure=st.integers(0, 9))
+    def a_newer_one_comes(self, sure: int) -> None:
+        if not sure:
+            self.hear(Supersede("8a4d"))
 
     @precondition(lambda self: len(self.rules.final) > 3)
     @rule(sure=st.integers(0, 9))
@@ -134,16 +206,21 @@ class Rollouts(RuleBasedStateMachine):
         """From wherever it is, it comes to an end: each turn ends a batch, or goes on after a pause."""
         if not hasattr(self, "state"):
             return
-        for turn in range(3 * len(self.rules.nodes) + 3):
+        for turn in range(20 * len(self.rules.nodes) + 20):
             if self.rules.over:
                 break
             if self.state.status == "paused":
                 assert self.rules.why_paused
                 self.hear(Resume())
+            elif not self.effects and self.wake_at is not None:
+                self.now = self.wake_at
+                self.hear(Tick())
+            elif not self.effects:
+                self.hear(Approve("ops@desk"))
             else:
                 self.finish(next(iter(self.effects)), ["applied", "failed"] if turn % 3 else ["applied"])
-        assert self.rules.over
+        assert self.rules.over, f"{self.state.status} at {self.now}, {self.state.counts()}, wakes at {self.wake_at}"
 
 
-Rollouts.TestCase.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+Rollouts.TestCase.settings = settings(max_examples=400, stateful_step_count=20, deadline=None)
 TestRollouts = Rollouts.TestCase

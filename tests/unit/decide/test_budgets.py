@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fleet.decide import decide, evolve_all, initial
 from fleet.errors import FleetError
 from fleet.model import event as ev
-from fleet.model.rollout import GroupBudget, RolloutCounts, RolloutNode, RolloutOrder
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts, RolloutNode, RolloutOrder
 from fleet.model.signal import BatchFinished, BatchLost, Begin
 from fleet.testing.orders import cluster, plain, rollout
 from tests.unit.decide.test_decide import ok, started, told
@@ -98,9 +98,9 @@ def test_a_blocked_server_blocks_its_agents() -> None:
 
 
 def test_those_outside_the_rollout_use_it_up_too() -> None:
-    one = Told(order(ABC, budgets=[GroupBudget("site=yard", 2, away=("z",))]))
+    one = Told(order(ABC, budgets=[GroupBudget("site=yard", 2, away=(AwayNode("z"),))]))
     assert one.flying == ["a"]
-    one = Told(order(ABC, budgets=[GroupBudget("site=yard", 1, away=("z",))]))
+    one = Told(order(ABC, budgets=[GroupBudget("site=yard", 1, away=(AwayNode("z"),))]))
     why = "the budget of site=yard is used up: z away, and at most 1 may be"
     assert one.some(ev.NodeBlocked)[0] == ev.NodeBlocked("a", "yard", "z", why)
     assert one.events[-1] == ev.RolloutHalted("7f3c", RolloutCounts(blocked=3))
@@ -144,7 +144,9 @@ def test_a_group_waits_for_no_node_of_a_later_wave() -> None:
 def test_a_node_may_use_up_two_budgets() -> None:
     s0, s1 = grouped("servers of lyon", cluster("lyon", 2))
     nodes = [replace(s0, groups=(*s0.groups, "site=lyon")), s1]
-    one = Told(order(nodes, budgets=[GroupBudget("servers of lyon", 1), GroupBudget("site=lyon", 1, away=("t",))]))
+    one = Told(
+        order(nodes, budgets=[GroupBudget("servers of lyon", 1), GroupBudget("site=lyon", 1, away=(AwayNode("t"),))])
+    )
     assert [event.node for event in one.some(ev.NodeBlocked)] == ["lyon-s0", "lyon-s1"]  # type: ignore[attr-defined]
     assert "the budget of site=lyon" in one.some(ev.NodeBlocked)[0].reason  # type: ignore[attr-defined]
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.decide import decode_snapshot, encode_snapshot, evolve_all, initial, restore, snapshot
 from fleet.errors import UsageError
 from fleet.model.event import (
+    ApprovalAwaited,
     BatchEnded,
     BatchStarted,
     NodeApplied,
     NodeBlocked,
     NodeFailed,
+    NodesLongOffline,
     NodeUnreachable,
     PauseRequested,
     RolloutResumed,
     RolloutStarted,
+    SupersedeRequested,
+    WaitStarted,
+    WaveApproved,
     WaveFailed,
+    WaveFinished,
+    WaveSoaking,
     WaveStarted,
 )
-from fleet.model.rollout import RolloutCounts
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts
+from fleet.model.window import Timing
 from fleet.testing.orders import cluster, plain, rollout
 
 ORDER = rollout([*cluster("lyon", 2, 1), *cluster("nice", 1, 1), *plain("gate", "shed")])
@@ -50,13 +59,42 @@ def test_a_state_comes_back_as_it_was(count: int) -> None:
     assert restore(ORDER, decode_snapshot(encode_snapshot(snapshot(state)))) == state
 
 
+TIMED = replace(
+    rollout(cluster("lyon", 2, 1), plain("gate", "shed")),
+    timing=Timing(soak=60, rate=2, offline_after=1600),
+    budgets=(GroupBudget("yard", 1, (AwayNode("z", since=200.0),)),),
+)
+TIMES = (
+    RolloutStarted("7f3c", "acme", "4be1f02", "ops@desk", 4, 5, 2),
+    WaveStarted("w0", 0, 3),
+    BatchStarted("7f3c-0001", ("lyon-s0",), at=100.0),
+    NodeUnreachable("lyon-s0", "lyon", "7f3c-0001", "away", at=130.0),
+    BatchEnded("7f3c-0001"),
+    NodeBlocked("lyon-s1", "lyon", "", "no window"),
+    NodesLongOffline(("z", "lyon-s0")),
+    WaitStarted("window", "later", until=900.0),
+    WaveSoaking("w0", 0, until=190.0),
+    WaveFinished("w0", 0, RolloutCounts()),
+    ApprovalAwaited("7f3c", "w1", 1),
+    WaveApproved("w1", 1, "ops@desk", at=300.0),
+    SupersedeRequested("8a4d", 0),
+)
+
+
+@pytest.mark.parametrize("count", range(5, len(TIMES) + 1))
+def test_what_a_state_knows_of_time_comes_back(count: int) -> None:
+    state = evolve_all(initial(TIMED), TIMES[:count])
+    assert restore(TIMED, decode_snapshot(encode_snapshot(snapshot(state)))) == state
+    assert state != evolve_all(initial(TIMED), TIMES[: count - 1])
+
+
 def test_the_text_of_a_snapshot() -> None:
     state = evolve_all(initial(ORDER), EVENTS[:14])
     assert encode_snapshot(snapshot(state)) == (
         b'{"version":2,"status":"pausing","epoch":4,"controller":"ops@desk","reason":"lunch","wave":0,"batches":3,'
         b'"running":[{"batch_id":"7f3c-0003","nodes":["lyon-s1"]}],'
         b'"applied":"41","failed":"8","unreachable":"20","blocked":"10",'
-        b'"is_held":true,"has_failed":true,"forgiven":"0"}'
+        b'"is_held":true,"has_failed":true,"soaks_until":0.0}'
     )
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
 import pytest
 
 from fleet.decide import initial
-from fleet.model.plan import PlannedBudget, PlannedWave, Scope
+from fleet.model.plan import PlannedBudget, PlannedTime, PlannedWave, Scope
 from fleet.model.policy import Amount
 from fleet.model.record import Record
-from fleet.model.rollout import GroupBudget, RolloutOrder
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutOrder
+from fleet.model.window import Freeze, Schedule, Timing
 from fleet.operations.apply import ApplyOptions, apply
 from fleet.operations.intent import Intent
 from fleet.operations.ordering import in_waves, stop_at
 from fleet.operations.plan import plan
+from fleet.operations.upkeep import UpkeepWish
 from fleet.testing import MemoryRecords
 from tests.specs import document
 from tests.unit.operations.test_apply import ScriptedEngine, hands
@@ -114,7 +117,66 @@ def test_who_does_not_answer_uses_budgets_up() -> None:
     list(apply(known, planned, hands(engine, records), ApplyOptions()))
     (order,) = engine.orders
     assert {node.name: node.is_away for node in order.nodes} == {"a": True, "d": False}
-    assert order.budgets == (GroupBudget("site=lyon, no app", 1), GroupBudget("site=nice, no app", 2, away=("c",)))
+    assert order.budgets == (
+        GroupBudget("site=lyon, no app", 1),
+        GroupBudget("site=nice, no app", 2, away=(AwayNode("c", since=records.contacts()["c"]),)),
+    )
+    assert {node.name: node.away_since for node in order.nodes} == {"a": records.contacts()["a"], "d": 0.0}
+
+
+def test_who_was_never_seen_to_answer_is_away_from_now_on() -> None:
+    records = MemoryRecords()
+    records.save([Record("a", "acme", machine_id="0" * 32, digest=f"b1:{'a' * 64}")])
+    records.note_unanswered({"a": "b1:new"})
+    known = intent(NAMED, document("RolloutPolicy", "standard", POLICY), *SITES, records=records)
+    planned = plan(known, records, Scope(nodes=("a",)))
+    assert planned.away == ("a",)
+    engine = ScriptedEngine()
+    list(apply(known, planned, hands(engine, MemoryRecords()), ApplyOptions(wish=UpkeepWish(now=77.0))))
+    assert [(node.name, node.away_since) for node in engine.orders[0].nodes] == [("a", 77.0)]
+
+
+TIMED = """
+offlinePolicy: count
+minSuccessTime: 10m
+updateSchedule: {at: "0 2 * * *", duration: 3h}
+freezes: [{from: 2026-12-15, to: 2027-01-05}]
+waves: [{name: pilot, limit: 1, approval: true}]
+"""
+TOKYO = document("Site", "tokyo", "timeZone: Asia/Tokyo\nnodes: [{name: t, role: none, address: 10.0.3.1}]")
+
+
+def timed(said: str, **options: str) -> RolloutOrder:
+    known = intent(NAMED, document("RolloutPolicy", "standard", said), *SITES, TOKYO)
+    engine = ScriptedEngine()
+    list(apply(known, plan(known, MemoryRecords(), Scope()), hands(engine), ApplyOptions(**options)))
+    return engine.orders[0]
+
+
+def test_an_order_has_what_its_policy_says_of_time() -> None:
+    order = timed(TIMED)
+    assert (order.offline, order.break_glass) == ("count", "")
+    assert order.timing.zones == {"lyon": "UTC", "nice": "UTC", "tokyo": "Asia/Tokyo"}
+    assert (order.timing.soak, order.timing.deadline) == (600.0, 1800.0)
+    assert order.timing.schedule == Schedule(
+        "0 2 * * *", 10800.0, needed=1800.0, freezes=(Freeze("2026-12-15", "2027-01-05"),)
+    )
+    assert [wave.needs_approval for wave in order.waves] == [True, False]
+
+
+def test_who_breaks_the_glass_passes_freezes_and_no_window() -> None:
+    order = timed(TIMED, break_glass="the tills are down")
+    assert order.break_glass == "the tills are down"
+    assert order.timing.schedule == Schedule("0 2 * * *", 10800.0, needed=1800.0)
+    alone = timed("freezes: [{from: 2026-12-15, to: 2027-01-05}]", break_glass="the tills are down")
+    assert (alone.timing.schedule, alone.timing.zones) == (None, {})
+
+
+def test_a_rollout_without_a_policy_leaves_who_does_not_answer() -> None:
+    known = intent(document("Fleet", "acme", ""), *SITES)
+    engine = ScriptedEngine()
+    list(apply(known, plan(known, MemoryRecords(), Scope()), hands(engine), ApplyOptions()))
+    assert (engine.orders[0].offline, engine.orders[0].timing) == ("leave", Timing())
 
 
 @pytest.mark.parametrize(
@@ -125,4 +187,36 @@ def test_the_failure_that_pauses(said: Amount | None, nodes: int, failure: int) 
     policy = made().fleet.policy
     assert policy is not None
     assert stop_at(msgspec.structs.replace(policy, max_failures=said), nodes) == failure
-    assert stop_at(None, nodes) == 0
+
+
+@pytest.mark.parametrize(
+    ("now", "shut", "opens", "freeze"),
+    [
+        ("2026-03-02T12:00", 6, "2026-03-02T17:00", ""),
+        ("2026-03-02T17:00", 5, "2026-03-03T02:00", ""),
+        ("2026-12-14T16:00", 6, "2027-01-05T17:00", "a freeze"),
+    ],
+)
+def test_a_plan_tells_when_its_nodes_may_begin(now: str, shut: int, opens: str, freeze: str) -> None:
+    known = intent(NAMED, document("RolloutPolicy", "standard", TIMED), *SITES, TOKYO)
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp()
+    time = plan(known, MemoryRecords(), Scope(), UpkeepWish(now=moment)).time
+    assert time == PlannedTime(
+        window="0 2 * * *",
+        zone="site",
+        window_seconds=10800.0,
+        shut=shut,
+        opens=datetime.fromisoformat(opens).replace(tzinfo=UTC).timestamp(),
+        freeze=freeze,
+        soak=600.0,
+    )
+
+
+def test_a_plan_tells_of_waves_that_match_nothing_and_of_approvals() -> None:
+    said = "waves: [{name: pilot, selector: {matchLabels: {ring: pilot}}}, {name: ramp, limit: 1, approval: true}]"
+    planned = plan(made(said), MemoryRecords(), Scope())
+    assert planned.waves == (
+        PlannedWave("pilot", 0, 0, matches_nothing=True),
+        PlannedWave("ramp", 1, 1, needs_approval=True),
+        PlannedWave("everyone", 4, 4),
+    )

@@ -75,6 +75,32 @@ def test_one_that_pauses_waits_for_what_runs(ground: Ground) -> None:
     assert ground.row.waits_for == "2 nodes under way (pausing: lunch)"
 
 
+@pytest.mark.parametrize(
+    ("waits", "told"),
+    [
+        (ev.ApprovalAwaited("7f3c", "ramp", 1), "an approval of wave ramp"),
+        (ev.WaveSoaking("w0", 0, 1_750_000_600.0), "wave w0 to soak until 2025-06-15 15:16 UTC"),
+        (
+            ev.WaitStarted("window", "2 nodes wait for their window", 1_750_000_600.0),
+            "2025-06-15 15:16 UTC: 2 nodes wait for their window",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "over", [ev.WaveStarted("w1", 1, 2), ev.WaveApproved("ramp", 1, "ops", 1.0), ev.BatchStarted("7f3c-0009", ("d",))]
+)
+def test_what_a_policy_waits_for_is_told_until_it_is_over(ground: Ground, waits: Event, told: str, over: Event) -> None:
+    lease = ground.driven([*STARTED, waits])
+    assert ground.row.waits_for == told
+    ground.journal.append(lease, "7f3c", Step((over,)))
+    assert ground.row.waits_for == ""
+
+
+def test_one_that_is_superseded_waits_for_what_runs(ground: Ground) -> None:
+    ground.driven([*STARTED, ev.SupersedeRequested("beef", 2)])
+    assert ground.row.waits_for == "2 nodes under way (superseding: by rollout beef)"
+
+
 def test_one_that_is_paused_waits_for_somebody_and_tells_why(ground: Ground) -> None:
     paused = ev.RolloutPaused("7f3c", "wave pilot failed", RolloutCounts(applied=3, failed=1))
     ground.journal.release(ground.driven([*STARTED, paused]))
@@ -83,9 +109,18 @@ def test_one_that_is_paused_waits_for_somebody_and_tells_why(ground: Ground) -> 
     assert ground.row.under_way == 0
 
 
-@pytest.mark.parametrize("end", [ev.RolloutFinished, ev.RolloutHalted])
-def test_one_that_has_ended_waits_for_nothing(ground: Ground, end: Callable[..., Event]) -> None:
-    ground.journal.release(ground.driven([*STARTED, end("7f3c", RolloutCounts(applied=4))]))
+@pytest.mark.parametrize(
+    "end",
+    [
+        ev.RolloutFinished("7f3c", RolloutCounts(applied=4)),
+        ev.RolloutHalted("7f3c", RolloutCounts(applied=4)),
+        ev.RolloutCancelled("7f3c", "x", RolloutCounts(applied=4)),
+        ev.RolloutSuperseded("7f3c", "beef", RolloutCounts(applied=4)),
+    ],
+    ids=lambda end: type(end).__name__,
+)
+def test_one_that_has_ended_waits_for_nothing(ground: Ground, end: Event) -> None:
+    ground.journal.release(ground.driven([*STARTED, end]))
     assert (ground.row.counts, ground.row.waits_for, ground.row.driver) == (RolloutCounts(applied=4), "", "")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from fleet.model.policy import Amount, DisruptionBudget, PolicyWave, RolloutPolicy
 from fleet.model.spec.selector import Selector
+from fleet.model.window import Freeze, Schedule, Timing
 from tests.specs import document, resolved
 
 NAMED = document("Fleet", "acme", "rolloutPolicy: standard")
@@ -36,6 +37,8 @@ def test_what_is_not_said_has_its_default() -> None:
         budget=None,
         max_failures=None,
         on_failure="pause",
+        offline="defer",
+        timing=Timing(deadline=1800.0, offline_after=86400.0),
     )
 
 
@@ -121,15 +124,15 @@ maxFailures: 1%
         ("onFailure: pause", ()),
         ("onFailure: continue", ()),
         ("onFailure: rollback", "onFailure rollback (it pauses)"),
-        ("offlineAfter: 24h", "offlineAfter"),
-        ("offlinePolicy: count", "offlinePolicy"),
-        ("exponentialRate: {baseRatePerMinute: 10}", "exponentialRate"),
-        ("minSuccessTime: 10m", "minSuccessTime"),
-        ("progressDeadline: 30m", "progressDeadline (for windows alone)"),
+        ("offlineAfter: 24h", ()),
+        ("offlinePolicy: count", ()),
+        ("exponentialRate: {baseRatePerMinute: 10}", ()),
+        ("minSuccessTime: 10m", ()),
+        ("progressDeadline: 30m", ()),
         ("drain: {timeout: 5m}", "drain (for servers alone)"),
         ("gates: [{type: node}]", "gates"),
-        ('updateSchedule: {at: "0 2 * * *", duration: 3h}', "updateSchedule (for reboots alone)"),
-        ("freezes: [{from: 2026-12-15, to: 2027-01-05}]", "freezes (for reboots alone)"),
+        ('updateSchedule: {at: "0 2 * * *", duration: 3h}', ()),
+        ("freezes: [{from: 2026-12-15, to: 2027-01-05}]", ()),
     ],
 )
 def test_a_plan_is_told_what_of_a_policy_nothing_acts_on(said: str, words: str | tuple[()]) -> None:
@@ -137,8 +140,34 @@ def test_a_plan_is_told_what_of_a_policy_nothing_acts_on(said: str, words: str |
     assert fleet.unenforced == ((f"RolloutPolicy standard: {words}",) if words else ())
 
 
-def test_an_approval_that_is_wanted_is_not_enforced() -> None:
-    fleet = resolved(
-        NAMED, document("RolloutPolicy", "standard", ENFORCED.replace("approval: false", "approval: true")), SITE
+def test_what_a_policy_says_of_time() -> None:
+    said = meant("""
+minSuccessTime: 10m
+exponentialRate: {baseRatePerMinute: 12.5, incrementFactor: 3}
+progressDeadline: 45m
+offlineAfter: 2h
+offlinePolicy: count
+updateSchedule: {at: "0 2 * * 1-5", duration: 3h, timeZone: Europe/Dublin}
+freezes: [{from: 2026-12-15, to: 2027-01-05, reason: Christmas}]
+waves: [{name: pilot, limit: 1, approval: true}, {name: ramp, limit: 2, approval: false}]
+""")
+    christmas = (Freeze("2026-12-15", "2027-01-05", "Christmas"),)
+    window = Schedule("0 2 * * 1-5", 10800.0, "Europe/Dublin", needed=2700.0, freezes=christmas)
+    assert said.timing == Timing(
+        window, {}, soak=600.0, rate=12.5, rate_factor=3.0, deadline=2700.0, offline_after=7200.0
     )
-    assert fleet.unenforced == ("RolloutPolicy standard: approval of waves",)
+    assert said.offline == "count"
+    assert [wave.needs_approval for wave in said.waves] == [True, False]
+
+
+def test_what_a_policy_says_of_time_by_itself() -> None:
+    said = meant("exponentialRate: {baseRatePerMinute: 5}")
+    assert said.timing == Timing(rate=5.0, rate_factor=1.0, deadline=1800.0, offline_after=86400.0)
+    assert said.offline == "defer"
+
+
+def test_freezes_alone_leave_the_other_days_open() -> None:
+    said = meant("freezes: [{from: 2026-12-15, to: 2027-01-05}]")
+    assert said.timing.schedule == Schedule(
+        "", 0.0, "site", needed=1800.0, freezes=(Freeze("2026-12-15", "2027-01-05"),)
+    )

@@ -247,6 +247,17 @@ def test_stop_now_ends_everything_and_leaves_no_result_behind(project: Any, run_
     assert outcomes(result) == {"a": "applied", "b": "applied"}
 
 
+def test_a_run_that_takes_longer_than_its_deadline_is_ended(project: Any, run_dir: Path, order: Order) -> None:
+    """Who was quicker has its result; who hangs has failed, and is told why."""
+    project.add("a", "b")
+    project.put("b", "hold")
+    hurried = msgspec.structs.replace(order("a", "b"), deadline=8.0)
+    result = AnsibleApplier(Settings(run_dir), project.write).run_batch(hurried)
+    assert outcomes(result) == {"a": "applied", "b": "failed"}
+    assert result.results[1].reason == "no result within 8 s (progressDeadline)"
+    assert marked(str(run_dir / "r1-0001")) == []
+
+
 def test_two_batches_run_at_the_same_time_and_one_may_be_stopped_by_its_end_only(
     project: Any, run_dir: Path, order: Order
 ) -> None:
