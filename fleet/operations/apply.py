@@ -46,13 +46,17 @@ class Hands(msgspec.Struct, frozen=True, eq=False):
 
 def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> Iterator[Event]:
     """Carries out `plan`, which was just made from `intent`. Raises RefusedError before anything is touched."""
-    refuse(intent, plan, options)
+    check_ready(intent, plan, hands.secrets, options)
     if not plan.nodes:
         return
-    nodes = _changing(intent, plan)
-    check_vaults(intent, nodes, hands.secrets)
-    keep_contents(intent, nodes, hands.records)
+    keep_contents(intent, _changing(intent, plan), hands.records)
     yield from learning(intent, hands.engine.roll(_order(intent, plan, hands, options)), hands.records)
+
+
+def check_ready(intent: Intent, plan: Plan, store: Secrets, options: ApplyOptions) -> None:
+    """All for which a plan is not carried out. Opens the vaults that its nodes need."""
+    refuse(intent, plan, options)
+    check_vaults(intent, _changing(intent, plan), store)
 
 
 def _order(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> RolloutOrder:
