@@ -195,6 +195,13 @@ def forming_clusters(ground: Ground) -> list[Row]:
     return forming.compare(ground.folder, ground.runs, ground.scale)
 
 
+def rehearse(ground: Ground) -> list[Row]:
+    """A rollout of ten times retail, with pretend nodes."""
+    import rehearsed
+
+    return rehearsed.compare(make_retail(ground.folder / "retail"), ground.runs, ground.scale)
+
+
 def few_changed(ground: Ground) -> list[Row]:
     """2,000 nodes of which 20 change. The first apply of all of them takes minutes."""
     import few
@@ -228,9 +235,9 @@ def gone(folder: Path) -> Callable[[], None]:
 JOBS: dict[str, Job] = {
     "start": start, "retail": plan_retail, "exploded": plan_exploded, "growth": growth, "render": render,
     "inventory": inventory, "imports": imports, "secrets": secrets, "forming": forming_clusters,
-    "few": few_changed, "journal": kept_journal, "hosts": on_hosts,
+    "few": few_changed, "journal": kept_journal, "simulate": rehearse, "hosts": on_hosts,
 }  # fmt: skip
-LONG = ("secrets", "forming", "few", "journal", "hosts")
+LONG = ("secrets", "forming", "few", "journal", "simulate", "hosts")
 """Only those who name them wait for them."""
 
 

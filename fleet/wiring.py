@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +96,20 @@ class Wiring:
         from fleet.adapters.sqlite import SqliteJournal
 
         return SqliteJournal(self.database, self.clock)
+
+    @contextmanager
+    def passing_journal(self, clock: Clock) -> Iterator[Journal]:
+        """A journal of its own in a folder that is gone afterwards."""
+        import tempfile
+
+        from fleet.adapters.sqlite import Database, SqliteJournal
+
+        with tempfile.TemporaryDirectory(prefix="fleet-simulate-") as folder:
+            database = Database(Path(folder))
+            try:
+                yield SqliteJournal(database, clock)
+            finally:
+                database.close()
 
     @cached_property
     def journal_file(self) -> JournalFile:

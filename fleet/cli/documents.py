@@ -126,6 +126,9 @@ OUTPUTS = {
         "fleet.cli.detaching:Detached",
         "What `fleet apply` and `rollout resume --detach --json` print.",
     ),
+    "simulation": Output(
+        "fleet.simulation/v1", "fleet.model.simulation:Simulation", "What `fleet simulate --json` prints."
+    ),
     "lock-event": Output("fleet.lock-event/v1", "fleet.operations.lock:LockEvent", "A line of `fleet lock --json`."),
     "secret-event": Output(
         "fleet.secret-event/v1",

@@ -18,6 +18,7 @@ VERBS = {
     "lock": "Pin K3s versions and their checksums in fleet.lock.",
     "render": "Write everything as a complete Ansible project.",
     "plan": "Show what would change on which nodes, and why.",
+    "simulate": "Rehearse a rollout with pretend nodes, before anything is touched.",
     "apply": "Bring nodes to what the spec says.",
     "status": "Say what is applied where, since when, by which commit.",
     "rollout": "List rollouts, watch one, pause, resume, approve or cancel it.",

@@ -50,7 +50,8 @@ def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> It
     if not plan.nodes:
         return
     keep_contents(intent, _changing(intent, plan), hands.records)
-    yield from learning(intent, hands.engine.roll(_order(intent, plan, hands, options)), hands.records)
+    order = order_of(intent, plan, hands.records, hands.controller, options)
+    yield from learning(intent, hands.engine.roll(order), hands.records)
 
 
 def check_ready(intent: Intent, plan: Plan, store: Secrets, options: ApplyOptions) -> None:
@@ -59,16 +60,17 @@ def check_ready(intent: Intent, plan: Plan, store: Secrets, options: ApplyOption
     check_vaults(intent, _changing(intent, plan), store)
 
 
-def _order(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> RolloutOrder:
+def order_of(intent: Intent, plan: Plan, records: Records, controller: str, options: ApplyOptions) -> RolloutOrder:
+    """What a rollout of `plan` is to do, under a new id."""
     nodes = _changing(intent, plan)
-    contacts = hands.records.contacts() if plan.away else {}
+    contacts = records.contacts() if plan.away else {}
     # What nobody remembers to have answered is away from now on.
     waves, budgets = wave_orders(intent, plan, {name: contacts.get(name, options.wish.now) for name in plan.away})
     order = RolloutOrder(
         id=secrets.token_hex(4),
         fleet=plan.fleet,
         commit=plan.revision.commit,
-        controller=hands.controller,
+        controller=controller,
         waves=waves,
         forks=options.forks,
         take_over=options.take_over,

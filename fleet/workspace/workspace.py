@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fleet.model.check import How
     from fleet.model.event import Event
     from fleet.model.project import FolderReport
+    from fleet.model.simulation import Rehearsal, Simulation
     from fleet.model.status import NodeDetail, NodeRow, Status
     from fleet.model.translation import ImportOptions, ImportReport
     from fleet.operations.intent import Intent
@@ -119,23 +120,15 @@ class Workspace:
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Writes `fleet.plan/v1` (0600). Raises UsageError where the folder may not be written."""
-        from fleet.adapters.disk import make_private_folder, write_atomic
-        from fleet.operations.saved_plan import encoded
+        from fleet.workspace.plans import save
 
-        target = Path(path)
-        if target.absolute().parent == self._wiring.root / STATE:
-            make_private_folder(target.parent)
-        write_atomic(target, encoded(plan))
+        save(plan, Path(path), self._wiring.root / STATE)
 
     def load_plan(self, path: str | Path) -> Plan:
         """Raises UsageError for a file that is no plan of this version."""
-        from fleet.operations.saved_plan import decoded
+        from fleet.workspace.plans import load
 
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise UsageError(f"cannot read the plan {path}: {error.strerror}") from None
-        return decoded(data, str(path))
+        return load(path)
 
     def render(self, folder: str | Path, scope: Scope = EVERYTHING) -> FolderReport:
         """Writes the fleet as an Ansible project; touches only what changed."""
@@ -173,6 +166,12 @@ class Workspace:
                 return
             plan = self.plan(plan.scope, policy=plan.policy)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
+
+    def simulate(self, rehearsal: Rehearsal, scope: Scope = EVERYTHING) -> Simulation:
+        """The rollout that `apply` would start, with pretend nodes: nothing is touched, and nothing written."""
+        from fleet.workspace.simulation import simulate
+
+        return simulate(self._wiring, self._read(), rehearsal, scope)
 
     def check(self, plan: Plan, *, allow_dirty: bool = False, unenforced: bool = False, updates: bool = False) -> None:
         """All for which `apply` of the plan would be refused before anything is touched. Opens the vaults that it needs."""

@@ -70,6 +70,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("engine/local", "import ansible_runner", "What speaks to an outside system is imported by its adapter alone"),
         ("engine/local", "import asyncio", "asyncio stays in server, engine.temporal and adapters.ssh"),
         ("adapters/git/source", "import asyncio", "asyncio stays in server, engine.temporal and adapters.ssh"),
+        ("simulator/nodes", "import random", "A rehearsal has no time and no chance but those it is given"),
+        ("simulator/rehearsal", "import fleet.engine.drive", "Imports only go down"),
         ("model/tree", "import fleet.model.plan", "No cycles between siblings, at any depth"),
     ],
 )

@@ -21,6 +21,7 @@ METHODS = {
     "render": "(self, folder, scope=EVERYTHING)",
     "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True)",
     "check": "(self, plan, *, allow_dirty=False, unenforced=False, updates=False)",
+    "simulate": "(self, rehearsal, scope=EVERYTHING)",
     "stop": "(self)",
     "status": "(self)",
     "rollouts": "(self)",

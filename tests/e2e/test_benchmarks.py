@@ -52,6 +52,14 @@ def test_another_password_for_all_vaults_against_ansibles_own_tool():
     assert "fleet against ansible-vault" in ran.out
 
 
+def test_a_rehearsal_through_ten_waves():
+    ran = bench("simulate")
+
+    assert ran.code == 0, ran.text
+    (row,) = [line for line in ran.out.splitlines() if line.startswith("simulate, 100,000 nodes, ten waves")]
+    assert row.split()[-4:] == ["<=", "60", "s", "met"]
+
+
 def test_the_journal_with_pretend_nodes():
     ran = bench("journal")
 
@@ -67,7 +75,7 @@ def test_an_unknown_job_is_named():
 
     assert ran.code == 2
     assert (
-        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, journal, hosts"
+        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, journal, simulate, hosts"
         in ran.err
     )
 

@@ -50,7 +50,7 @@ def test_the_table_is_real():
 
 def test_it_is_valid(retail: Repository):
     said = retail.fleet("validate").out
-    assert said == "fleet retail is valid: 10,000 nodes at 1,250 sites in 1,250 clusters, from 5 documents\n"
+    assert said == "fleet retail is valid: 10,000 nodes at 1,250 sites in 1,250 clusters, from 6 documents\n"
 
 
 def test_the_plan_counts_and_groups(plan: list[str]):
@@ -170,5 +170,5 @@ def test_one_changed_line_is_one_group(applied: Repository):
         "~ /etc/chrony/conf.d/acme.conf 8 nodes, 1 site, restarts chrony.service",
         "- server ntp.acme.example iburst",
         "+ server time.acme.example iburst",
-        "Waves everyone 8 nodes, servers before agents",
+        "Waves pilot 0 nodes, ramp 8, everyone 0, servers before agents",
     ]

@@ -102,6 +102,14 @@ def test_secrets_are_kept_as_their_page_says(tmp_path: Path):
     ]
 
 
+def test_rehearsals_say_and_draw_what_their_page_shows(tmp_path: Path):
+    held = checked(ROOT / "docs" / "simulate.md", tmp_path)
+
+    assert held == ["simulate --all", "simulate --all", "simulate --all"]
+    drawn = (tmp_path / "shops" / "timeline.svg").read_text()
+    assert drawn == (ROOT / "docs" / "simulate.svg").read_text(), "the page's last command makes it anew"
+
+
 def test_the_import_prints_what_its_page_says(tmp_path: Path):
     page = ROOT / "docs" / "import.md"
     reader = Reader(tmp_path)
