@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Around = Callable[[Applier], Applier]
     from fleet.ports.clock import Clock
     from fleet.ports.cluster import Cluster
-    from fleet.ports.engine import Engine
+    from fleet.ports.engine import Engine, Rollouts
     from fleet.ports.folder import Folder
     from fleet.ports.host_keys import HostKeys
     from fleet.ports.inventories import Inventories
@@ -116,6 +116,13 @@ class Wiring:
         from fleet.adapters.sqlite import SqliteJournalFile
 
         return SqliteJournalFile(self.state, self.clock)
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        """For who drives none of them."""
+        from fleet.engine.rollouts import LocalRollouts
+
+        return LocalRollouts(self.journal)
 
     @cached_property
     def folder(self) -> Folder:

@@ -15,9 +15,8 @@ from fleet.errors import UsageError
 from fleet.model.diagnosis import Diagnosis
 from fleet.model.host_key import TrustRow
 from fleet.model.problem import Problem
-from fleet.model.rollout import RolloutSummary
 from fleet.model.secret import SecretRow
-from fleet.model.status import NodeRow
+from fleet.model.status import NodeRow, RolloutRow
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -56,7 +55,7 @@ class DoctorReport(msgspec.Struct, frozen=True):
 
 
 class RolloutList(msgspec.Struct, frozen=True):
-    rollouts: tuple[RolloutSummary, ...]
+    rollouts: tuple[RolloutRow, ...]
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -100,7 +99,7 @@ OUTPUTS = {
     "event": Output(
         "fleet.event/v1",
         "fleet.model.event:Event",
-        "A line of `fleet apply --json`, and of `rollout show` and `resume`.",
+        "A line of `fleet apply --json`, and of `rollout show`, `watch` and `resume`.",
     ),
     "validation": Output(
         "fleet.validation/v1", "fleet.cli.documents:Validated", "What `fleet validate --json` prints."
@@ -116,6 +115,16 @@ OUTPUTS = {
     "doctor": Output("fleet.doctor/v1", "fleet.cli.documents:DoctorReport", "What `fleet doctor --json` prints."),
     "rollouts": Output(
         "fleet.rollouts/v1", "fleet.cli.documents:RolloutList", "What `fleet rollout list --json` prints."
+    ),
+    "answer": Output(
+        "fleet.answer/v1",
+        "fleet.ports.engine:Answer",
+        "What `fleet rollout pause`, `approve` and `cancel --json` print, and `resume --json` of one that is driven.",
+    ),
+    "detached": Output(
+        "fleet.detached/v1",
+        "fleet.cli.detaching:Detached",
+        "What `fleet apply` and `rollout resume --detach --json` print.",
     ),
     "simulation": Output(
         "fleet.simulation/v1", "fleet.model.simulation:Simulation", "What `fleet simulate --json` prints."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from fleet.cli.streams import Stream
 
 if TYPE_CHECKING:
     from fleet.cli.diagnostics import Diagnostics
+    from fleet.cli.passwords import Passwords
+    from fleet.wiring import PasswordSource
     from fleet.workspace import Workspace
 
 
@@ -23,6 +26,18 @@ class Face:
         self.log_format = "text"
         self.allow_colour = True
         self.sandbox = ""
+        self.arguments: Sequence[str] = ()
+        self.is_detached = False
+        self.agreed = ""
+        self.become: PasswordSource | None = None
+        self.began: Callable[[str], None] = lambda _rollout_id: None
+        """Called with the id of a rollout once its first event is in the journal."""
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        from fleet.cli.passwords import Passwords
+
+        return Passwords()
 
     @cached_property
     def out(self) -> Stream:
@@ -53,8 +68,10 @@ class Face:
 
         self.sandbox = sandbox
         become = become_source(become_password_file, asks=asks_become)
+        self.become = become = self.passwords.become(become) if become else None
         with self.diagnostics.stage("open", directory=self.directory):
             password = password_source(vault_password_file) if may_ask else given_password(vault_password_file)
+            password = self.passwords.vault(password) if password else None
             # Kept until the process ends, see main.run.
             self.opened = Workspace.open(
                 self.directory, sandbox=sandbox, vault_password=password, become_password=become

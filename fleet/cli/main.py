@@ -20,16 +20,16 @@ from fleet.cli.trouble import show_bug, show_error, show_trouble
 from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_WRONG, FleetError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, face: Face | None = None) -> int:
     """`fleet ARGUMENTS`. Returns the exit code (fleet/errors.py).
 
     What nobody foresaw goes through: the interpreter shows it by `sys.excepthook` and exits with 1.
     """
     gc.disable()  # a spec of 10,000 nodes is a million objects without a cycle, and most verbs end in a second
-    face = Face()
+    face = face or Face()
     streams.keep_unprintable(sys.stdout, sys.stderr)
     sys.excepthook = _excepthook(face)
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    face.arguments = given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = root.main(given, prog_name=name(), complete_var=COMPLETE, standalone_mode=False, obj=face)
     except click.ClickException as error:
@@ -45,10 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run() -> NoReturn:
-    """The console script. All is on disk and printed when a verb ends: taking a large fleet apart object by object
-    would only cost time.
-    """
-    code = main()
+    """The console script."""
+    leave(main())
+
+
+def leave(code: int) -> NoReturn:
+    """All is on disk and printed when a verb ends: taking a large fleet apart object by object would only cost time."""
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()

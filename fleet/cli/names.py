@@ -32,10 +32,10 @@ def complete_sites(context: click.Context, _parameter: click.Parameter, incomple
 
 def complete_rollouts(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     try:
-        rollouts = context.ensure_object(Face).workspace().rollouts()
+        names = context.ensure_object(Face).workspace(context.params.get("sandbox") or "").rollouts().ids()
     except FleetError:
         return []
-    return _matching((each.id for each in rollouts), incomplete)
+    return _matching(names, incomplete)
 
 
 def complete_secrets(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

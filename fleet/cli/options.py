@@ -45,6 +45,13 @@ def become_option(function: F) -> F:
     return function
 
 
+policy_option = click.option(
+    "--policy", default="", metavar="NAME", help="Follow this RolloutPolicy of the spec instead of the fleet's own."
+)
+detach_option = click.option(
+    "--detach", is_flag=True, help="Go on in a process of its own, and return once the rollout has begun."
+)
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the journal. Else: who asked.")
 updates_option = click.option(
     "--updates", is_flag=True, help="Take OS updates as of today on nodes whose os.updates names no snapshot."
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from fleet.errors import UsageError
 
@@ -16,6 +17,39 @@ if TYPE_CHECKING:
     from fleet.wiring import PasswordSource
 
 _MOST_BYTES = 16 * 1024 * 1024
+
+
+class Passwords:
+    """Those that were read or asked for so far, in memory alone: a detached process gets them through a pipe."""
+
+    def __init__(self, vault: bytes | None = None, become: bytes | None = None) -> None:
+        self._vault = vault
+        self._become = become
+
+    def vault(self, source: PasswordSource) -> PasswordSource:
+        """`source`, which is not asked where a password is there already."""
+
+        def password() -> bytes:
+            if self._vault is None:
+                self._vault = source()
+            return self._vault
+
+        return password
+
+    def become(self, source: PasswordSource) -> PasswordSource:
+        def password() -> bytes:
+            if self._become is None:
+                self._become = source()
+            return self._become
+
+        return password
+
+    def sealed(self) -> bytes:
+        return msgspec.json.encode((self._vault, self._become))
+
+    @classmethod
+    def unsealed(cls, data: bytes) -> Passwords:
+        return cls(*msgspec.json.decode(data, type=tuple[bytes | None, bytes | None]))
 
 
 def password_source(file: str) -> PasswordSource:

@@ -34,19 +34,32 @@ class JsonWatcher:
 
 def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: bool) -> int:
     """Shows every event. 0: each node came through; 4: some did not; 130: it was stopped on request before its end."""
-    from fleet.cli.watching import watcher
-    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused, RolloutSuperseded
+    from fleet.model.event import RolloutPaused, RolloutStarted, RolloutTakenOver
 
     gc.enable()  # main turned it off; a rollout may run for hours
-    shown: Watcher = JsonWatcher(face) if as_json else watcher(face)
     code = EXIT_DONE
-    with face.diagnostics.stage("apply"), stopping(workspace.stop, face.err) as stops, shown:
+    with face.diagnostics.stage("apply"), stopping(workspace.stop, face.err) as stops, shown(face, as_json) as screen:
         for event in events:
-            shown.show(event)
-            if isinstance(event, RolloutFinished):
-                code = EXIT_DONE
-            elif isinstance(event, RolloutPaused) and stops.count:
-                code = EXIT_INTERRUPTED
-            elif isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled | RolloutSuperseded):
-                code = EXIT_UNFINISHED
+            if isinstance(event, RolloutStarted | RolloutTakenOver):
+                face.began(event.rollout_id)
+            screen.show(event)
+            is_asked = isinstance(event, RolloutPaused) and stops.count
+            code = EXIT_INTERRUPTED if is_asked else code_after(event, code)
     return code
+
+
+def shown(face: Face, as_json: bool) -> Watcher:
+    """Where events are shown: as JSON lines, as lines, or live."""
+    from fleet.cli.watching import watcher
+
+    return JsonWatcher(face) if as_json else watcher(face)
+
+
+def code_after(event: Event, code: int) -> int:
+    """The exit code once an event has happened; most change nothing."""
+    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused, RolloutSuperseded
+
+    if isinstance(event, RolloutFinished):
+        return EXIT_DONE
+    is_short = isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled | RolloutSuperseded)
+    return EXIT_UNFINISHED if is_short else code

@@ -64,7 +64,7 @@ class Drive:
     def run(self, state: RolloutState, signals: Iterable[Incoming], poll_seconds: float) -> Iterator[Event]:
         """Ends when the rollout has ended or is paused. Raises what the applier, the records or the journal raised."""
         queue = deque(signals)
-        while queue or not self._is_at_rest(state):
+        while queue or not self._is_at_rest(state) or self._hear_late(state, queue):
             if not queue:
                 queue.extend(self._next(state.order.id, poll_seconds))
                 continue
@@ -88,6 +88,12 @@ class Drive:
     def _is_at_rest(self, state: RolloutState) -> bool:
         ended_by_force = self._heard_stops > 1 and not self._crew.active
         return state.has_ended or state.status == "paused" or ended_by_force
+
+    def _hear_late(self, state: RolloutState, queue: deque[Incoming]) -> bool:
+        """A pause is left again by who asked before it came: nobody would read the inbox any more."""
+        if state.status == "paused":
+            queue.extend(inbox(self._journal, state.order.id))
+        return bool(queue)
 
     def _keep(self, state: RolloutState, step: Step, incoming: Incoming) -> None:
         if not (step.events or step.effects or step.handled or incoming.records):

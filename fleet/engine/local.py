@@ -10,11 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from fleet.decide import evolve_all, initial, restore
+from fleet.decide import initial
 from fleet.engine.crew import Bell, Crew
 from fleet.engine.drive import Drive, Incoming, inbox
+from fleet.engine.fitting import NOTHING_LEFT
 from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
-from fleet.errors import UnavailableError, UsageError
+from fleet.engine.rollouts import LocalRollouts, load
+from fleet.errors import UsageError
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutOrder, RolloutState
 from fleet.model.signal import Begin, Resume, TakeOver, Tick
@@ -23,7 +25,7 @@ from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
 
 
-class LocalEngine:
+class LocalEngine(LocalRollouts):
     """Implements `fleet.ports.engine.Engine`. Drives one rollout at a time; `stop` may come from a signal handler.
 
     A generator that is closed early is a watcher that went away: that is `stop`, and closing returns when the running
@@ -44,12 +46,11 @@ class LocalEngine:
         now: Callable[[], float] = time.time,
     ) -> None:
         """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`. `now` in seconds since 1970."""
-        self._journal = journal
+        super().__init__(journal, now)
         self._applier = applier
         self._records = records
         self._poll_seconds = poll_seconds
         self._beat_seconds = beat_seconds
-        self._now = now
         self._bell = Bell()
         self._stops = 0
 
@@ -68,7 +69,10 @@ class LocalEngine:
         with self._heartbeat(lease) as heartbeat:
             state = load(self._journal, order)
             if state.has_ended:
-                raise UsageError(f"rollout {rollout_id} is {state.status}: there is nothing left to go on with")
+                raise UsageError(
+                    f"rollout {rollout_id} is {state.status}: there is nothing left to go on with",
+                    hint=NOTHING_LEFT.format(id=rollout_id),
+                )
             if state.status == "new":
                 signals = [Incoming(Begin(lease.epoch))]
             else:
@@ -103,17 +107,3 @@ class LocalEngine:
         finally:
             crew.dismiss()
             self._stops = 0
-
-
-def load(journal: Journal, order: RolloutOrder) -> RolloutState:
-    """How far a rollout had come. Raises `UnavailableError` for a journal that contradicts itself."""
-    kept = journal.kept(order.id)
-    state = restore(order, kept.snapshot) if kept else initial(order)
-    state = evolve_all(state, (entry.event for entry in journal.read(order.id, after=kept.seq if kept else 0)))
-    open_batches = {effect.order.batch_id for effect in journal.open_effects(order.id)}
-    if open_batches != {batch.batch_id for batch in state.running}:
-        raise UnavailableError(
-            f"the journal of rollout {order.id} is damaged: its events and its open batches do not agree",
-            hint="Start a new rollout: fleet plan --refresh asks the nodes what they hold.",
-        )
-    return state

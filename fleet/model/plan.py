@@ -128,6 +128,8 @@ class Plan(msgspec.Struct, frozen=True):
     time: PlannedTime = PlannedTime()
     away: tuple[str, ...] = ()
     """Nodes that were there once and do not answer: they use budgets up."""
+    policy: str = ""
+    """The RolloutPolicy that was asked for instead of the fleet's own."""
 
     @property
     def refused(self) -> tuple[Verdict, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from fleet.model.record import Record
-from fleet.model.rollout import RolloutSummary
+from fleet.model.rollout import RolloutCounts, RolloutSummary
 from fleet.model.tree import Revision
 
 
@@ -44,13 +44,25 @@ class Certificates(msgspec.Struct, frozen=True):
     first_ca: str = ""
 
 
+class RolloutRow(RolloutSummary, frozen=True):
+    """`under_way` nodes are in batches that have not ended, in `wave` or an earlier one. `driver` is the controller that
+    drives it, empty for none; `waits_for` is empty where it has ended, or goes on by itself.
+    """
+
+    counts: RolloutCounts = RolloutCounts()
+    under_way: int = 0
+    wave: str = ""
+    driver: str = ""
+    waits_for: str = ""
+
+
 class Status(msgspec.Struct, frozen=True):
     """`reported` counts nodes that ever told what they hold; `rollouts` are the latest ones, newest first."""
 
     revision: Revision
     reported: int
     commits: tuple[CommitRow, ...]
-    rollouts: tuple[RolloutSummary, ...]
+    rollouts: tuple[RolloutRow, ...]
     sandbox: str = ""
     adopting: tuple[str, ...] = ()
     """Nodes on which something waits to be taken."""

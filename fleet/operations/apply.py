@@ -46,14 +46,18 @@ class Hands(msgspec.Struct, frozen=True, eq=False):
 
 def apply(intent: Intent, plan: Plan, hands: Hands, options: ApplyOptions) -> Iterator[Event]:
     """Carries out `plan`, which was just made from `intent`. Raises RefusedError before anything is touched."""
-    refuse(intent, plan, options)
+    check_ready(intent, plan, hands.secrets, options)
     if not plan.nodes:
         return
-    nodes = _changing(intent, plan)
-    check_vaults(intent, nodes, hands.secrets)
-    keep_contents(intent, nodes, hands.records)
+    keep_contents(intent, _changing(intent, plan), hands.records)
     order = order_of(intent, plan, hands.records, hands.controller, options)
     yield from learning(intent, hands.engine.roll(order), hands.records)
+
+
+def check_ready(intent: Intent, plan: Plan, store: Secrets, options: ApplyOptions) -> None:
+    """All for which a plan is not carried out. Opens the vaults that its nodes need."""
+    refuse(intent, plan, options)
+    check_vaults(intent, _changing(intent, plan), store)
 
 
 def order_of(intent: Intent, plan: Plan, records: Records, controller: str, options: ApplyOptions) -> RolloutOrder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,7 +36,8 @@ MAX_FAULTS = 100
 
 class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
     """One tree, as it was meant. `records` are what nodes last told, without manifests; `texts` are our templates.
-    `unanswered`: what was sent to nodes since, and no answer came.
+    `unanswered`: what was sent to nodes since, and no answer came. `policy`: the RolloutPolicy that was asked for instead
+    of the fleet's own.
     """
 
     tree: Tree
@@ -46,6 +48,7 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
     texts: Mapping[str, str]
     sandbox: str = ""
     unanswered: Mapping[str, tuple[str, ...]] = {}
+    policy: str = ""
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -92,12 +95,15 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
         return self.spec.lock
 
 
-def read_intent(tree: Tree, records: Records, texts: Mapping[str, str], home: str, sandbox: str = "") -> Intent:
-    """Load, resolve and make ready to render. Raises SpecError with every mistake, placed in its file.
+def read_intent(  # noqa: PLR0913, PLR0917 - what an intent is made of
+    tree: Tree, records: Records, texts: Mapping[str, str], home: str, sandbox: str = "", policy: str = ""
+) -> Intent:
+    """Load, resolve and make ready to render. Raises SpecError with every mistake, placed in its file, and UsageError for a
+    `policy` that the spec does not have; empty for the fleet's own.
 
     With `sandbox`, every node is a folder below it; without, those whose spec says so are folders below `home`.
     """
-    spec = load(tree)
+    spec = _following(load(tree), policy)
     known = records.all()
     learned = _learned(known, records)
     try:
@@ -105,7 +111,21 @@ def read_intent(tree: Tree, records: Records, texts: Mapping[str, str], home: st
     except MistakesError as error:
         raise SpecError(to_problems(error.mistakes, tree.files), spec.documents) from None
     fleet = _sandboxed(fleet, sandbox, everything=True) if sandbox else _sandboxed(fleet, home, everything=False)
-    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered())
+    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered(), policy)
+
+
+def _following(spec: Spec, policy: str) -> Spec:
+    """The spec as if its fleet named that policy."""
+    if not policy:
+        return spec
+    if policy not in spec.policies:
+        close = get_close_matches(policy, spec.policies, n=1)
+        there = f"There are {', '.join(sorted(spec.policies))}." if spec.policies else "The spec has none."
+        raise UsageError(
+            f"no RolloutPolicy is called {policy}", f"Did you mean `{close[0]}`? {there}" if close else there
+        )
+    fleet = msgspec.structs.replace(spec.fleet.spec, rollout_policy=policy)
+    return msgspec.structs.replace(spec, fleet=msgspec.structs.replace(spec.fleet, spec=fleet))
 
 
 def warnings(intent: Intent) -> tuple[Problem, ...]:

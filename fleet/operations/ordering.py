@@ -18,7 +18,7 @@ from fleet.resolve import budgets, matches_nothing, waves
 
 
 def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0) -> Plan:
-    """The plan with its waves, budgets and windows. `gone` are nodes that were asked just now, and are not as they were;
+    """The plan with its policy, waves, budgets and windows. `gone` are nodes that were asked just now, and are not as they were;
     `now` in seconds since 1970.
     """
     changing = {change.node for change in plan.nodes}
@@ -36,6 +36,7 @@ def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0) -> Pla
         time=_time(intent, plan, now),
         budget=_budget(budgets(intent.fleet, changing, away)),
         away=away,
+        policy=intent.policy,
     )
 
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.model.record import Record
-from fleet.model.rollout import RolloutSummary
-from fleet.model.status import CommitRow, Status
+from fleet.model.status import CommitRow, RolloutRow, Status
 from fleet.model.tree import Revision
 from fleet.operations.certificates import certificates
 from fleet.ports.records import Records
 
-LATEST = 5
 _SAMPLE = 3
 
 
-def status(
-    records: Records, rollouts: Sequence[RolloutSummary], revision: Revision, sandbox: str, now: float
-) -> Status:
+def status(records: Records, rollouts: Sequence[RolloutRow], revision: Revision, sandbox: str, now: float) -> Status:
     """`now` is seconds since 1970."""
     by_commit: dict[str, list[Record]] = {}
     known = records.all()
@@ -29,7 +25,7 @@ def status(
         revision=revision,
         reported=sum(row.nodes for row in rows),
         commits=tuple(sorted(rows, key=lambda row: (-row.last_at, row.commit))),
-        rollouts=tuple(rollouts[:LATEST]),
+        rollouts=tuple(rollouts),
         sandbox=sandbox,
         adopting=tuple(sorted(record.node for record in known.values() if record.waiting)),
         reboots=tuple(sorted(record.node for record in known.values() if record.updates and record.updates.reboot)),

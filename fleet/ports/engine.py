@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+import msgspec
+
 from fleet.model.event import Event
-from fleet.model.rollout import RolloutOrder
+from fleet.model.rollout import RolloutOrder, RolloutStatus, RolloutSummary
+from fleet.model.signal import Request
+from fleet.ports.journal import Entry
 
 
-class Engine(Protocol):
+class Answer(msgspec.Struct, frozen=True):
+    """What becomes of a request. `driver` is the controller that hears it, within seconds. Empty: nobody drives the
+    rollout, and unless `is_done` the request waits for whoever resumes it.
+
+    `status` is the rollout's now; `under_way` counts nodes whose batch has not ended as far as anybody knows.
+    """
+
+    rollout_id: str
+    driver: str
+    is_done: bool
+    status: RolloutStatus
+    under_way: int = 0
+
+
+class Rollouts(Protocol):
+    """What anybody may ask of rollouts, and tell them, from any process. All raise `UsageError` for a rollout that is not
+    known, naming the newest ones.
+    """
+
+    def signal(self, rollout_id: str, request: Request) -> Answer:
+        """Tells a rollout something. A cancel of one that nobody drives is carried out at once.
+
+        Raises `UsageError` for what would change nothing (a pause of a paused one), saying what is possible now;
+        `BusyError` where such a cancel finds another rollout being driven.
+        """
+        ...
+
+    def events_after(self, rollout_id: str, seq: int = 0) -> Sequence[Entry]:
+        """What has happened since the entry `seq`, in order."""
+        ...
+
+    def last(self, rollout_id: str) -> Entry | None:
+        """The newest of them; None for a rollout that has not begun."""
+        ...
+
+    def driver(self, rollout_id: str) -> str:
+        """The controller that drives a rollout now; empty for none: it has ended, is paused, or its controller died."""
+        ...
+
+    def list(self) -> Sequence[RolloutSummary]:
+        """Newest first."""
+        ...
+
+
+class Engine(Rollouts, Protocol):
     """Events are yielded after they are kept. Closing a generator early is `stop`: it returns when what ran is over."""
 
     def roll(self, order: RolloutOrder) -> Iterator[Event]:

@@ -77,6 +77,10 @@ class Journal(Protocol):
         """Does nothing when a newer controller has taken over."""
         ...
 
+    def holder(self) -> Lease | None:
+        """The lease that lives now, as `acquire` has it; None where anybody may take one."""
+        ...
+
     def begin(self, lease: Lease, order: RolloutOrder) -> None:
         """Keeps a new rollout's order, before its first event."""
         ...
@@ -97,6 +101,10 @@ class Journal(Protocol):
 
     def read(self, rollout_id: str, after: int = 0) -> Sequence[Entry]:
         """The entries with a `seq` above `after`, in order."""
+        ...
+
+    def last(self, rollout_id: str) -> Entry | None:
+        """The newest entry; None for a rollout without any."""
         ...
 
     def open_effects(self, rollout_id: str) -> Sequence[Effect]: ...

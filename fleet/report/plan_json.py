@@ -76,6 +76,8 @@ class PlanReport(msgspec.Struct, frozen=True):
     time: PlannedTime = PlannedTime()
     away: tuple[str, ...] = ()
     """Nodes that were there once and do not answer: they use budgets up."""
+    policy: str = ""
+    """The RolloutPolicy that was asked for instead of the fleet's own."""
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -111,4 +113,5 @@ def plan_document(plan: Plan) -> PlanReport:
         budget=plan.budget,
         time=plan.time,
         away=plan.away,
+        policy=plan.policy,
     )

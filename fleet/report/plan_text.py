@@ -33,6 +33,8 @@ def _lines(plan: Plan) -> Iterator[Line]:
         many = f"{count(len(clusters), 'cluster')} ({some(clusters)})"
         yield line(f"  ! K3s goes to {step} first, then on to {wanted}, in {many}: fleet apply takes each step")
     if plan.nodes:
+        if plan.policy:
+            yield _labelled("Policy", f"{plan.policy}, for this plan alone")
         yield _labelled("Waves", ", ".join([*_waves(plan.waves), "servers before agents"]))
         yield from _no_match(plan.waves)
         yield from _budget(plan.budget)

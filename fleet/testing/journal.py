@@ -39,7 +39,7 @@ class MemoryJournal:
 
     def acquire(self, controller: str) -> Lease:
         with self._lock:
-            if self._lease.controller and self._clock.now() < self._expires:
+            if self.holder():
                 self._expires = min(self._expires, self._clock.now() + LEASE_SECONDS)
                 raise BusyError(f"{self._lease.controller} is rolling out from this journal")
             self._lease = Lease(self._lease.epoch + 1, controller)
@@ -55,6 +55,10 @@ class MemoryJournal:
         with self._lock:
             if lease.epoch == self._lease.epoch:
                 self._lease = Lease(lease.epoch, "")
+
+    def holder(self) -> Lease | None:
+        with self._lock:
+            return self._lease if self._lease.controller and self._clock.now() < self._expires else None
 
     def begin(self, lease: Lease, order: RolloutOrder) -> None:
         with self._lock:
@@ -105,6 +109,10 @@ class MemoryJournal:
         with self._lock:
             return tuple(self._known(rollout_id).entries[after:])
 
+    def last(self, rollout_id: str) -> Entry | None:
+        entries = self.read(rollout_id)
+        return entries[-1] if entries else None
+
     def open_effects(self, rollout_id: str) -> Sequence[Effect]:
         with self._lock:
             return tuple(self._known(rollout_id).effects.values())
@@ -125,7 +133,11 @@ class MemoryJournal:
 
     def _known(self, rollout_id: str) -> _Rollout:
         if rollout_id not in self._rollouts:
-            raise UsageError(f"there is no rollout {rollout_id} in this journal")
+            newest = ", ".join(list(reversed(self._rollouts))[:5])
+            raise UsageError(
+                f"there is no rollout {rollout_id} in this journal",
+                hint=f"The newest are {newest}." if newest else "None was started here yet.",
+            )
         return self._rollouts[rollout_id]
 
     def check(self, lease: Lease) -> None:

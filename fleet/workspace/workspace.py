@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleet.errors import RefusedError, UsageError
+from fleet.errors import UsageError
 from fleet.model.plan import EVERYTHING, Plan, Scope
 from fleet.model.validation import Validation
 from fleet.wiring import STATE, PasswordSource, Wiring
+from fleet.workspace.driving import Driving
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation
     from fleet.model.check import How
     from fleet.model.event import Event
     from fleet.model.project import FolderReport
-    from fleet.model.rollout import RolloutSummary
     from fleet.model.simulation import Rehearsal, Simulation
     from fleet.model.status import NodeDetail, NodeRow, Status
     from fleet.model.translation import ImportOptions, ImportReport
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from fleet.operations.lock import LockEvent
     from fleet.operations.secret import SecretEvent
     from fleet.operations.upkeep import UpkeepWish
-    from fleet.ports.applier import ProjectWriter
-    from fleet.ports.engine import Engine
     from fleet.ports.journal_file import JournalFile
     from fleet.workspace.hosts import Hosts
+    from fleet.workspace.rollouts import Rollouts
     from fleet.workspace.secrets import Secrets
+
+_LATEST = 5
+"""How many rollouts the status shows."""
 
 
 class Workspace:
@@ -36,8 +38,7 @@ class Workspace:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._engine: Engine | None = None
-        self._is_stopping = False
+        self._driving = Driving(wiring)
         self._planned: tuple[Plan, Intent] | None = None
         self._missing: dict[str, How] = {}
 
@@ -57,6 +58,11 @@ class Workspace:
     @property
     def root(self) -> Path:
         return self._wiring.root
+
+    @property
+    def state(self) -> Path:
+        """Where this controller keeps what it knows: `.fleet/` of the folder, or of the sandbox."""
+        return self._wiring.state
 
     def hosts(self, *, forks: int = 20) -> Hosts:
         """Hosts that come and go: their keys, seeds, adoption, retirement."""
@@ -81,14 +87,24 @@ class Workspace:
             unlocked=intent.fleet.unlocked,
         )
 
-    def plan(self, scope: Scope = EVERYTHING, *, refresh: bool = False, forks: int = 20, updates: bool = False) -> Plan:
-        """What would change. `refresh` asks the nodes first; `updates`: OS updates that name no day are as of today."""
+    def plan(
+        self,
+        scope: Scope = EVERYTHING,
+        *,
+        refresh: bool = False,
+        forks: int = 20,
+        updates: bool = False,
+        policy: str = "",
+    ) -> Plan:
+        """What would change. `refresh` asks the nodes of the scope first what they hold; `updates`: OS updates that name
+        no day are taken as of today; `policy`: another RolloutPolicy of the spec than the fleet's own.
+        """
         from fleet.operations.plan import plan
 
         if refresh:
             for _ in self.refresh(scope, forks=forks):
                 pass
-        intent = self._read()
+        intent = self._read(policy=policy)
         made = plan(intent, self._wiring.records, scope, self._wish(updates=updates), self._missing)
         self._planned = (made, intent)
         return made
@@ -137,23 +153,18 @@ class Workspace:
         long as every node comes through. Without `cluster`, Kubernetes is not talked to.
         """
         from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
-        from fleet.operations.saved_plan import refuse_difference
 
-        walks = self._planned is not None and self._planned[0] is plan
-        if not walks:
-            saved, plan = plan, self.plan(plan.scope, updates=updates)
-            refuse_difference(saved, plan)
-        intent = self._planned[1]  # type: ignore[index]  # plan() has set it
+        walks, plan, intent = self._made_again(plan, updates=updates)
         if plan.pending:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
         options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates))
         while True:
-            engine, wiring = self._engine_for(intent, forks, verbosity, cluster=cluster), self._wiring
+            engine, wiring = self._driving.engine(intent, forks, verbosity, cluster=cluster), self._wiring
             hands = Hands(engine, wiring.records, wiring.secrets, wiring.controller)
             has_finished = yield from told_end(apply(intent, plan, hands, options))
-            if not (walks and plan.walking and has_finished) or self._is_stopping:
+            if not (walks and plan.walking and has_finished) or self._driving.is_stopping:
                 return
-            plan = self.plan(plan.scope)
+            plan = self.plan(plan.scope, policy=plan.policy)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
 
     def simulate(self, rehearsal: Rehearsal, scope: Scope = EVERYTHING) -> Simulation:
@@ -162,42 +173,31 @@ class Workspace:
 
         return simulate(self._wiring, self._read(), rehearsal, scope)
 
-    def resume(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
-        """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
-        from fleet.operations.apply import learning
-        from fleet.operations.plan import plan as made
+    def check(self, plan: Plan, *, allow_dirty: bool = False, unenforced: bool = False, updates: bool = False) -> None:
+        """All for which `apply` of the plan would be refused before anything is touched. Opens the vaults that it needs."""
+        from fleet.operations.apply import ApplyOptions, check_ready
 
-        order = self._wiring.journal.order(rollout_id)
-        intent = self._read()
-        wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}
-        moved = [node.name for node in order.nodes if wanted.get(node.name, node.wanted) != node.wanted]
-        if moved:
-            raise RefusedError(
-                f"git wants something else of {moved[0]} than rollout {rollout_id} does",
-                "Start a new one: fleet apply. What this one finished stays.",
-            )
-        events = self._engine_for(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
-        yield from learning(intent, events, self._wiring.records)
+        _, plan, intent = self._made_again(plan, updates=updates)
+        options = ApplyOptions(allow_dirty=allow_dirty, unenforced=unenforced)
+        check_ready(intent, plan, self._wiring.secrets, options)
 
     def stop(self) -> None:
         """Once: what runs is finished, then the rollout pauses. Twice: what runs is ended now."""
-        self._is_stopping = True
-        if self._engine is not None:
-            self._engine.stop()
+        self._driving.stop()
 
     def status(self) -> Status:
         """What is applied where: from records and journal, without reading the spec."""
+        from fleet.operations.progress import rows
         from fleet.operations.status import status
 
-        wiring, rollouts = self._wiring, self._wiring.journal.rollouts()
+        wiring, rollouts = self._wiring, rows(self._wiring.rollouts, _LATEST)
         return status(wiring.records, rollouts, wiring.source.head(), wiring.sandbox, wiring.clock.now())
 
-    def rollouts(self) -> Sequence[RolloutSummary]:
-        return self._wiring.journal.rollouts()
+    def rollouts(self) -> Rollouts:
+        """Rollouts of this folder: listed, watched, gone on with, paused, cancelled, approved."""
+        from fleet.workspace.rollouts import Rollouts
 
-    def rollout_events(self, rollout_id: str) -> Iterator[Event]:
-        """What happened in a rollout, from the journal."""
-        return (entry.event for entry in self._wiring.journal.read(rollout_id))
+        return Rollouts(self._wiring, self._read, self._driving)
 
     def journal_file(self) -> JournalFile:
         """The file that holds rollouts and records, to be checked and exported without a change to it."""
@@ -256,36 +256,37 @@ class Workspace:
         task = Importing(wiring.inventories, wiring.additions, str(hosts), Path(out), str(out))
         return import_ansible(task, options or ImportOptions(), wiring.given_password, dry_run=dry_run)
 
-    def _read(self, revision: str = "") -> Intent:
+    def _read(self, revision: str = "", policy: str = "") -> Intent:
         from fleet.operations.intent import read_intent
 
         wiring, home = self._wiring, str(self._wiring.state / "sandbox")
-        return read_intent(wiring.source.read(revision), wiring.records, wiring.shipped.texts, home, wiring.sandbox)
+        tree = wiring.source.read(revision)
+        return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox, policy)
 
-    def _engine_for(
-        self, intent: Intent, forks: int, verbosity: int = 0, *, cluster: bool, is_resumed: bool = False
-    ) -> Engine:
-        from fleet.workspace.clusters import with_clusters
+    def _made_again(self, plan: Plan, *, updates: bool) -> tuple[bool, Plan, Intent]:
+        """A plan, with what git says of it: the one that was just made (True), or one that was loaded. Raises RefusedError
+        where that would be another one now.
+        """
+        from fleet.operations.saved_plan import refuse_difference
 
-        around = with_clusters(self._wiring, intent, is_resumed=is_resumed) if cluster else None
-        self._engine = self._wiring.engine(self._writer(intent), forks, verbosity, around)
-        return self._engine
+        is_fresh = self._planned is not None and self._planned[0] is plan
+        if not is_fresh:
+            saved, plan = plan, self.plan(plan.scope, updates=updates, policy=plan.policy)
+            refuse_difference(saved, plan)
+        return is_fresh, plan, self._planned[1]  # type: ignore[index]  # plan() has set it
 
     def _wish(self, *, updates: bool) -> UpkeepWish:
         from fleet.operations.upkeep import UpkeepWish
 
         return UpkeepWish(self._wiring.clock.now(), updates)
 
-    def _writer(self, intent: Intent) -> ProjectWriter:
+    def _asked(self, intent: Intent, names: Sequence[str], ask: Any, forks: int) -> Iterator[Observation]:
         from fleet.operations.preparing import project_writer
 
-        return project_writer(intent, self._wiring.folder, self._wiring.shipped, self._wiring.records)
-
-    def _asked(self, intent: Intent, names: Sequence[str], ask: Any, forks: int) -> Iterator[Observation]:
-        asked = set(names)
+        asked, wiring = set(names), self._wiring
         is_locked = any(node.connection.become_password for node in intent.fleet.nodes if node.name in asked)
-        observer = self._wiring.observer(self._writer(intent), forks, opens_vaults=is_locked)
-        yield from ask(names, intent.fleet.name, observer, self._wiring.records)
+        writer = project_writer(intent, wiring.folder, wiring.shipped, wiring.records)
+        yield from ask(names, intent.fleet.name, wiring.observer(writer, forks, opens_vaults=is_locked), wiring.records)
 
     def _second_pass(self, plan: Plan, intent: Intent, forks: int, *, updates: bool) -> tuple[Plan, Intent]:
         """Asks the nodes what only they can tell, and plans again with the answers."""
@@ -295,4 +296,4 @@ class Workspace:
         names = [change.node for change in plan.nodes if change.node in pending]
         for _ in self._asked(intent, names, learn, forks):
             pass
-        return self.plan(plan.scope, updates=updates), self._planned[1]  # type: ignore[index]  # plan() has just set it
+        return self.plan(plan.scope, updates=updates, policy=plan.policy), self._planned[1]  # type: ignore[index]  # plan() has just set it

@@ -7,24 +7,24 @@ import inspect
 import fleet
 from fleet.workspace import Workspace
 from fleet.workspace.hosts import Hosts
+from fleet.workspace.rollouts import Rollouts
 from fleet.workspace.secrets import Secrets
 
 METHODS = {
     "open": "(path='.', *, sandbox='', vault_password=None, become_password=None)",
     "hosts": "(self, *, forks=20)",
     "validate": "(self)",
-    "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20, updates=False)",
+    "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20, updates=False, policy='')",
     "refresh": "(self, scope=EVERYTHING, *, forks=20)",
     "save_plan": "(self, plan, path)",
     "load_plan": "(self, path)",
     "render": "(self, folder, scope=EVERYTHING)",
     "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True)",
+    "check": "(self, plan, *, allow_dirty=False, unenforced=False, updates=False)",
     "simulate": "(self, rehearsal, scope=EVERYTHING)",
-    "resume": "(self, rollout_id, *, forks=20, cluster=True)",
     "stop": "(self)",
     "status": "(self)",
     "rollouts": "(self)",
-    "rollout_events": "(self, rollout_id)",
     "journal_file": "(self)",
     "nodes": "(self, scope=EVERYTHING)",
     "node": "(self, name, *, origin=False, log=False)",
@@ -45,6 +45,22 @@ HOSTS = {
     "retire": "(self, names, options, *, cluster=True)",
     "replace": "(self, name, *, cluster=True)",
     "doctor": "(self, scope=EVERYTHING, *, asks_nodes=True)",
+}
+
+
+ROLLOUTS = {
+    "list": "(self)",
+    "ids": "(self)",
+    "story": "(self, rollout_id)",
+    "events": "(self, rollout_id, after=0)",
+    "watch": "(self, rollout_id)",
+    "driver": "(self, rollout_id)",
+    "take_back": "(self, rollout_id)",
+    "pause": "(self, rollout_id, reason='')",
+    "cancel": "(self, rollout_id, reason='')",
+    "approve": "(self, rollout_id, wave='')",
+    "resume": "(self, rollout_id, *, forks=20, cluster=True)",
+    "check": "(self, rollout_id)",
 }
 
 
@@ -78,6 +94,7 @@ def test_the_methods_of_the_workspace():
 
     assert {name: shape(getattr(Workspace, name)) for name in public} == METHODS
     assert isinstance(Workspace.root, property)
+    assert isinstance(Workspace.state, property)
 
 
 def test_the_methods_of_its_hosts():
@@ -90,3 +107,9 @@ def test_the_methods_of_its_secrets():
     public = {name for name, _ in inspect.getmembers(Secrets, callable) if not name.startswith("_")}
 
     assert {name: shape(getattr(Secrets, name)) for name in public} == SECRETS
+
+
+def test_the_methods_of_its_rollouts():
+    public = {name for name, _ in inspect.getmembers(Rollouts, callable) if not name.startswith("_")}
+
+    assert {name: shape(getattr(Rollouts, name)) for name in public} == ROLLOUTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -73,6 +74,14 @@ def test_bash_completes_names_of_nodes_and_sites(shop: Path, path: str):
 
 def test_bash_completes_names_of_the_fleet_that_c_names(shop: Path, path: str):
     assert complete("fleet -C shop plan --node par", cwd=shop.parent, path=path) == ["paris-a"]
+
+
+def test_bash_completes_rollouts_of_the_sandbox(applied_shop: Path, path: str):
+    (rollout,) = json.loads(run("rollout", "list", "--json", "--sandbox", "nodes", cwd=applied_shop).out)["rollouts"]
+
+    for verb in ("show", "watch", "pause", "resume", "approve", "cancel"):
+        assert complete(f"fleet rollout {verb} --sandbox nodes ''", cwd=applied_shop, path=path) == [rollout["id"]]
+    assert complete("fleet rollout pause ''", cwd=applied_shop, path=path) == [""]
 
 
 def test_a_spec_that_is_wrong_gives_no_names_and_no_noise(shop: Path, path: str):

@@ -37,6 +37,8 @@ def test_the_formats_by_name():
         "nodes": "fleet.nodes/v1",
         "node": "fleet.node/v1",
         "rollouts": "fleet.rollouts/v1",
+        "answer": "fleet.answer/v1",
+        "detached": "fleet.detached/v1",
         "simulation": "fleet.simulation/v1",
         "lock-event": "fleet.lock-event/v1",
         "secret-event": "fleet.secret-event/v1",

@@ -133,7 +133,8 @@ def test_a_saved_plan_has_its_own_scope(shop: Path):
 
     assert ran.code == 2
     assert ran.err == (
-        "error: a saved plan has its own scope\nhint: leave out --site, --selector, --node and --limit\n"
+        "error: a saved plan has its own scope and policy\n"
+        "hint: leave out --site, --selector, --node, --limit and --policy\n"
     )
 
 

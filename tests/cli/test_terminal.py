@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,17 @@ def test_apply_shows_a_line_for_each_wave(shop: Path):
     assert "3 ok" in ran.out
     assert "done: 3 applied" in ran.out
     assert (shop / "nodes" / "lyon-a" / "etc" / "shop.conf").read_text() == "greeting = hello lyon-a\n"
+
+
+def test_watch_shows_what_apply_shows(applied_shop: Path):
+    (rollout,) = json.loads(run("rollout", "list", "--json", "--sandbox", "nodes", cwd=applied_shop).out)["rollouts"]
+
+    ran = run_on_terminal("rollout", "watch", rollout["id"], "--sandbox", "nodes", cwd=applied_shop)
+
+    assert ran.code == 0
+    assert "3/3" in ran.out
+    assert "3 ok" in ran.out
+    assert "done: 3 applied" in ran.out
 
 
 def test_yes_asks_nothing_and_no_color_is_kept_to_by_the_bars_too(shop: Path):

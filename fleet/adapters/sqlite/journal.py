@@ -96,6 +96,13 @@ class SqliteJournal(Leases):
             ).fetchall()
         return [Entry(seq, at, decode_event(body)) for seq, at, body in rows]
 
+    def last(self, rollout_id: str) -> Entry | None:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT seq, at, body FROM events WHERE rollout = ? ORDER BY seq DESC LIMIT 1", (rollout_id,)
+            ).fetchone()
+        return Entry(row[0], row[1], decode_event(row[2])) if row else None
+
     def open_effects(self, rollout_id: str) -> Sequence[Effect]:
         with self._database.reading() as connection:
             rows = connection.execute(

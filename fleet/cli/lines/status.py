@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from fleet.cli.lines.events import counted
 from fleet.formats.words import count, some
-from fleet.model.status import CommitRow, Status
+from fleet.model.rollout import ENDED
+from fleet.model.status import CommitRow, RolloutRow, Status
 from fleet.report import Column, Line, clean, table_lines
 from fleet.report.status import moment
 
 _COMMITS = (Column("COMMIT", is_name=True), Column("NODES"), Column("SINCE"), Column("LAST"), Column("SUCH AS"))
-_ROLLOUTS = (Column("ROLLOUT", is_name=True), Column("STATUS"), Column("NODES"), Column("COMMIT"), Column("STARTED"))
+_ROLLOUTS = (Column("ROLLOUT", is_name=True), Column("STATUS"), Column("APPLIED"), Column("COMMIT"), Column("STARTED"))
 
 
 def status_lines(status: Status, width: int) -> Iterator[Line]:
@@ -28,10 +30,13 @@ def status_lines(status: Status, width: int) -> Iterator[Line]:
     if status.rollouts:
         yield Line("")
         cells = [
-            (each.id, each.status, f"{each.nodes:,}", each.commit[:7] or "no commit", moment(each.started_at))
+            (each.id, each.status, _applied(each), each.commit[:7] or "no commit", moment(each.started_at))
             for each in status.rollouts
         ]
         yield from table_lines(_ROLLOUTS, cells, width)
+        for each in status.rollouts:
+            if each.waits_for:
+                yield Line(clean(f"! rollout {each.id} waits for {each.waits_for}"), "warning")
     if status.adopting or status.reboots or status.certificates.rows:
         yield Line("")
     if status.adopting:
@@ -44,6 +49,24 @@ def status_lines(status: Status, width: int) -> Iterator[Line]:
         yield Line(f"! certificates of K3s run out on {count(due, 'node')}: fleet status --certificates", "warning")
     yield Line("")
     yield Line("fleet plan shows what would change", "next")
+
+
+def progress_lines(row: RolloutRow, again: Callable[[str], str]) -> Iterator[Line]:
+    """How far a rollout is that neither has ended nor is paused. `again` makes the next command to type."""
+    if row.status == "paused" or row.status in ENDED:
+        return
+    wave = f", in wave {row.wave}" if row.wave else ""
+    driver = f"driven by {row.driver}" if row.driver else "nobody drives it"
+    told = f"{row.status}: {counted(row.counts)}, {row.under_way:,} of them under way{wave}; {driver}"
+    yield Line(clean(told), "answer")
+    if row.waits_for and row.driver:
+        yield Line(clean(f"it waits for {row.waits_for}"), "warning")
+    verb = "watch" if row.driver else "resume"
+    yield Line(f"{again(f'rollout {verb} {row.id}')} {'follows it' if row.driver else 'goes on'}", "next")
+
+
+def _applied(row: RolloutRow) -> str:
+    return f"{row.counts.applied:,}/{row.nodes:,}"
 
 
 def _commit(row: CommitRow, present: str) -> tuple[str, ...]:

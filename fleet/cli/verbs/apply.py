@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fleet.cli.command import verb
+from fleet.cli.detaching import check_agreed, fingerprint
+from fleet.cli.detaching import detach as detached
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
 from fleet.cli.options import (
     become_option,
+    detach_option,
     forks_option,
     json_option,
     no_cluster_option,
+    policy_option,
     sandbox_option,
     updates_option,
     vault_option,
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
         "fleet apply",
         "fleet apply .fleet/plan.json --yes",
         "fleet apply --site lyon-1 --sandbox /tmp/nodes",
+        "fleet apply --yes --detach",
         "fleet apply --yes --json > events.jsonl",
     ],
 )
@@ -47,6 +54,8 @@ if TYPE_CHECKING:
 @click.option(
     "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
 )
+@policy_option
+@detach_option
 @updates_option
 @no_cluster_option
 @vault_option
@@ -56,27 +65,32 @@ if TYPE_CHECKING:
 def command(
     face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
     limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
-    updates: bool, no_cluster: bool, vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
+    policy: str, detach: bool, updates: bool, no_cluster: bool, vault_password_file: str, asks_become: bool,
+    become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring nodes to what the spec says.
 
     On a terminal the plan is shown first, and a question asked. ^C once finishes what runs and pauses; ^C twice leaves
     now, which is safe. A server whose K3s becomes another version is drained first, and takes pods again once it is Ready:
-    a RolloutPolicy's `drain` says how long and how hard. Exit code 0: every node is as wanted; 4: some are not, and the
-    last lines say which and why.
+    a RolloutPolicy's `drain` says how long and how hard. With --detach it goes on when this terminal is gone. Exit code 0:
+    every node is as wanted; 4: some are not, and the last lines say which and why.
     """
     scope = scope_of(sites, selector, nodes, limit)
-    if plan_file is not None and not scope.is_everything:
-        raise UsageError("a saved plan has its own scope", "leave out --site, --selector, --node and --limit")
-    passwords = (vault_password_file, become_password_file)
-    workspace, plan = _planned(face, plan_file, scope, sandbox, passwords, asks_become=asks_become, updates=updates)
+    if plan_file is not None and (policy or not scope.is_everything):
+        raise UsageError(
+            "a saved plan has its own scope and policy", "leave out --site, --selector, --node, --limit and --policy"
+        )
+    opened = partial(_opened, face, vault_password_file, become_password_file, asks_become=asks_become)
+    workspace, plan = _planned(face, opened, plan_file, scope, sandbox, updates=updates, policy=policy)
     if not (plan.nodes or plan.refused):
         _tell_nothing(face, plan, as_json=as_json)
         return EXIT_DONE
-    asks = not yes and not as_json and sys.stdin.isatty() and face.out.is_terminal
-    if asks and not _may_go_on(face, plan):
+    if not _may_go_on(face, plan, asks=not yes and not as_json):
         face.err.line("not applied")
         return EXIT_INTERRUPTED
+    if detach and not face.is_detached:
+        workspace.check(plan, allow_dirty=allow_dirty, unenforced=unenforced, updates=updates)
+        return detached(face, workspace.state, fingerprint(plan), as_json=as_json)
     events = workspace.apply(
         plan,
         forks=forks,
@@ -90,26 +104,33 @@ def command(
     return roll(face, workspace, events, as_json=as_json)
 
 
+def _opened(face: Face, vault: str, become: str, sandbox: str, *, asks_become: bool) -> Workspace:
+    return face.workspace(sandbox, vault, become, asks_become=asks_become)
+
+
 def _planned(
-    face: Face, plan_file: Path | None, scope: Scope, sandbox: str, passwords: tuple[str, str], *, asks_become: bool,
-    updates: bool,
+    face: Face, opened: Callable[[str], Workspace], plan_file: Path | None, scope: Scope, sandbox: str, *, updates: bool,
+    policy: str,
 ) -> tuple[Workspace, Plan]:  # fmt: skip
     """The plan that is saved, or one made now; and where it is carried out."""
-    workspace = face.workspace(sandbox, *passwords, asks_become=asks_become)
+    workspace = opened(sandbox)
     if plan_file is None:
         with face.diagnostics.stage("plan"):
-            return workspace, workspace.plan(scope, updates=updates)
+            return workspace, workspace.plan(scope, updates=updates, policy=policy)
     plan = workspace.load_plan(plan_file)
-    if plan.sandbox and not sandbox:
-        workspace = face.workspace(plan.sandbox, *passwords, asks_become=asks_become)
-    return workspace, plan
+    return (opened(plan.sandbox) if plan.sandbox and not sandbox else workspace), plan
 
 
-def _may_go_on(face: Face, plan: Plan) -> bool:
-    """Shows the plan, and asks. A refused plan is not asked about: carrying it out says what refuses it."""
+def _may_go_on(face: Face, plan: Plan, *, asks: bool) -> bool:
+    """Shows the plan, and asks, where there is somebody to ask. A refused plan is not asked about: carrying it out says what
+    refuses it. Raises RefusedError for another plan than the one that was shown already.
+    """
     from fleet.formats.words import count
     from fleet.report import clean, plan_lines
 
+    check_agreed(face, plan)
+    if not (asks and sys.stdin.isatty() and face.out.is_terminal):
+        return True
     face.out.lines(plan_lines(plan))
     if plan.refused:
         return True

@@ -9,7 +9,15 @@ import click
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
-from fleet.cli.options import become_option, forks_option, json_option, sandbox_option, updates_option, vault_option
+from fleet.cli.options import (
+    become_option,
+    forks_option,
+    json_option,
+    policy_option,
+    sandbox_option,
+    updates_option,
+    vault_option,
+)
 from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 
 
@@ -33,6 +41,7 @@ from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Save the plan to FILE, for `fleet apply FILE`.", metavar="FILE"
 )
+@policy_option
 @updates_option
 @vault_option
 @become_option
@@ -40,7 +49,7 @@ from fleet.errors import EXIT_DIFFERENT, EXIT_DONE, EXIT_WRONG
 @click.pass_obj
 def command(
     face: Face, *, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...], limit: int | None,
-    sandbox: str, refresh: bool, forks: int, detail: bool, out: Path | None, updates: bool, vault_password_file: str, asks_become: bool,
+    sandbox: str, refresh: bool, forks: int, detail: bool, out: Path | None, policy: str, updates: bool, vault_password_file: str, asks_become: bool,
     become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Show what would change on which nodes, and why.
@@ -57,7 +66,7 @@ def command(
 
         look(face, workspace, scope, forks)
     with face.diagnostics.stage("plan"):
-        plan = workspace.plan(scope, updates=updates)
+        plan = workspace.plan(scope, updates=updates, policy=policy)
     if out is not None:
         workspace.save_plan(plan, out)
     if as_json:

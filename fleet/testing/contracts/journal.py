@@ -65,6 +65,21 @@ class JournalContract:
         with pytest.raises(BusyError, match="ops@desk"):
             journal.acquire("ops@spare")
 
+    def test_the_holder_is_who_has_a_lease_that_lives(self, journal: Journal, clock: MemoryClock) -> None:
+        assert journal.holder() is None
+        lease = journal.acquire("ops@desk")
+        assert journal.holder() == lease == Lease(1, "ops@desk")
+        clock.advance(LEASE_SECONDS - 1)
+        assert journal.holder() == lease
+        clock.advance(1)
+        assert journal.holder() is None
+        newer = journal.acquire("ops@spare")
+        assert journal.holder() == newer == Lease(2, "ops@spare")
+        journal.release(lease)
+        assert journal.holder() == newer
+        journal.release(newer)
+        assert journal.holder() is None
+
     def test_epochs_never_come_back(self, journal: Journal) -> None:
         for epoch in (1, 2, 3):
             lease = journal.acquire("ops@desk")
@@ -162,6 +177,16 @@ class JournalContract:
         assert tuple(journal.read("7f3c")) == first + second
         assert tuple(journal.read("7f3c", after=2)) == second
         assert tuple(journal.read("7f3c", after=3)) == ()
+
+    def test_the_last_entry(self, journal: Journal, clock: MemoryClock, lease: Lease) -> None:
+        assert journal.last("7f3c") is None
+        journal.append(lease, "7f3c", Step((STARTED, WaveStarted("w0", 0, 3))))
+        journal.begin(lease, rollout(cluster("nice", 1), id="beef"))
+        journal.append(lease, "beef", Step((WaveStarted("w1", 0, 1), BatchEnded("x"), BatchEnded("y"))))
+        assert journal.last("7f3c") == Entry(2, START, WaveStarted("w0", 0, 3))
+        clock.advance(5)
+        journal.append(lease, "7f3c", Step((BatchEnded("7f3c-0001"),)))
+        assert journal.last("7f3c") == Entry(3, START + 5, BatchEnded("7f3c-0001"))
 
     def test_rollouts_keep_apart(self, journal: Journal, lease: Lease) -> None:
         journal.begin(lease, rollout(cluster("nice", 1), id="beef"))

@@ -204,8 +204,10 @@ def test_the_lease_of_a_killed_process_is_free_at_once(database: Database, holde
     journal = SqliteJournal(database, MemoryClock())
     with pytest.raises(BusyError, match=rf"ops@killed \(process {holder.pid}\)"):
         journal.acquire("ops@desk")
+    assert journal.holder() == Lease(1, "ops@killed")
     holder.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
+    assert journal.holder() is None
     assert journal.acquire("ops@desk") == Lease(2, "ops@desk")
 
 

@@ -16,7 +16,7 @@ from fleet.model.event import (
 )
 from fleet.model.plan import Scope
 from fleet.model.record import Record
-from fleet.model.rollout import RolloutNode, RolloutOrder, RolloutSummary, WaveOrder
+from fleet.model.rollout import RolloutNode, RolloutOrder, WaveOrder
 from fleet.model.status import CommitRow, NodeRow
 from fleet.model.tree import Revision
 from fleet.operations.intent import Intent
@@ -70,17 +70,6 @@ def test_status_counts_nodes_by_commit_newest_first() -> None:
 def test_status_of_nothing() -> None:
     found = status(MemoryRecords(), (), HEAD, "", now=0.0)
     assert (found.reported, found.commits) == (0, ())
-
-
-def test_status_shows_the_latest_rollouts() -> None:
-    rollouts = [RolloutSummary(f"r{at}", "acme", "a" * 40, "ops", 1, "finished", at, at) for at in range(9, 0, -1)]
-    assert [each.id for each in status(MemoryRecords(), rollouts, HEAD, "", now=0.0).rollouts] == [
-        "r9",
-        "r8",
-        "r7",
-        "r6",
-        "r5",
-    ]
 
 
 def test_commits_of_one_time_are_in_the_order_of_their_name() -> None:

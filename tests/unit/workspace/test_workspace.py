@@ -48,10 +48,13 @@ class Repository:
     def __init__(self, site: str) -> None:
         self.site = site
         self.files = TOKENS
+        self.more: tuple[str, ...] = ()
 
     def read(self, revision: str = "") -> Tree:  # noqa: ARG002 - it has one revision
         return Tree(
-            specs.tree(FLEET, document("Site", "lyon", self.site), files=self.files).files, self.head(), root="/r"
+            specs.tree(FLEET, document("Site", "lyon", self.site), *self.more, files=self.files).files,
+            self.head(),
+            root="/r",
         )
 
     def head(self) -> Revision:
@@ -148,7 +151,7 @@ def test_the_order_names_what_each_node_holds(tmp_path: Path) -> None:
 def test_a_rollout_goes_on_and_what_it_finds_is_learned(tmp_path: Path) -> None:
     wiring = InMemory(tmp_path)
     workspace, rollout = stopped(wiring)
-    assert [type(event) for event in workspace.resume(rollout)] == [NodeApplied]
+    assert [type(event) for event in workspace.rollouts().resume(rollout)] == [NodeApplied]
     assert wiring.engine_.resumed == [rollout]
     assert wiring.records.clusters() == {"lyon": LearnedCluster(existed=True, datastore="sqlite")}
 
@@ -158,9 +161,52 @@ def test_a_rollout_that_git_no_longer_wants_does_not_go_on(tmp_path: Path) -> No
     workspace, rollout = stopped(wiring)
     wiring.repository.site = LYON % "two"
     with pytest.raises(RefusedError, match=f"git wants something else of s1 than rollout {rollout} does") as caught:
-        list(workspace.resume(rollout))
+        list(workspace.rollouts().resume(rollout))
     assert caught.value.hint == "Start a new one: fleet apply. What this one finished stays."
     assert wiring.engine_.resumed == []
+
+
+def test_a_rollout_goes_on_under_the_policy_that_it_began_with(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    policy = document("RolloutPolicy", "careful", "waves: [{name: first, limit: 1}]")
+    wiring.repository.more = (policy,)
+    workspace = Workspace(wiring)
+    assert list(workspace.apply(workspace.plan(policy="careful"))) == []
+    (order,) = wiring.engine_.rolled
+    assert (order.policy, [wave.name for wave in order.waves]) == ("careful", ["first"])
+
+    intent, changing = workspace.rollouts()._still_wanted(order.id)
+    assert intent.fleet.policy is not None
+    assert (intent.fleet.policy.name, changing) == ("careful", {"s1"})
+
+    wiring.repository.more = ()
+    intent, _ = workspace.rollouts()._still_wanted(order.id)
+    assert intent.fleet.policy is None, "one that is gone from the spec stops nobody"
+
+
+def test_a_check_opens_what_the_changing_nodes_of_a_rollout_need(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    workspace, rollout = stopped(wiring)
+    wiring.secrets.opened.clear()
+    workspace.rollouts().check(rollout)
+    assert set(wiring.secrets.opened) == {"secrets/lyon.yaml"}
+    wiring.repository.site = LYON % "two"
+    with pytest.raises(RefusedError, match="git wants something else of s1"):
+        workspace.rollouts().check(rollout)
+    assert wiring.engine_.resumed == []
+
+
+def test_a_check_of_a_plan_refuses_what_apply_would(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    workspace = Workspace(wiring)
+    plan = workspace.plan()
+    workspace.check(plan)
+    assert set(wiring.secrets.opened) == {"secrets/lyon.yaml"}
+    wiring.repository.files = {}
+    workspace = Workspace(wiring)
+    with pytest.raises(RefusedError, match=r"secrets/ lacks lyon\.k3s-agent-token, lyon\.k3s-token"):
+        workspace.check(workspace.plan())
+    assert wiring.engine_.rolled == []
 
 
 def test_a_kept_plan_is_made_again_and_any_difference_is_refused(tmp_path: Path) -> None:

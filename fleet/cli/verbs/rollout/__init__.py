@@ -9,9 +9,13 @@ command = VerbGroup(
     verbs={
         "list": "List rollouts, newest first.",
         "show": "Show what happened in one rollout.",
+        "watch": "Watch a rollout that another process drives.",
+        "pause": "Ask a rollout to start nothing new.",
         "resume": "Go on with a rollout that paused, or whose controller died.",
+        "approve": "Let the wave begin that waits for an approval.",
+        "cancel": "End a rollout before its end.",
     },
     folder="fleet.cli.verbs.rollout",
-    help="List rollouts, look at one, go on with one.",
-    examples=["fleet rollout list", "fleet rollout resume 7f3c21aa"],
+    help="List rollouts, watch one, pause, resume, approve or cancel it.",
+    examples=["fleet rollout list", "fleet rollout watch 7f3c21aa", "fleet rollout resume 7f3c21aa"],
 )

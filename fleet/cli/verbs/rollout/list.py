@@ -11,7 +11,7 @@ from fleet.cli.face import Face
 from fleet.cli.options import json_option, sandbox_option
 from fleet.errors import EXIT_DONE
 
-_TITLES = ("STATUS", "NODES", "COMMIT", "STARTED (UTC)", "BY")
+_TITLES = ("STATUS", "APPLIED", "COMMIT", "STARTED (UTC)", "BY", "WAITS FOR")
 
 
 @verb("list", examples=["fleet rollout list", "fleet rollout list --json | jq -r '.rollouts[0].id'"])
@@ -20,7 +20,7 @@ _TITLES = ("STATUS", "NODES", "COMMIT", "STARTED (UTC)", "BY")
 @click.pass_obj
 def command(face: Face, *, sandbox: str, as_json: bool) -> int:
     """List rollouts, newest first."""
-    rollouts = tuple(face.workspace(sandbox).rollouts())
+    rollouts = tuple(face.workspace(sandbox).rollouts().list())
     if as_json:
         face.print_json("rollouts", {"rollouts": rollouts})
         return EXIT_DONE
@@ -30,10 +30,11 @@ def command(face: Face, *, sandbox: str, as_json: bool) -> int:
         (
             each.id,
             each.status,
-            f"{each.nodes:,}",
+            f"{each.counts.applied:,}/{each.nodes:,}",
             each.commit[:7] or "-",
             time.strftime("%Y-%m-%d %H:%M", time.gmtime(each.started_at)),
             each.controller,
+            each.waits_for or "-",
         )
         for each in rollouts
     ]

@@ -1,0 +1,37 @@
+"""The engine that drives what a workspace has under way, and the wish to stop it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleet.operations.intent import Intent
+    from fleet.ports.engine import Engine
+    from fleet.wiring import Wiring
+
+
+class Driving:
+    """`is_stopping`: somebody has asked to stop, before or while something ran."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.is_stopping = False
+        self._wiring = wiring
+        self._engine: Engine | None = None
+
+    def engine(
+        self, intent: Intent, forks: int, verbosity: int = 0, *, cluster: bool, is_resumed: bool = False
+    ) -> Engine:
+        """The one that `stop` reaches from here on."""
+        from fleet.operations.preparing import project_writer
+        from fleet.workspace.clusters import with_clusters
+
+        wiring = self._wiring
+        around = with_clusters(wiring, intent, is_resumed=is_resumed) if cluster else None
+        writer = project_writer(intent, wiring.folder, wiring.shipped, wiring.records)
+        self._engine = wiring.engine(writer, forks, verbosity, around)
+        return self._engine
+
+    def stop(self) -> None:
+        self.is_stopping = True
+        if self._engine is not None:
+            self._engine.stop()

@@ -1,0 +1,124 @@
+"""Rollouts of a fleet folder: listed, watched, gone on with, and told to pause, to end or to go on by who may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from fleet.errors import RefusedError
+from fleet.model.plan import EVERYTHING
+
+if TYPE_CHECKING:
+    from fleet.model.event import Event
+    from fleet.model.status import RolloutRow
+    from fleet.operations.intent import Intent
+    from fleet.operations.progress import Story
+    from fleet.ports.engine import Answer
+    from fleet.wiring import Wiring
+    from fleet.workspace.driving import Driving
+
+
+class ReadIntent(Protocol):
+    def __call__(self, revision: str = "", policy: str = "") -> Intent: ...
+
+
+class Rollouts:
+    """Of one fleet folder; `workspace.rollouts`. `read` gives what git says; only `resume` asks for it.
+
+    Each raises UsageError for a rollout that is not known, naming the newest ones.
+    """
+
+    def __init__(self, wiring: Wiring, read: ReadIntent, driving: Driving) -> None:
+        self._wiring = wiring
+        self._read = read
+        self._driving = driving
+
+    def list(self) -> Sequence[RolloutRow]:
+        """Newest first, each with how far it is and what it waits for."""
+        from fleet.operations.progress import rows
+
+        return rows(self._wiring.rollouts)
+
+    def ids(self) -> Sequence[str]:
+        """Newest first."""
+        return [each.id for each in self._wiring.rollouts.list()]
+
+    def story(self, rollout_id: str) -> Story:
+        """How far one is, and all that happened."""
+        from fleet.operations.progress import story
+
+        return story(self._wiring.rollouts, rollout_id)
+
+    def events(self, rollout_id: str, after: int = 0) -> Iterator[Event]:
+        """What happened in a rollout behind its event number `after`, from the journal."""
+        return (entry.event for entry in self._wiring.rollouts.events_after(rollout_id, after))
+
+    def watch(self, rollout_id: str) -> Iterator[Event]:
+        """What happened in a rollout, and what happens: until it ends, is paused, or nobody drives it."""
+        from fleet.operations.watch import watch
+
+        return watch(self._wiring.rollouts, rollout_id, self._wiring.clock)
+
+    def pause(self, rollout_id: str, reason: str = "") -> Answer:
+        """Asks it to start nothing new. Raises UsageError where it does not run."""
+        from fleet.model.signal import Pause
+
+        return self._wiring.rollouts.signal(rollout_id, Pause(reason or self._by))
+
+    def cancel(self, rollout_id: str, reason: str = "") -> Answer:
+        """Asks it to end when what runs is over. Raises UsageError where it has ended."""
+        from fleet.model.signal import Cancel
+
+        return self._wiring.rollouts.signal(rollout_id, Cancel(reason or self._by))
+
+    def approve(self, rollout_id: str, wave: str = "") -> Answer:
+        """Lets the wave begin that waits for it, in the name of this controller. Raises UsageError where none waits."""
+        from fleet.model.signal import Approve
+
+        return self._wiring.rollouts.signal(rollout_id, Approve(self._wiring.controller, wave))
+
+    def driver(self, rollout_id: str) -> str:
+        """The controller that drives it now; empty for none."""
+        return self._wiring.rollouts.driver(rollout_id)
+
+    def take_back(self, rollout_id: str) -> Answer:
+        """Takes back a pause that has been asked for and has not come. Raises UsageError where there is none."""
+        from fleet.model.signal import Resume
+
+        return self._wiring.rollouts.signal(rollout_id, Resume())
+
+    def resume(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
+        """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
+        from fleet.operations.apply import learning
+
+        intent, _ = self._still_wanted(rollout_id)
+        events = self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
+        yield from learning(intent, events, self._wiring.records)
+
+    def check(self, rollout_id: str) -> None:
+        """What `resume` would be refused for because of git or a vault. Opens those that its changing nodes need."""
+        from fleet.operations.preparing import check_vaults
+
+        intent, changing = self._still_wanted(rollout_id)
+        check_vaults(intent, [node for node in intent.fleet.nodes if node.name in changing], self._wiring.secrets)
+
+    def _still_wanted(self, rollout_id: str) -> tuple[Intent, set[str]]:
+        """What git says, and the nodes of a rollout that it still wants to change to what the rollout brings."""
+        from fleet.operations.plan import plan as made
+
+        order = self._wiring.journal.order(rollout_id)
+        intent = self._read()
+        if order.policy in intent.spec.policies and order.policy != intent.spec.fleet.spec.rollout_policy:
+            intent = self._read(policy=order.policy)
+        wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}
+        moved = [node.name for node in order.nodes if wanted.get(node.name, node.wanted) != node.wanted]
+        if moved:
+            raise RefusedError(
+                f"git wants something else of {moved[0]} than rollout {rollout_id} does",
+                "Start a new one: fleet apply. What this one finished stays.",
+            )
+        return intent, {node.name for node in order.nodes if node.name in wanted}
+
+    @property
+    def _by(self) -> str:
+        return f"by {self._wiring.controller}"

@@ -1,0 +1,137 @@
+"""`--policy`: another RolloutPolicy of the spec, for one plan and its rollout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import Ran, run
+
+POLICIES = """\
+---
+apiVersion: fleet/v1alpha1
+kind: RolloutPolicy
+metadata: {name: standard}
+spec:
+  waves: [{name: all-at-once}]
+---
+apiVersion: fleet/v1alpha1
+kind: RolloutPolicy
+metadata: {name: careful}
+spec:
+  waves:
+    - {name: first, limit: 1}
+    - {name: second, limit: 1}
+  maxFailures: 1
+"""
+BOX = ("--sandbox", "nodes")
+
+
+@pytest.fixture
+def ruled(shop: Path) -> Path:
+    """The shop, under the policy `standard`."""
+    path = shop / "fleet.yaml"
+    text = path.read_text().replace("  profiles: [base]\n", "  profiles: [base]\n  rolloutPolicy: standard\n")
+    path.write_text(text + POLICIES)
+    return shop
+
+
+def waves(ran: Ran) -> list[str]:
+    return [line for line in ran.out.splitlines() if line.startswith(("Policy", "Waves"))]
+
+
+def events(ran: Ran) -> list[dict[str, Any]]:
+    assert ran.code == 0, ran.err
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def followed(told: list[dict[str, Any]]) -> tuple[str, list[str]]:
+    """The policy of a rollout, and its waves."""
+    (policy,) = [event["policy"] for event in told if event["event"] == "PolicyFollowed"]
+    return policy, [event["wave"] for event in told if event["event"] == "WaveStarted"]
+
+
+def test_a_plan_shows_the_policy_that_was_asked_for_and_its_waves(ruled: Path):
+    own = run("plan", *BOX, cwd=ruled)
+    other = run("plan", *BOX, "--policy", "careful", cwd=ruled)
+
+    assert (own.code, other.code) == (3, 3)
+    assert waves(own) == ["Waves    all-at-once 3 nodes, servers before agents"]
+    assert waves(other) == [
+        "Policy   careful, for this plan alone",
+        "Waves    first 1 node, second 1, everyone 1, servers before agents",
+    ]
+
+
+def test_a_plan_as_json_names_it(ruled: Path):
+    own = json.loads(run("plan", *BOX, "--json", cwd=ruled).out)
+    other = json.loads(run("plan", *BOX, "--json", "--policy", "careful", cwd=ruled).out)
+
+    assert (own["policy"], other["policy"]) == ("", "careful")
+    assert [wave["name"] for wave in other["waves"]] == ["first", "second", "everyone"]
+
+
+def test_a_rollout_follows_it_and_the_next_one_does_not(ruled: Path):
+    told = events(run("apply", *BOX, "--policy", "careful", "--json", cwd=ruled))
+    assert followed(told) == ("careful", ["first", "second", "everyone"])
+
+    path = ruled / "fleet.yaml"
+    path.write_text(path.read_text().replace("hello", "welcome"))
+    assert followed(events(run("apply", *BOX, "--json", cwd=ruled))) == ("standard", ["all-at-once"])
+
+
+def test_a_saved_plan_keeps_it(ruled: Path):
+    assert run("plan", *BOX, "--policy", "careful", "--out", "plan.json", cwd=ruled).code == 3
+
+    assert followed(events(run("apply", "plan.json", "--json", cwd=ruled)))[0] == "careful"
+
+
+def test_a_saved_plan_of_an_older_fleet_has_none_and_still_holds(ruled: Path):
+    assert run("plan", *BOX, "--out", "plan.json", cwd=ruled).code == 3
+    saved = json.loads((ruled / "plan.json").read_text())
+    assert saved["plan"].pop("policy") == ""
+    (ruled / "plan.json").write_text(json.dumps(saved))
+
+    assert followed(events(run("apply", "plan.json", "--json", cwd=ruled)))[0] == "standard"
+
+
+def test_a_saved_plan_takes_no_other_policy(ruled: Path):
+    assert run("plan", *BOX, "--out", "plan.json", cwd=ruled).code == 3
+
+    ran = run("apply", "plan.json", "--policy", "careful", cwd=ruled)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.splitlines()[0] == "error: a saved plan has its own scope and policy"
+    assert not (ruled / "nodes" / "lyon-a").exists()
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("carefull", "Did you mean `careful`? There are careful, standard."),
+        ("x", "There are careful, standard."),
+    ],
+)
+def test_one_that_is_not_there(ruled: Path, verb: str, name: str, hint: str):
+    ran = run(verb, *BOX, "--policy", name, cwd=ruled)
+
+    assert ran == (2, "", f"error: no RolloutPolicy is called {name}\nhint: {hint}\n")
+
+
+def test_a_spec_without_any(shop: Path):
+    ran = run("plan", "--policy", "careful", cwd=shop)
+
+    assert ran == (2, "", "error: no RolloutPolicy is called careful\nhint: The spec has none.\n")
+
+
+def test_a_fleet_that_names_none_may_follow_one_once(shop: Path):
+    path = shop / "fleet.yaml"
+    path.write_text(path.read_text() + POLICIES)
+
+    ran = run("plan", *BOX, "--policy", "careful", cwd=shop)
+
+    assert waves(ran)[0] == "Policy   careful, for this plan alone"
