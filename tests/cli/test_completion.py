@@ -47,7 +47,7 @@ def complete(words: str, *, cwd: Path, path: str) -> list[str]:
 
 def test_bash_completes_verbs(shop: Path, path: str):
     assert complete("fleet re", cwd=shop, path=path) == ["render"]
-    assert complete("fleet s", cwd=shop, path=path) == ["schema", "status", "secret"]
+    assert complete("fleet s", cwd=shop, path=path) == ["schema", "simulate", "status", "secret"]
 
 
 def test_bash_completes_verbs_of_groups(shop: Path, path: str):
