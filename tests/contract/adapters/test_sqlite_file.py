@@ -414,6 +414,22 @@ def test_a_journal_that_is_written_meanwhile_is_never_called_damaged(tmp_path: P
     assert wrong(tmp_path) == []
 
 
+def test_a_look_drops_no_lock_of_this_process(tmp_path: Path) -> None:
+    """POSIX takes all locks of a process from a file as soon as the process closes it once."""
+    script = (
+        "import sqlite3, sys\n"
+        "other = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)\n"
+        "try:\n    other.execute('BEGIN IMMEDIATE')\n    print('mine')\nexcept sqlite3.OperationalError as error:\n    print(error)"
+    )
+    database = Database(tmp_path)
+    with database.writing() as connection:
+        connection.execute("INSERT INTO clusters VALUES ('lyon', 1, 'etcd')")
+        assert file_of(tmp_path).check().is_whole
+        command = [sys.executable, "-c", script, str(database.path)]
+        assert subprocess.check_output(command, text=True, timeout=60) == "database is locked\n"
+    database.close()
+
+
 # ---- what must hold of the rows
 
 
