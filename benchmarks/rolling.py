@@ -73,7 +73,7 @@ def resume(folder: Path, nodes: int) -> dict[str, float]:
 
 
 def events_of(folder: Path, nodes: int, *, is_new: bool) -> Iterator[Event]:
-    database, task = Database(folder), order(nodes, 0, forks=1000)
+    database, task = Database(folder), order(nodes, 0, forks=max(1, nodes // 10))
     engine = LocalEngine(
         SqliteJournal(database, SystemClock()), MemoryApplier(wanted(task)), SqliteRecords(database), poll_seconds=0.05
     )

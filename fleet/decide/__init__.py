@@ -3,6 +3,7 @@
     decide(state, signal) -> Decision(events, effects)      what happens now
     evolve(state, event)  -> state                           what is true after it
     initial(order)        -> state                           before anything happened
+    after(order, …)       -> order                           of a rollout that supersedes another one
 
 The rules (issue 3, 8; k3s-contract 1 and 13): servers of a cluster one after the other, by rank, then its agents;
 at most 50 joining agents of a cluster at once; plain hosts at any time; at most `forks` nodes in flight, in batches
@@ -14,11 +15,12 @@ so many nodes are away at once (`budget`), and a wave that fails, or too many fa
 
 from fleet.decide.decision import decide
 from fleet.decide.evolution import evolve, evolve_all
-from fleet.decide.layout import MAX_JOINING, initial
+from fleet.decide.layout import MAX_JOINING, after, initial
 from fleet.decide.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 
 __all__ = [
     "MAX_JOINING",
+    "after",
     "decide",
     "decode_snapshot",
     "encode_snapshot",

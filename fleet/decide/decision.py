@@ -111,7 +111,7 @@ def _approve(course: Course, signal: sig.Approve) -> None:
 
 
 def _supersede(course: Course, signal: sig.Supersede) -> None:
-    if course.state.status in ("running", "pausing", "paused"):
+    if course.state.status in ("new", "running", "pausing", "paused"):
         course.add(ev.SupersedeRequested(signal.by, course.state.in_flight.bit_count()))
         go_on(course)
 

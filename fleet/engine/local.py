@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
-from fleet.decide import initial
+from fleet.decide import after, initial
 from fleet.engine.crew import Bell, Crew
 from fleet.engine.drive import Drive, Incoming, inbox
 from fleet.engine.fitting import NOTHING_LEFT
 from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
 from fleet.engine.rollouts import LocalRollouts, load
 from fleet.errors import UsageError
-from fleet.model.event import Event
-from fleet.model.rollout import RolloutOrder, RolloutState
-from fleet.model.signal import Begin, Resume, TakeOver, Tick
+from fleet.model.event import Event, NodeApplied
+from fleet.model.rollout import ENDED, RolloutOrder, RolloutState
+from fleet.model.signal import Begin, Resume, Supersede, TakeOver, Tick
 from fleet.ports.applier import Applier
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
@@ -53,14 +53,22 @@ class LocalEngine(LocalRollouts):
         self._beat_seconds = beat_seconds
         self._bell = Bell()
         self._stops = 0
+        self._was_stopped = False
 
     def roll(self, order: RolloutOrder) -> Iterator[Event]:
-        """Raises `BusyError` while another controller rolls, `RefusedError` for waves that part a cluster wrongly."""
-        state = initial(order)
+        """Older rollouts that have not ended are superseded first: what runs of them ends, and what that brought is not
+        brought again. Raises `BusyError` while another controller rolls, `RefusedError` for waves that part a cluster
+        wrongly.
+        """
+        initial(order)
         lease = self._journal.acquire(order.controller)
         with self._heartbeat(lease) as heartbeat:
+            for older in [each.id for each in self._journal.rollouts() if each.status not in ENDED]:
+                order = yield from self._superseded(heartbeat, self._journal.order(older), order)
+                if self._was_stopped:
+                    return
             self._journal.begin(lease, order)
-            yield from self._driven(heartbeat, state, [Incoming(Begin(lease.epoch))])
+            yield from self._driven(heartbeat, initial(order), [Incoming(Begin(lease.epoch))])
 
     def resume(self, rollout_id: str) -> Iterator[Event]:
         """What came into the inbox meanwhile is heard first: a cancel wins over going on."""
@@ -85,6 +93,22 @@ class LocalEngine(LocalRollouts):
                 ]
             yield from self._driven(heartbeat, state, signals)
 
+    def _superseded(
+        self, heartbeat: Heartbeat, older: RolloutOrder, newer: RolloutOrder
+    ) -> Generator[Event, None, RolloutOrder]:
+        """Ends an older rollout, and returns the newer one as it is to be begun after that."""
+        state = load(self._journal, older)
+        flying = {name for batch in state.running for name in batch.nodes}
+        signals = [
+            Incoming(each) for each in (TakeOver(heartbeat.lease.epoch, newer.controller), Supersede(newer.id), Tick())
+        ]
+        applied = set()
+        for event in self._driven(heartbeat, state, signals):
+            if isinstance(event, NodeApplied):
+                applied.add(event.node)
+            yield event
+        return after(newer, {node.name: node.wanted for node in older.nodes if node.name in flying}, applied)
+
     def stop(self) -> None:
         self._stops += 1
         self._bell.put(None)
@@ -106,4 +130,5 @@ class LocalEngine(LocalRollouts):
             raise
         finally:
             crew.dismiss()
+            self._was_stopped = self._stops > 0
             self._stops = 0

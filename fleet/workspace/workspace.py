@@ -147,17 +147,18 @@ class Workspace:
         updates: bool = False,
         verbosity: int = 0,
         cluster: bool = True,
+        break_glass: str = "",
     ) -> Iterator[Event]:
         """Carries out a plan. A plan that was loaded is made again first, and any difference is refused. Where clusters are
-        more than one minor behind, a plan that was just made is followed by those of the next steps, each a rollout, as
-        long as every node comes through. Without `cluster`, Kubernetes is not talked to.
+        more than one minor behind, one that was just made is followed by those of the next steps, each a rollout, while all
+        nodes come through. Without `cluster`, Kubernetes is not talked to; `break_glass`: why freezes do not hold.
         """
         from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
 
         walks, plan, intent = self._made_again(plan, updates=updates)
         if plan.pending:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
-        options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates))
+        options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates), break_glass)
         while True:
             engine, wiring = self._driving.engine(intent, forks, verbosity, cluster=cluster), self._wiring
             hands = Hands(engine, wiring.records, wiring.secrets, wiring.controller)
@@ -178,8 +179,7 @@ class Workspace:
         from fleet.operations.apply import ApplyOptions, check_ready
 
         _, plan, intent = self._made_again(plan, updates=updates)
-        options = ApplyOptions(allow_dirty=allow_dirty, unenforced=unenforced)
-        check_ready(intent, plan, self._wiring.secrets, options)
+        check_ready(intent, plan, self._wiring.secrets, ApplyOptions(allow_dirty=allow_dirty, unenforced=unenforced))
 
     def stop(self) -> None:
         """Once: what runs is finished, then the rollout pauses. Twice: what runs is ended now."""
@@ -190,8 +190,8 @@ class Workspace:
         from fleet.operations.progress import rows
         from fleet.operations.status import status
 
-        wiring, rollouts = self._wiring, rows(self._wiring.rollouts, _LATEST)
-        return status(wiring.records, rollouts, wiring.source.head(), wiring.sandbox, wiring.clock.now())
+        it = self._wiring
+        return status(it.records, rows(it.rollouts, _LATEST), it.source.head(), it.sandbox, it.clock.now())
 
     def rollouts(self) -> Rollouts:
         """Rollouts of this folder: listed, watched, gone on with, paused, cancelled, approved."""

@@ -19,7 +19,7 @@ METHODS = {
     "save_plan": "(self, plan, path)",
     "load_plan": "(self, path)",
     "render": "(self, folder, scope=EVERYTHING)",
-    "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True)",
+    "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True, break_glass='')",
     "check": "(self, plan, *, allow_dirty=False, unenforced=False, updates=False)",
     "simulate": "(self, rehearsal, scope=EVERYTHING)",
     "stop": "(self)",

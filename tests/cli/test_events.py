@@ -42,6 +42,38 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
             happened.BatchStarted(batch_id="7f3c-1", nodes=("a", "b", "c", "d", "e")),
             ["started 5 nodes (a, b, c and 2 more)"],
         ),
+        (
+            happened.GlassBroken(rollout_id="7f3c", reason="CVE-2026-1", by="ops@hq"),
+            ["ops@hq broke the glass, freezes do not hold: CVE-2026-1"],
+        ),
+        (
+            happened.WaveSoaking(wave="pilot", index=0, until=1_750_000_600.0),
+            ["wave pilot soaks until 2025-06-15 15:16 UTC"],
+        ),
+        (
+            happened.ApprovalAwaited(rollout_id="7f3c", wave="ramp", index=1),
+            ["wave ramp waits for an approval", "fleet rollout approve 7f3c lets it begin"],
+        ),
+        (
+            happened.WaveApproved(wave="ramp", index=1, by="ops@hq", at=1_750_000_600.0),
+            ["wave ramp approved by ops@hq"],
+        ),
+        (
+            happened.WaitStarted(kind="window", reason="2 nodes wait for their window", until=1_750_000_600.0),
+            ["2 nodes wait for their window: 2025-06-15 15:16 UTC"],
+        ),
+        (
+            happened.NodesLongOffline(nodes=("a", "b", "c", "d")),
+            ["offline for long, and no longer in budgets: a, b, c and 1 more"],
+        ),
+        (
+            happened.SupersedeRequested(by="beef", in_flight=2),
+            ["rollout beef takes over what has not begun; 2 nodes still running"],
+        ),
+        (
+            happened.RolloutSuperseded(rollout_id="7f3c", by="beef", counts=RolloutCounts(applied=2, waiting=7)),
+            ["rollout 7f3c superseded by beef; 2 applied, 7 waiting"],
+        ),
         (happened.BatchEnded(batch_id="7f3c-1"), []),
         (
             happened.BatchRequeued(batch_id="7f3c-1", nodes=("a",), reason="the controller died"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.detaching import gone, rollout, row, until
 from tests.cli.running import Ran, run
 
 POLICIES = """\
@@ -135,3 +136,42 @@ def test_a_fleet_that_names_none_may_follow_one_once(shop: Path):
     ran = run("plan", *BOX, "--policy", "careful", cwd=shop)
 
     assert waves(ran)[0] == "Policy   careful, for this plan alone"
+
+
+FROZEN = """\
+---
+apiVersion: fleet/v1alpha1
+kind: RolloutPolicy
+metadata: {name: frozen}
+spec:
+  freezes: [{from: 2020-01-01, to: 2099-12-31, reason: for ever}]
+"""
+
+
+def test_freezes_are_overruled_for_a_reason_that_is_kept(shop: Path):
+    path = shop / "fleet.yaml"
+    path.write_text(path.read_text() + FROZEN)
+
+    told = events(run("apply", *BOX, "--policy", "frozen", "--break-glass", "CVE-2026-1", "--json", cwd=shop))
+
+    (broken,) = [event for event in told if event["event"] == "GlassBroken"]
+    assert broken["reason"] == "CVE-2026-1"
+    assert told[-1]["counts"]["applied"] == 3
+
+
+def test_a_freeze_holds_without_one(shop: Path):
+    path = shop / "fleet.yaml"
+    path.write_text(path.read_text() + FROZEN)
+
+    ran = run("apply", *BOX, "--policy", "frozen", "--detach", "--json", cwd=shop)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    try:
+        waits = "2100-01-01 00:00 UTC: 3 nodes wait for the end of a freeze: for ever"
+        until(lambda: row(found, shop)["waits_for"] == waits)
+        assert f"it waits for {waits}" in rollout("show", found, shop).out.splitlines()
+    finally:
+        assert rollout("cancel", found, shop).code == 0
+        gone(found["pid"])
+    assert row(found, shop)["status"] == "cancelled"
+    assert not (shop / "nodes" / "lyon-a" / "etc" / "shop.conf").exists()

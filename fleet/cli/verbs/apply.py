@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 @click.option(
     "--take-over", default="", metavar="REASON", help="Overrule nodes that hold what another controller brought."
 )
+@click.option(
+    "--break-glass", default="", metavar="REASON", help="Overrule the policy's freezes; the journal keeps why."
+)
 @policy_option
 @detach_option
 @updates_option
@@ -65,7 +68,7 @@ if TYPE_CHECKING:
 def command(
     face: Face, *, plan_file: Path | None, sites: tuple[str, ...], selector: str, nodes: tuple[str, ...],
     limit: int | None, sandbox: str, yes: bool, forks: int, allow_dirty: bool, unenforced: bool, take_over: str,
-    policy: str, detach: bool, updates: bool, no_cluster: bool, vault_password_file: str, asks_become: bool,
+    break_glass: str, policy: str, detach: bool, updates: bool, no_cluster: bool, vault_password_file: str, asks_become: bool,
     become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring nodes to what the spec says.
@@ -92,15 +95,9 @@ def command(
         workspace.check(plan, allow_dirty=allow_dirty, unenforced=unenforced, updates=updates)
         return detached(face, workspace.state, fingerprint(plan), as_json=as_json)
     events = workspace.apply(
-        plan,
-        forks=forks,
-        take_over=take_over,
-        allow_dirty=allow_dirty,
-        unenforced=unenforced,
-        updates=updates,
-        verbosity=face.verbosity,
-        cluster=not no_cluster,
-    )
+        plan, forks=forks, take_over=take_over, allow_dirty=allow_dirty, unenforced=unenforced, updates=updates,
+        verbosity=face.verbosity, cluster=not no_cluster, break_glass=break_glass,
+    )  # fmt: skip
     return roll(face, workspace, events, as_json=as_json)
 
 

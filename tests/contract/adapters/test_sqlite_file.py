@@ -227,6 +227,58 @@ def test_rows_read_by_hand_are_those_that_sqlite_reads(closed: Path) -> None:
     assert pages.bad == set()
 
 
+@pytest.mark.parametrize("size", [512, 4096, 65536])
+def test_rows_of_any_length_in_pages_of_any_size(tmp_path: Path, size: int) -> None:
+    chance = random.Random(size)
+    path = tmp_path / "any.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"PRAGMA page_size={size}")
+        for name, how in (("plain", ""), ("keyed", "WITHOUT ROWID")):
+            connection.execute(f"CREATE TABLE {name} (a INTEGER, b BLOB, c, PRIMARY KEY (a, c)) {how}")
+            for at in range(150):
+                other = chance.choice(
+                    [None, "", "é" * at, -(2**40) * at, 2**63 - 1, 0.5, 1, 0, at * 100, 70_000, -9_000_000]
+                )
+                row = (
+                    at,
+                    chance.randbytes(int(chance.random() ** 3 * 4 * size) % 70_000),
+                    "x" if other is None else other,
+                )
+                connection.execute(f"INSERT INTO {name} VALUES (?, ?, ?)", row)
+    pages = Pages(path.read_bytes(), size)
+    roots = {row[1]: row[3] for _, row in pages.tree(1) if row[0] == "table"}
+    with closing(sqlite3.connect(path)) as connection:
+        for name, columns in (("plain", "a, b, c"), ("keyed", "a, c, b")):  # keys come first where they are the table
+            found = {row for _, row in pages.tree(int(str(roots[name])))}
+            assert found == set(connection.execute(f"SELECT {columns} FROM {name}"))
+    assert pages.bad == set()
+    assert pages.seen == set(range(1, pages.count + 1)) - indexes(path, size)
+
+
+def indexes(path: Path, size: int) -> set[int]:
+    """The pages of those, which are read as tables are."""
+    pages = Pages(path.read_bytes(), size)
+    for root in [row[3] for _, row in pages.tree(1) if row[0] == "index"]:
+        list(pages.tree(int(str(root))))
+    return pages.seen - {1}
+
+
+def test_an_index_that_has_lost_an_entry_is_found_though_every_page_can_be_read(
+    closed: Path, everything: set[bytes]
+) -> None:
+    pages = Pages((closed / "state.db").read_bytes(), PAGE)
+    (root,) = [row[3] for _, row in pages.tree(1) if row[:3:2] == ("index", "objects")]
+    pages.seen.clear()
+    list(pages.tree(int(str(root))))
+    place = (max(pages.seen) - 1) * PAGE + 3
+    cells = int.from_bytes((closed / "state.db").read_bytes()[place : place + 2], "big")
+    overwrite(closed / "state.db", place, (cells - 1).to_bytes(2, "big"))
+    found = wrong(closed)
+    assert [check for check, _ in found] == ["pages"]
+    assert found[0][1].startswith("SQLite finds: ")
+    assert keys(saved(closed)) == everything
+
+
 def pages_of(folder: Path) -> int:
     return (folder / "state.db").stat().st_size // PAGE
 
@@ -272,6 +324,7 @@ def test_the_first_page_is_gone_and_with_it_the_names_of_all_tables(closed: Path
 def test_a_row_that_was_deleted_does_not_come_back(closed: Path) -> None:
     """Pages that were given back still hold what was once on them."""
     with closing(sqlite3.connect(closed / "state.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete=OFF")  # Debian's SQLite overwrites them, others do not
         connection.execute("DELETE FROM events WHERE rollout = 'aaaa'")
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'records'").fetchone()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -308,6 +361,10 @@ def test_the_wal_counts_as_sqlite_counts_it(tmp_path: Path) -> None:
             ours.deserialize(image.data[:18] + b"\x01\x01" + image.data[20:])
             assert ours.execute("SELECT * FROM t").fetchall() == writer.execute("SELECT * FROM t").fetchall(), turn
             assert ours.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert len(image.data) == PAGE * writer.execute("PRAGMA page_count").fetchone()[0]
+        if turn % 20 == 19:
+            writer.execute("DELETE FROM t WHERE a > 5")
+            writer.execute("VACUUM")
     writer.close()
 
 
@@ -412,6 +469,22 @@ def test_a_journal_that_is_written_meanwhile_is_never_called_damaged(tmp_path: P
         over.set()
         writer.join()
     assert wrong(tmp_path) == []
+
+
+def test_a_look_drops_no_lock_of_this_process(tmp_path: Path) -> None:
+    """POSIX takes all locks of a process from a file as soon as the process closes it once."""
+    script = (
+        "import sqlite3, sys\n"
+        "other = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)\n"
+        "try:\n    other.execute('BEGIN IMMEDIATE')\n    print('mine')\nexcept sqlite3.OperationalError as error:\n    print(error)"
+    )
+    database = Database(tmp_path)
+    with database.writing() as connection:
+        connection.execute("INSERT INTO clusters VALUES ('lyon', 1, 'etcd')")
+        assert file_of(tmp_path).check().is_whole
+        command = [sys.executable, "-c", script, str(database.path)]
+        assert subprocess.check_output(command, text=True, timeout=60) == "database is locked\n"
+    database.close()
 
 
 # ---- what must hold of the rows

@@ -56,10 +56,19 @@ class Ground:
 
     def look(self) -> None:
         """What the journal says to be in flight now is all that may ever be started a second time."""
+        self.in_flight |= self.open_batches()
+
+    def begun(self) -> set[str]:
+        """Batches that ran, or run."""
+        there = (self.folder / "world/log").exists()
+        return {line.batch_id for line in self.world.log()} if there else set()
+
+    def open_batches(self) -> set[str]:
         database = Database(self.folder / ".fleet")
         journal = SqliteJournal(database, MemoryClock())
-        self.in_flight |= {effect.order.batch_id for effect in journal.open_effects("7f3c")}
+        found = {effect.order.batch_id for effect in journal.open_effects("7f3c")}
         database.close()
+        return found
 
     def is_known(self) -> bool:
         """Whether the rollout was kept at all."""

@@ -31,7 +31,8 @@ def command(face: Face, *, file: str, force: bool, sandbox: str) -> int:
 
     To stdout, or to FILE, which only its owner may read. A line is a rollout with its order, an event, an open batch, a
     request or a node's record; the last ones say of each table how many rows were saved and how many are lost. Their
-    schema is `fleet schema --output journal-line`. .fleet/state.db is not changed.
+    schema is `fleet schema --output journal-line`. Manifests and contents are left out: nodes and git have them.
+    .fleet/state.db is not changed.
 
     Exit code 0: all of it was saved; 5: some of it is lost.
     """
