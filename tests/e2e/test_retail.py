@@ -69,6 +69,24 @@ def test_the_plan_as_data_names_every_node(retail: Repository, plan: list[str]):
     assert len({node["node"] for node in found["nodes"]}) == 10_000
 
 
+def test_all_shops_are_rehearsed(retail: Repository, tmp_path: Path):
+    picture = tmp_path / "timeline.svg"
+
+    found = json.loads(retail.fleet("simulate", "--all", "--forks", "500", "--svg", str(picture), "--json").out)
+
+    assert (found["nodes"], found["sites"], found["policy"]) == (10_000, 1250, "standard")
+    fine, failing = found["runs"]
+    assert [(wave["name"], wave["nodes"], wave["outcome"]) for wave in fine["waves"]] == [
+        ("pilot", 96, "passed"), ("ramp", 992, "passed"), ("everyone", 8912, "passed"),
+    ]  # fmt: skip
+    assert (fine["outcome"], fine["counts"]["applied"]) == ("finished", 10_000)
+    assert 120 < failing["counts"]["failed"] < 250
+    assert len(failing["groups"]) == 1250
+    assert max(group["away"] for run in found["runs"] for group in run["groups"]) == 2
+    assert f"failed {failing['counts']['failed']}" in picture.read_text()
+    assert retail.git("status", "--porcelain") == ""
+
+
 @pytest.fixture(scope="module")
 def rendered(retail: Repository) -> Iterator[Path]:
     folder = retail.folder.parent / "rendered"
