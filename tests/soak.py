@@ -145,7 +145,7 @@ HOSTS = (
     "tests/hosts/test_many.py",
 )
 HOSTS_TESTS = 33
-K3S_TESTS = 39
+K3S_TESTS = 40
 CRASH_ROUNDS = 35
 CRASH_LEAST = {
     "kills": 800,

@@ -184,3 +184,19 @@ def test_servers_are_retired_down_to_one(formed: Ground) -> None:
     assert comes_true(lambda: voters(first) == {"south-a"}), voters(first)
     assert set(items(first, "nodes")) == set(SOUTH)
     assert items(first, "configmaps", "-n", "acme")["kept"]["data"] == KEPT["data"]
+
+
+def test_an_agent_joins_a_cluster_that_lives(formed: Ground) -> None:
+    """On a machine that was installed anew. It comes with the full token, and nobody else is touched."""
+    checkout, host = formed.checkout, formed.hosts["north-till-001"]
+    host.reset()
+    line = f"- {{name: north-c, role: server, arch: amd64, address: {formed.hosts['north-c'].address}}}"
+    desk = f"- {{name: north-desk, role: agent, arch: amd64, address: {host.address}}}"
+    checkout.edit("sites/north.yaml", line, f"{line}\n    {desk}")
+    checkout.commit("A desk for north")
+    shown = host.run(["ssh-keygen", "-l", "-f", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[1]
+    checkout.fleet("node", "trust", "north-desk", "--fingerprint", shown)
+    said = checkout.fleet("apply", "--yes", "--json")
+    assert [event["node"] for event in said.events("NodeApplied")] == ["north-desk"]
+    assert comes_true(lambda: ready(formed.hosts["north-b"]) == dict.fromkeys([*NORTH[:3], "north-desk"], V36))
+    assert host.run(["cat", "/etc/rancher/k3s/agent-token"]).startswith("K10")
