@@ -1,4 +1,4 @@
-"""The main job, from nothing to an upgrade, on folders that play the nodes: `make demo`.
+"""The main job, from nothing to an upgrade and a rollout in waves, on folders that play the nodes: `make demo`.
 
     python examples/demo.py [FOLDER]
 
@@ -9,6 +9,8 @@ example two-sites is a folder below FOLDER/nodes (.work/demo/nodes), and Ansible
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,22 @@ REPOSITORY = WORK / "two-sites"
 FLEET = Path(sys.executable).parent / "fleet"
 NODES = "../nodes"
 VAULT = "../vault-password"
+
+
+POLICY = """\
+apiVersion: fleet/v1alpha1
+kind: RolloutPolicy
+metadata:
+  name: careful
+spec:
+  waves:
+    - name: pilot
+      selector: {matchLabels: {ring: pilot}}
+      successThreshold: 100%
+    - name: everyone
+  disruptionBudget: {groupBy: [site], maxUnavailable: 1}
+  minSuccessTime: 3s
+"""
 
 
 class Demo:
@@ -45,6 +63,27 @@ class Demo:
         done = subprocess.run(command, shell=True, cwd=self.folder, env=self.environment, check=False)
         if done.returncode != expect:
             sys.exit(f"the demo failed: exit {done.returncode}, expected {expect}: {command}")
+
+    def kill(self, command: str, once: str) -> str:
+        """Runs a rollout until it prints a line that begins with `once`, and ends it with kill -9. Returns its id."""
+        print(f"$ {command}", flush=True)
+        running = subprocess.Popen(
+            shlex.split(command), cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True
+        )
+        rollout_id = ""
+        for line in running.stdout or ():
+            print(line, end="", flush=True)
+            if begun := re.match(r"rollout (\w+) of ", line):
+                rollout_id = begun[1]
+            if line.startswith(once):
+                break
+        running.kill()
+        running.wait()
+        print("Killed", flush=True)
+        return rollout_id
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name
@@ -83,6 +122,28 @@ def main() -> None:
     demo.run(f"fleet plan --sandbox {NODES}", expect=3)
     demo.run(f"fleet apply --yes --sandbox {NODES} --vault-password-file {VAULT}")
     demo.run(f"fleet status --sandbox {NODES}")
+
+    demo.say("Waves: Lyon first. A typo in a template, which the nodes' own check refuses, ends there.")
+    demo.write("rollout.yaml", POLICY)
+    demo.edit("fleet.yaml", "  connection:", "  rolloutPolicy: careful\n  connection:")
+    demo.edit(
+        "profiles.yaml",
+        "restart: [systemd-timesyncd.service]",
+        "restart: [systemd-timesyncd.service]\n        validate: grep -q ^NTP= {file}",
+    )
+    demo.edit("templates/timesyncd.conf.j2", "NTP=", "NPT=")
+    demo.run("git add -A && git commit -q -m 'A policy, a check, and a typo'")
+    demo.run(f"fleet plan --sandbox {NODES}", expect=3)
+    demo.run(f"fleet apply --yes --sandbox {NODES} --vault-password-file {VAULT}", expect=4)
+
+    demo.say("The typo mended. The controller is killed in the middle; whoever resumes goes on where it was.")
+    demo.edit("templates/timesyncd.conf.j2", "NPT=", "NTP=")
+    demo.run("git commit -q -a -m 'No typo'")
+    command = f"fleet apply --yes --sandbox {NODES} --vault-password-file {VAULT}"
+    rollout = demo.kill(command, once="started 1 node (lyon-1-c)")
+    demo.run(f"fleet rollout list --sandbox {NODES}")
+    demo.run(f"fleet rollout resume {rollout} --sandbox {NODES} --vault-password-file {VAULT}")
+    demo.run(f"fleet plan --sandbox {NODES}")
 
     demo.say(f"The nodes are folders: look around in {shown(WORK / 'nodes')}, or change a file there and ask again:")
     fleet = os.path.relpath(FLEET, REPOSITORY)

@@ -46,7 +46,8 @@ def test_make_demo_showed_the_main_job(demo: Said):
     assert "Nothing to do: 6 nodes hold what git wants" in lines
     assert any(line.startswith("  ~ K3s v1.36.3+k3s1 -> v1.37.1+k3s1 ") for line in lines)
     assert "      + NTP=ntp.acme.example time.acme.example" in lines
-    assert sum(line.endswith("done: 6 applied") for line in lines) == 2
+    assert sum(line.endswith("done: 6 applied") for line in lines) == 3
+    assert any(" paused: wave pilot failed; " in line for line in lines)
     assert lines[-1] == "  cd .work/demo/two-sites && ../../../.venv/bin/fleet plan --refresh --sandbox ../nodes"
 
 

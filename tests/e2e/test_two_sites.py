@@ -51,6 +51,8 @@ def test_it_shows_every_part_of_the_main_job_in_order(demo: Ran):
         "fleet init", "git init", "fleet lock", "fleet secret", "git add", "fleet validate",
         "fleet plan", "fleet apply", "fleet plan",
         "fleet lock", "git commit", "fleet plan", "fleet apply", "fleet status",
+        "git add", "fleet plan", "fleet apply",
+        "git commit", "fleet apply", "fleet rollout", "fleet rollout", "fleet plan",
     ]  # fmt: skip
 
 
@@ -100,9 +102,39 @@ def test_the_upgrade_restarts_k3s_and_ends_well(demo: Ran):
     assert second[-1].endswith("done: 6 applied")
 
 
+def test_a_typo_ends_at_the_pilot(demo: Ran):
+    plan, third = step(demo, "fleet plan")[3], step(demo, "fleet apply")[2]
+
+    assert "Waves    pilot 4 nodes, everyone 2, servers before agents" in plan
+    assert [line for line in third if line.startswith("started")] == ["started 1 node (lyon-1-a)"]
+    assert not any("turin" in line for line in third)
+    assert (
+        "wave pilot failed: 1 failed and 0 succeeded, so successThreshold 100% cannot be met; 0 applied, 1 failed, 3 blocked"
+        in third
+    )
+    assert third[-2].endswith("paused: wave pilot failed; 0 applied, 1 failed, 3 blocked, 2 waiting")
+
+
+def test_a_killed_rollout_is_resumed_where_it_was(demo: Ran):
+    """What was under way is adopted, and each node was started once."""
+    killed, (listed, resumed) = step(demo, "fleet apply")[3], step(demo, "fleet rollout")
+
+    assert any("superseded by" in line for line in killed)
+    assert killed[-2:] == ["started 1 node (lyon-1-c)", "Killed"]
+    assert " running " in listed[1]
+    assert resumed[0].endswith("; 1 batch run again")
+    started = [line for line in [*killed, *resumed] if line.startswith("started")]
+    nodes = ["lyon-1-a", "lyon-1-b", "lyon-1-c", "lyon-1-till-001", "turin-1-a", "turin-1-till-001"]
+    assert started == [f"started 1 node ({name})" for name in nodes]
+    applied = [line for line in [*killed, *resumed] if line.startswith("applied")]
+    assert applied == [f"applied 1 node ({name})" for name in nodes]
+    assert resumed[-1].endswith("done: 6 applied")
+    assert step(demo, "fleet plan")[4][-1] == "Nothing to do: 6 nodes hold what git wants"
+
+
 def test_status_names_the_commit_that_all_nodes_have(demo: Ran, folder: Path):
     status = step(demo, "fleet status")[0]
-    head = execute(["git", "rev-parse", "--short=7", "HEAD"], folder / "work/two-sites").out.strip()
+    head = execute(["git", "rev-parse", "--short=7", "HEAD~2"], folder / "work/two-sites").out.strip()
 
     assert status[0].startswith(f"git is at {head}; 6 nodes have been applied")
     assert any(line.split()[:3] == [head, "(git)", "6"] for line in status)
@@ -139,10 +171,11 @@ def test_the_nodes_hold_all_of_it_without_the_records(demo: Ran, folder: Path):
 def plain(text: str) -> list[str]:
     """Lines without what differs from run to run: commits, rollouts, times, where the checkout is."""
     text = re.sub(r"\b[0-9a-f]{7,8}\b", "ID", text)
-    text = re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC", "TIME", text)
+    text = re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}( UTC)?", "TIME", text)
+    text = re.sub(r"\w+@\S+(?= |;|$)", "WHO", text, flags=re.MULTILINE)
     text = re.sub(r"in the sandbox \S+", "in the sandbox FOLDER", text)
     last = ("# The nodes are folders", "  cd ")
-    return [line.rstrip() for line in text.strip().splitlines() if not line.startswith(last)]
+    return [re.sub("  +", "  ", line.rstrip()) for line in text.strip().splitlines() if not line.startswith(last)]
 
 
 def test_the_readme_shows_what_the_demo_prints(demo: Ran):
