@@ -123,6 +123,14 @@ def main() -> None:
     demo.run(f"fleet apply --yes --sandbox {NODES} --vault-password-file {VAULT}")
     demo.run(f"fleet status --sandbox {NODES}")
 
+    in_waves(demo)
+
+    demo.say(f"The nodes are folders: look around in {shown(WORK / 'nodes')}, or change a file there and ask again:")
+    fleet = os.path.relpath(FLEET, REPOSITORY)
+    print(f"  cd {shown(REPOSITORY)} && {fleet} plan --refresh --sandbox {NODES}")
+
+
+def in_waves(demo: Demo) -> None:
     demo.say("Waves: Lyon first. A typo in a template, which the nodes' own check refuses, ends there.")
     demo.write("rollout.yaml", POLICY)
     demo.edit("fleet.yaml", "  connection:", "  rolloutPolicy: careful\n  connection:")
@@ -144,10 +152,6 @@ def main() -> None:
     demo.run(f"fleet rollout list --sandbox {NODES}")
     demo.run(f"fleet rollout resume {rollout} --sandbox {NODES} --vault-password-file {VAULT}")
     demo.run(f"fleet plan --sandbox {NODES}")
-
-    demo.say(f"The nodes are folders: look around in {shown(WORK / 'nodes')}, or change a file there and ask again:")
-    fleet = os.path.relpath(FLEET, REPOSITORY)
-    print(f"  cd {shown(REPOSITORY)} && {fleet} plan --refresh --sandbox {NODES}")
 
 
 def shown(path: Path) -> str:
