@@ -96,7 +96,8 @@ class VerbGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in self.verbs:
             return None
-        module = f"{self.folder}.{cmd_name}_" if iskeyword(cmd_name) else f"{self.folder}.{cmd_name}"
+        name = cmd_name.replace("-", "_")
+        module = f"{self.folder}.{name}_" if iskeyword(name) else f"{self.folder}.{name}"
         found = import_module(module).command
         if not isinstance(found, click.Command):
             raise TypeError(f"{module}.command is not a command")

@@ -45,6 +45,7 @@ def become_option(function: F) -> F:
     return function
 
 
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask. Without a terminal nothing is asked anyway.")
 policy_option = click.option(
     "--policy", default="", metavar="NAME", help="Follow this RolloutPolicy of the spec instead of the fleet's own."
 )

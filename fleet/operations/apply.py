@@ -14,7 +14,7 @@ from fleet.model.node import Node
 from fleet.model.plan import Plan
 from fleet.model.rollout import RolloutOrder
 from fleet.operations.intent import Intent
-from fleet.operations.ordering import policed, wave_orders
+from fleet.operations.ordering import in_one, policed, wave_orders
 from fleet.operations.preparing import check_vaults, keep_contents, refuse_dirty, refuse_missing_secrets
 from fleet.operations.upkeep import UpkeepWish, reboot_until
 from fleet.ports.engine import Engine
@@ -24,7 +24,7 @@ from fleet.ports.secrets import Secrets
 
 class ApplyOptions(msgspec.Struct, frozen=True):
     """`forks` nodes are in flight at most. `take_over` is the reason for overruling what nodes say they hold, `break_glass`
-    that for overruling freezes.
+    that for overruling freezes. `one_wave` names the one wave in which all nodes go, as what comes after a rollout does.
     """
 
     forks: int = 20
@@ -33,6 +33,7 @@ class ApplyOptions(msgspec.Struct, frozen=True):
     unenforced: bool = False
     wish: UpkeepWish = UpkeepWish()
     break_glass: str = ""
+    one_wave: str = ""
 
 
 class Hands(msgspec.Struct, frozen=True, eq=False):
@@ -71,7 +72,7 @@ def order_of(intent: Intent, plan: Plan, records: Records, controller: str, opti
         fleet=plan.fleet,
         commit=plan.revision.commit,
         controller=controller,
-        waves=waves,
+        waves=in_one(options.one_wave, waves) if options.one_wave else waves,
         forks=options.forks,
         take_over=options.take_over,
         upkeep=any(node.settings.os.updates.are_wanted for node in nodes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -99,6 +99,11 @@ def wave_orders(
         for group in groups
     )
     return made, kept
+
+
+def in_one(name: str, waves: Sequence[WaveOrder]) -> tuple[WaveOrder, ...]:
+    """All nodes in one wave, which proves nothing and asks nobody: their rollout did."""
+    return (WaveOrder(name, tuple(node for wave in waves for node in wave.nodes)),)
 
 
 def policed(order: RolloutOrder, intent: Intent) -> RolloutOrder:

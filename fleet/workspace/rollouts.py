@@ -10,6 +10,7 @@ from fleet.model.plan import EVERYTHING
 
 if TYPE_CHECKING:
     from fleet.model.event import Event
+    from fleet.model.plan import Plan
     from fleet.model.status import RolloutRow
     from fleet.operations.intent import Intent
     from fleet.operations.progress import Story
@@ -76,6 +77,18 @@ class Rollouts:
         from fleet.model.signal import Approve
 
         return self._wiring.rollouts.signal(rollout_id, Approve(self._wiring.controller, wave))
+
+    def deferred(self, plan: Plan) -> Sequence[str]:
+        """Nodes of a plan of everything that an earlier rollout left behind, because they or a server were away."""
+        from fleet.operations.again import deferred
+
+        return deferred(self._wiring.journal, plan)
+
+    def failed(self, rollout_id: str, plan: Plan) -> Sequence[str]:
+        """Nodes of a plan of everything that failed in a rollout, or waited for one that did, and still want the same."""
+        from fleet.operations.again import failed
+
+        return failed(self._wiring.journal, rollout_id, plan)
 
     def driver(self, rollout_id: str) -> str:
         """The controller that drives it now; empty for none."""

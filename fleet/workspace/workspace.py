@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from fleet.workspace.rollouts import Rollouts
     from fleet.workspace.secrets import Secrets
 
-_LATEST = 5
-"""How many rollouts the status shows."""
+_LATEST = 5  # rollouts that the status shows
 
 
 class Workspace:
@@ -101,9 +100,8 @@ class Workspace:
         """
         from fleet.operations.plan import plan
 
-        if refresh:
-            for _ in self.refresh(scope, forks=forks):
-                pass
+        for _ in self.refresh(scope, forks=forks) if refresh else ():
+            pass
         intent = self._read(policy=policy)
         made = plan(intent, self._wiring.records, scope, self._wish(updates=updates), self._missing)
         self._planned = (made, intent)
@@ -148,17 +146,20 @@ class Workspace:
         verbosity: int = 0,
         cluster: bool = True,
         break_glass: str = "",
+        one_wave: str = "",
     ) -> Iterator[Event]:
-        """Carries out a plan. A plan that was loaded is made again first, and any difference is refused. Where clusters are
-        more than one minor behind, one that was just made is followed by those of the next steps, each a rollout, while all
-        nodes come through. Without `cluster`, Kubernetes is not talked to; `break_glass`: why freezes do not hold.
+        """Carries out a plan; one that was loaded is made again first, and any difference refused. Where clusters are several
+        minors behind, the next steps follow, each a rollout, while all nodes come through. Without `cluster`, Kubernetes is
+        not talked to; `break_glass`: why freezes do not hold; `one_wave`: its name, where all nodes go in one.
         """
         from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
 
         walks, plan, intent = self._made_again(plan, updates=updates)
         if plan.pending:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
-        options = ApplyOptions(forks, take_over, allow_dirty, unenforced, self._wish(updates=updates), break_glass)
+        options = ApplyOptions(
+            forks, take_over, allow_dirty, unenforced, self._wish(updates=updates), break_glass, one_wave
+        )
         while True:
             engine, wiring = self._driving.engine(intent, forks, verbosity, cluster=cluster), self._wiring
             hands = Hands(engine, wiring.records, wiring.secrets, wiring.controller)
@@ -200,7 +201,7 @@ class Workspace:
         return Rollouts(self._wiring, self._read, self._driving)
 
     def journal_file(self) -> JournalFile:
-        """The file that holds rollouts and records, to be checked and exported without a change to it."""
+        """The file of rollouts and records, to be checked and exported."""
         return self._wiring.journal_file
 
     def nodes(self, scope: Scope = EVERYTHING) -> Sequence[NodeRow]:

@@ -40,6 +40,39 @@ def test_an_agent_that_is_away_is_told_and_stops_nothing(ground: Ground) -> None
     assert ground.hosts["south-till-001"].read("/etc/motd") == "salut to south-till-001 at south\n"
 
 
+POLICY = """\
+apiVersion: fleet/v1alpha1
+kind: RolloutPolicy
+metadata: {name: standard}
+spec:
+  waves: [{name: south, selector: {matchLabels: {site: south}}}]
+  disruptionBudget: {groupBy: [site], maxUnavailable: 2}
+"""
+
+
+def test_under_a_policy_who_is_away_is_deferred_and_caught_up(ground: Ground) -> None:
+    """Its rollout is done without it. A catch-up takes it alone, as soon as it is there."""
+    ground.checkout.write("policy.yaml", POLICY)
+    ground.checkout.edit("fleet.yaml", "spec:", "spec:\n  rolloutPolicy: standard")
+    ground.greet("south-a", "bom dia")
+    ground.greet("north-till-001", "bom dia")
+    ground.hosts["south-till-001"].link_down()
+    said = ground.checkout.fleet("apply", "--yes", "--json")
+    assert [event["node"] for event in said.events("NodeUnreachable")] == ["south-till-001"]
+    assert [event["wave"] for event in said.events("WaveFinished")] == ["south", "everyone"]
+    assert len(said.events("RolloutFinished")) == 1
+
+    said = ground.checkout.fleet("rollout", "catch-up", "--yes", "--json")
+    assert [event["node"] for event in said.events("NodeUnreachable")] == ["south-till-001"]
+    ground.hosts["south-till-001"].link_up()
+    ground.greet("north-till-001", "boa tarde")
+    said = ground.checkout.fleet("rollout", "catch-up", "--yes", "--json")
+    assert [event["node"] for event in said.events("NodeApplied")] == ["south-till-001"]
+    assert ground.hosts["south-till-001"].read("/etc/motd") == "bom dia to south-till-001 at south\n"
+    assert ground.hosts["north-till-001"].read("/etc/motd") == "bom dia to north-till-001 at north\n"
+    ground.checkout.fleet("apply", "--yes")
+
+
 def test_a_host_whose_key_is_not_in_git_is_not_spoken_to(ground: Ground) -> None:
     lines = (ground.checkout.folder / "known_hosts").read_text().splitlines()
     address = ground.hosts["south-till-001"].address

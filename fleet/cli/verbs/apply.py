@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fleet.cli.agreeing import may_go_on, tell_nothing
 from fleet.cli.command import verb
-from fleet.cli.detaching import check_agreed, fingerprint
 from fleet.cli.detaching import detach as detached
+from fleet.cli.detaching import fingerprint
 from fleet.cli.face import Face
 from fleet.cli.narrowing import narrowing, scope_of
 from fleet.cli.options import (
@@ -25,6 +25,7 @@ from fleet.cli.options import (
     sandbox_option,
     updates_option,
     vault_option,
+    yes_option,
 )
 from fleet.cli.rolling import roll
 from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 @narrowing
 @sandbox_option
-@click.option("--yes", "-y", is_flag=True, help="Do not ask. Without a terminal nothing is asked anyway.")
+@yes_option
 @forks_option
 @click.option("--allow-dirty", is_flag=True, help="Change hosts from a working tree that is not committed.")
 @click.option("--unenforced", is_flag=True, help="Apply although the spec declares what is not enforced yet.")
@@ -86,9 +87,9 @@ def command(
     opened = partial(_opened, face, vault_password_file, become_password_file, asks_become=asks_become)
     workspace, plan = _planned(face, opened, plan_file, scope, sandbox, updates=updates, policy=policy)
     if not (plan.nodes or plan.refused):
-        _tell_nothing(face, plan, as_json=as_json)
+        tell_nothing(face, plan, as_json=as_json)
         return EXIT_DONE
-    if not _may_go_on(face, plan, asks=not yes and not as_json):
+    if not may_go_on(face, plan, asks=not yes and not as_json):
         face.err.line("not applied")
         return EXIT_INTERRUPTED
     if detach and not face.is_detached:
@@ -116,28 +117,3 @@ def _planned(
             return workspace, workspace.plan(scope, updates=updates, policy=policy)
     plan = workspace.load_plan(plan_file)
     return (opened(plan.sandbox) if plan.sandbox and not sandbox else workspace), plan
-
-
-def _may_go_on(face: Face, plan: Plan, *, asks: bool) -> bool:
-    """Shows the plan, and asks, where there is somebody to ask. A refused plan is not asked about: carrying it out says what
-    refuses it. Raises RefusedError for another plan than the one that was shown already.
-    """
-    from fleet.formats.words import count
-    from fleet.report import clean, plan_lines
-
-    check_agreed(face, plan)
-    if not (asks and sys.stdin.isatty() and face.out.is_terminal):
-        return True
-    face.out.lines(plan_lines(plan))
-    if plan.refused:
-        return True
-    where = f"the sandbox {clean(plan.sandbox)}" if plan.sandbox else "these hosts"
-    question = f"\nApply this to {count(len(plan.nodes), 'node')} of fleet {clean(plan.fleet)}, in {where}?"
-    return click.confirm(question, err=True)
-
-
-def _tell_nothing(face: Face, plan: Plan, *, as_json: bool) -> None:
-    """Nothing is an answer too, but no event: JSON lines stay empty."""
-    from fleet.report import plan_lines
-
-    (face.err if as_json else face.out).lines(plan_lines(plan))
