@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
+from msgspec.structs import replace
+
 from fleet.model.batch import BatchOrder, BatchResult
 from fleet.ports.applier import Applier
 
@@ -19,6 +21,19 @@ class Done:
 
 Bell = SimpleQueue[Done | None]
 """Rung with a batch that is over, or with None: something else has happened, look up. Safe in a signal handler."""
+
+
+class Adopting:
+    """An applier that begins nothing any more: what is under way is waited for."""
+
+    def __init__(self, applier: Applier) -> None:
+        self._applier = applier
+
+    def run_batch(self, order: BatchOrder) -> BatchResult:
+        return self._applier.run_batch(replace(order, only_adopt=True))
+
+    def stop_now(self) -> None:
+        self._applier.stop_now()
 
 
 class Crew:

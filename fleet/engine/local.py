@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from fleet.decide import after, initial
-from fleet.engine.crew import Bell, Crew
+from fleet.engine.crew import Adopting, Bell, Crew
 from fleet.engine.drive import Drive, Incoming, inbox
 from fleet.engine.fitting import NOTHING_LEFT
 from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
@@ -103,7 +103,7 @@ class LocalEngine(LocalRollouts):
             Incoming(each) for each in (TakeOver(heartbeat.lease.epoch, newer.controller), Supersede(newer.id), Tick())
         ]
         applied = set()
-        for event in self._driven(heartbeat, state, signals):
+        for event in self._driven(heartbeat, state, signals, Adopting(self._applier)):
             if isinstance(event, NodeApplied):
                 applied.add(event.node)
             yield event
@@ -116,9 +116,11 @@ class LocalEngine(LocalRollouts):
     def _heartbeat(self, lease: Lease) -> Heartbeat:
         return Heartbeat(self._journal, lease, wake=lambda: self._bell.put(None), every=self._beat_seconds)
 
-    def _driven(self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming]) -> Iterator[Event]:
+    def _driven(
+        self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming], applier: Applier | None = None
+    ) -> Iterator[Event]:
         self._bell = Bell()
-        crew = Crew(self._applier, state.order.forks, self._bell)
+        crew = Crew(applier or self._applier, state.order.forks, self._bell)
         drive = Drive(self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, now=self._now)
         events = drive.run(state, signals, self._poll_seconds)
         try:

@@ -18,6 +18,7 @@ class BatchOrder(msgspec.Struct, frozen=True):
     commas; `wanted` to the one that it is brought to. `upkeep`: OS updates are taken, also where none are due with `updates_now`. `reboot_until` maps a node to the time (seconds since 1970)
     after which a reboot that is due may not begin any more; a node that is not there is not rebooted. A run that takes
     longer than `deadline` seconds is ended, and its nodes that have no result have failed; 0: it takes as long as it takes.
+    `only_adopt`: nothing is begun any more, what is under way is waited for.
     """
 
     batch_id: str
@@ -31,6 +32,7 @@ class BatchOrder(msgspec.Struct, frozen=True):
     reboot_until: dict[str, float] = {}
     wanted: dict[str, str] = {}
     deadline: float = 0.0
+    only_adopt: bool = False
 
 
 class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -80,6 +80,8 @@ class AnsibleApplier:
         end_marked(str(workdir.path))
         if (done := workdir.done()) is not None:  # it came to its end while we looked
             return done
+        if order.only_adopt:
+            return self._left_behind(workdir, order)
         self._forget_old(order)
         workdir.intend(order)
         process = self._launcher.start(workdir, _job(order, self._launcher.settings), self._variables(order))
@@ -88,6 +90,12 @@ class AnsibleApplier:
         if process.wait() == EXIT_TAKEN:
             return None
         return self._collect(workdir, order)
+
+    def _left_behind(self, workdir: Workdir, order: BatchOrder) -> BatchResult:
+        """Nothing of it lives: those that answered have their results, the others are somebody else's now."""
+        if workdir.intent() is not None:
+            return self._collect(workdir, order)
+        return gathered(order, [], "it was not begun")
 
     def _adopt(self, workdir: Workdir, order: BatchOrder) -> BatchResult:
         nap = _FIRST_NAP
@@ -147,8 +155,8 @@ def _upkeep(order: BatchOrder, now: float) -> dict[str, str]:
 
 
 def _is_same_work(intent: BatchOrder, order: BatchOrder) -> bool:
-    """Whether two orders differ in nothing but the lease under which they were given."""
-    return msgspec.structs.replace(intent, epoch=order.epoch) == order
+    """Whether two orders differ in nothing but the lease under which they were given, and what may be done of them."""
+    return msgspec.structs.replace(intent, epoch=order.epoch, only_adopt=order.only_adopt) == order
 
 
 def _job(order: BatchOrder, settings: Settings) -> Job:

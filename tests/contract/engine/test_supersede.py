@@ -37,6 +37,9 @@ class Nodes:
     def __init__(self) -> None:
         self.holds: dict[str, str] = {}
         self.log: list[tuple[str, str]] = []
+        self.begun: set[str] = set()
+        self.wrong: list[BatchOrder] = []
+        """Orders that begin what runs already, or adopt what nobody began."""
         self.gate = threading.Event()
         self.gate.set()
 
@@ -59,6 +62,9 @@ class Hand:
         self.stopped = threading.Event()
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
+        if order.only_adopt != (order.batch_id in self.nodes.begun):
+            self.nodes.wrong.append(order)
+        self.nodes.begun.add(order.batch_id)
         while not self.nodes.gate.wait(0.01):
             if self.stopped.is_set():
                 raise StoppedError("ended")
@@ -66,6 +72,13 @@ class Hand:
 
     def stop_now(self) -> None:
         self.stopped.set()
+
+
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    found = Nodes()
+    yield found
+    assert found.wrong == []
 
 
 @pytest.fixture
@@ -104,8 +117,7 @@ def some(events: list[Event], *kinds: type[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, kinds)]
 
 
-def test_a_paused_one_is_superseded_before_the_newer_one_begins(database: Database) -> None:
-    nodes = Nodes()
+def test_a_paused_one_is_superseded_before_the_newer_one_begins(database: Database, nodes: Nodes) -> None:
     rolling = engine(database, nodes)
     events = rolling.roll(order("aaaa", "b1:one"))
     for event in events:
@@ -122,8 +134,7 @@ def test_a_paused_one_is_superseded_before_the_newer_one_begins(database: Databa
     assert nodes.log == [("a", "b1:one"), ("a", "b1:two")]
 
 
-def test_what_was_under_way_ends_and_may_be_what_the_newer_one_finds(database: Database) -> None:
-    nodes = Nodes()
+def test_what_was_under_way_ends_and_may_be_what_the_newer_one_finds(database: Database, nodes: Nodes) -> None:
     left_at_once(database, nodes, order("aaaa", "b1:one"))
     nodes.gate.set()
     later = list(engine(database, nodes).roll(order("bbbb", "b1:two")))
@@ -132,8 +143,7 @@ def test_what_was_under_way_ends_and_may_be_what_the_newer_one_finds(database: D
     assert nodes.log == [("a", "b1:one"), ("a", "b1:two"), ("b", "b1:two"), ("c", "b1:two")]
 
 
-def test_what_was_under_way_to_the_same_is_not_brought_again(database: Database) -> None:
-    nodes = Nodes()
+def test_what_was_under_way_to_the_same_is_not_brought_again(database: Database, nodes: Nodes) -> None:
     left_at_once(database, nodes, order("aaaa", "b1:one"))
     nodes.gate.set()
     later = list(engine(database, nodes).roll(order("bbbb", "b1:one")))
@@ -141,9 +151,8 @@ def test_what_was_under_way_to_the_same_is_not_brought_again(database: Database)
     assert nodes.log == [("a", "b1:one"), ("b", "b1:one"), ("c", "b1:one")]
 
 
-def test_three_supersedes_within_one_batch(database: Database) -> None:
+def test_three_supersedes_within_one_batch(database: Database, nodes: Nodes) -> None:
     """Each controller dies while the batch of the first one still runs; the last one brings every node forward, once."""
-    nodes = Nodes()
     left_at_once(database, nodes, order("aaaa", "b1:one"))
     left_at_once(database, nodes, order("bbbb", "b1:two"))
     left_at_once(database, nodes, order("cccc", "b1:three"))
@@ -156,8 +165,7 @@ def test_three_supersedes_within_one_batch(database: Database) -> None:
     assert {each.id: each.status for each in journal.rollouts()} == {"dddd": "finished", "aaaa": "superseded"}
 
 
-def test_who_is_stopped_while_an_older_one_ends_begins_nothing(database: Database) -> None:
-    nodes = Nodes()
+def test_who_is_stopped_while_an_older_one_ends_begins_nothing(database: Database, nodes: Nodes) -> None:
     left_at_once(database, nodes, order("aaaa", "b1:one"))
     nodes.gate.set()
     rolling = engine(database, nodes)
@@ -170,8 +178,7 @@ def test_who_is_stopped_while_an_older_one_ends_begins_nothing(database: Databas
     assert [each.id for each in SqliteJournal(database, MemoryClock()).rollouts()] == ["aaaa"]
 
 
-def test_one_that_has_ended_is_left_alone(database: Database) -> None:
-    nodes = Nodes()
+def test_one_that_has_ended_is_left_alone(database: Database, nodes: Nodes) -> None:
     assert isinstance(list(engine(database, nodes).roll(order("aaaa", "b1:one")))[-1], RolloutFinished)
     later = list(engine(database, nodes).roll(order("bbbb", "b1:two", base="b1:one")))
     assert isinstance(later[0], RolloutStarted)

@@ -20,7 +20,7 @@ from fleet.adapters.ansible import AnsibleApplier, AnsibleObserver, Settings
 from fleet.adapters.ansible.process import identity_of, is_alive, marked
 from fleet.adapters.ansible.workdir import Workdir
 from fleet.errors import StoppedError
-from fleet.model.batch import BatchOrder, BatchResult
+from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 
 Order = Callable[..., BatchOrder]
 
@@ -245,6 +245,43 @@ def test_stop_now_ends_everything_and_leaves_no_result_behind(project: Any, run_
     project.take("b", "hold")
     result = AnsibleApplier(Settings(run_dir), project.write).run_batch(order("a", "b", epoch=2))
     assert outcomes(result) == {"a": "applied", "b": "applied"}
+
+
+def test_a_batch_that_is_only_adopted_is_waited_for_and_never_begun(
+    project: Any, run_dir: Path, order: Order, start_controller: Any
+) -> None:
+    """While it lives; what died, or never was, is not run again, and who had answered has its result."""
+    project.add("a", "b")
+    never = AnsibleApplier(Settings(run_dir), project.write).run_batch(order("a", only_adopt=True, batch_id="r1-0009"))
+    assert outcomes(never) == {"a": "failed"}
+    assert never.results[0].reason == "it was not begun"
+    project.put("b", "hold")
+    killed = start_controller(order("a", "b"))
+    project.wait_for_run("b")
+    kill(killed)
+    thread, got = in_thread(
+        lambda: AnsibleApplier(Settings(run_dir), project.write).run_batch(order("a", "b", epoch=2, only_adopt=True))
+    )
+    project.take("b", "hold")
+    thread.join(90)
+    assert isinstance(got[0], BatchResult)
+    assert outcomes(got[0]) == {"a": "applied", "b": "applied"}
+
+    project.put("b", "hold")
+    killed = start_controller(order("a", "b", batch_id="r1-0002"))
+    workdir = Workdir(run_dir / "r1-0002")
+    until(lambda: project.runs("b") == 2 and any(line.node == "a" for line in workdir.answers(NodeResult)[0]))
+    kill(killed)
+    child = workdir.child()
+    assert child is not None
+    os.kill(child.identity.pid, signal.SIGKILL)
+    runs = project.runs("b")
+    left = AnsibleApplier(Settings(run_dir), project.write).run_batch(
+        order("a", "b", epoch=2, batch_id="r1-0002", only_adopt=True)
+    )
+    assert outcomes(left) == {"a": "applied", "b": "failed"}
+    assert left.results[1].reason.startswith("the run ended before it answered")
+    assert project.runs("b") == runs
 
 
 def test_a_run_that_takes_longer_than_its_deadline_is_ended(project: Any, run_dir: Path, order: Order) -> None:
