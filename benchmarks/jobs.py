@@ -209,6 +209,13 @@ def few_changed(ground: Ground) -> list[Row]:
     return few.compare(ground.folder, ground.runs, ground.scale)
 
 
+def decide(ground: Ground) -> list[Row]:
+    """The decider alone: no journal, no work."""
+    import decided
+
+    return decided.decided(ground.runs, ground.scale)
+
+
 def kept_journal(ground: Ground) -> list[Row]:
     """The engine and the journal with pretend nodes."""
     import journal
@@ -235,9 +242,9 @@ def gone(folder: Path) -> Callable[[], None]:
 JOBS: dict[str, Job] = {
     "start": start, "retail": plan_retail, "exploded": plan_exploded, "growth": growth, "render": render,
     "inventory": inventory, "imports": imports, "secrets": secrets, "forming": forming_clusters,
-    "few": few_changed, "journal": kept_journal, "simulate": rehearse, "hosts": on_hosts,
+    "few": few_changed, "decide": decide, "journal": kept_journal, "simulate": rehearse, "hosts": on_hosts,
 }  # fmt: skip
-LONG = ("secrets", "forming", "few", "journal", "simulate", "hosts")
+LONG = ("secrets", "forming", "few", "decide", "journal", "simulate", "hosts")
 """Only those who name them wait for them."""
 
 

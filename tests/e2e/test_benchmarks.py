@@ -60,6 +60,18 @@ def test_a_rehearsal_through_ten_waves():
     assert row.split()[-4:] == ["<=", "60", "s", "met"]
 
 
+def test_the_decider_by_itself():
+    ran = bench("decide")
+
+    assert ran.code == 0, ran.text
+    lines = ran.out.splitlines()
+    assert [line.split(" nodes")[0] for line in lines if line.startswith("decider")] == [
+        "decider, 10,000",
+        "decider, 100,000",
+    ]
+    assert any(line.startswith("  memory for a node") for line in lines)
+
+
 def test_the_journal_with_pretend_nodes():
     ran = bench("journal")
 
@@ -75,7 +87,7 @@ def test_an_unknown_job_is_named():
 
     assert ran.code == 2
     assert (
-        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, journal, simulate, hosts"
+        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, decide, journal, simulate, hosts"
         in ran.err
     )
 
