@@ -36,13 +36,10 @@ def south(ground: Ground) -> Iterator[Ground]:
         ground.hosts[name].run(["apt-get", "purge", "-qy", "fleet-lab-service"], timeout=120)
 
 
-def want(ground: Ground, updates: str, schedule: str = "") -> None:
+def want(ground: Ground, updates: str) -> None:
     write_updates(ground, updates)
-    policy = "\n  rolloutPolicy: nightly" if schedule else ""
     profiles = "[base, {name: upkeep, selector: {matchLabels: {site: south}}}]"
-    ground.checkout.edit("fleet.yaml", "  profiles: [base]", f"  profiles: {profiles}{policy}")
-    if schedule:
-        write_policy(ground, schedule)
+    ground.checkout.edit("fleet.yaml", "  profiles: [base]", f"  profiles: {profiles}")
     ground.checkout.commit("Keep the south up to date")
 
 
@@ -53,7 +50,7 @@ def write_updates(ground: Ground, updates: str) -> None:
 
 def write_policy(ground: Ground, schedule: str) -> None:
     head = "apiVersion: fleet/v1alpha1\nkind: RolloutPolicy\nmetadata: {name: nightly}\n"
-    ground.checkout.write("policy.yaml", f"{head}spec: {{updateSchedule: {schedule}}}\n")
+    ground.checkout.write("policy.yaml", f"{head}spec: {{updateSchedule: {schedule}, progressDeadline: 60s}}\n")
 
 
 def of_day(day: str, mode: str = "security", reboot: str = "never") -> str:
@@ -145,13 +142,16 @@ def test_an_archive_that_does_not_answer_is_told_and_nothing_is_claimed(south: G
 
 
 def test_a_reboot_waits_for_its_window_and_is_confirmed_by_a_new_boot_id(south: Ground) -> None:
-    want(south, of_day(FIRST, reboot="window"), NEVER)
+    want(south, of_day(FIRST, reboot="window"))
     before = {name: boot_id(south.hosts[name]) for name in NODES}
     for name in NODES:
         south.hosts[name].run(["sh", "-c", "touch /run/reboot-required; echo libc6 >/run/reboot-required.pkgs"])
-    south.checkout.fleet("apply", "--yes", "--unenforced")
+    south.checkout.fleet("apply", "--yes")
     assert {name: boot_id(south.hosts[name]) for name in NODES} == before
     assert updates(south.hosts["south-a"])["reboot"] == "for libc6"
+    write_policy(south, NEVER)
+    south.checkout.edit("fleet.yaml", "spec:", "spec:\n  rolloutPolicy: nightly")
+    south.checkout.commit("A window that is shut")
     said = south.checkout.fleet("plan")
     assert "to be rebooted in their window" in said.out, said.text
     assert "a reboot is due on 2 nodes" in south.checkout.fleet("status").out
@@ -160,7 +160,7 @@ def test_a_reboot_waits_for_its_window_and_is_confirmed_by_a_new_boot_id(south: 
     south.checkout.commit("The window opens")
     said = south.checkout.fleet("plan", code=3)
     assert "~ reboot for libc6  2 nodes, 1 site" in said.out, said.text
-    said = south.checkout.fleet("apply", "--yes", "--unenforced", "--json")
+    said = south.checkout.fleet("apply", "--yes", "--json")
     assert {event["node"]: event["rebooted"] for event in said.events("NodeApplied")} == dict.fromkeys(NODES, True)
     for name in NODES:
         now = boot_id(south.hosts[name])

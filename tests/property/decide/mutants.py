@@ -154,6 +154,8 @@ def killed(mutant: Mutant, folder: Path) -> str:
             command, cwd=folder, capture_output=True, text=True, timeout=300, check=False,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "it never ends"
     finally:
         path.write_text(good)
     failed = [line for line in ran.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
