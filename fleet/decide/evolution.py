@@ -67,7 +67,7 @@ def _batch_started(state: RolloutState, event: ev.BatchStarted) -> RolloutState:
     return replace(
         state,
         batches=state.batches + 1,
-        running=(*state.running, RunningBatch(event.batch_id, event.nodes)),
+        running=(*state.running, RunningBatch(event.batch_id, event.nodes, event.at)),
         ready=state.ready & ~those,
         in_flight=state.in_flight | those,
         wait=None,

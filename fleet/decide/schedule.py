@@ -8,7 +8,7 @@ from fleet.decide.budget import Room
 from fleet.decide.evolution import evolve_all, rate_of
 from fleet.decide.layout import members, waiting_behind
 from fleet.decide.picking import pick
-from fleet.decide.waiting import reason_of, shut, wait_of
+from fleet.decide.waiting import reason_of, reboot_until, shut, wait_of
 from fleet.decide.wave import WaveVerdict, judged
 from fleet.errors import FleetError
 from fleet.formats.words import count
@@ -94,7 +94,7 @@ def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
         take_over=order.take_over,
         upkeep=order.upkeep,
         updates_now=order.updates_now,
-        reboot_until={name: order.reboot_until[name] for name in batch.nodes if name in order.reboot_until},
+        reboot_until=reboot_until(order, [nodes[index[name]] for name in batch.nodes], batch.at),
         wanted={name: nodes[index[name]].wanted for name in batch.nodes},
         deadline=order.timing.deadline,
     )
@@ -261,8 +261,8 @@ def _start_batches(course: Course) -> None:
         names = pick(state, size, course.closed)
         if not names:
             return
-        batch = RunningBatch(f"{state.order.id}-{state.batches + 1:04d}", names)
-        course.add(ev.BatchStarted(batch.batch_id, names, course.stamp))
+        batch = RunningBatch(f"{state.order.id}-{state.batches + 1:04d}", names, course.stamp)
+        course.add(ev.BatchStarted(batch.batch_id, names, batch.at))
         course.effects.append(RunBatch(batch_order(course.state, batch)))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fleet.decide.layout import members
 from fleet.decide.windows import freeze_at, span
 from fleet.formats.words import count
-from fleet.model.rollout import RolloutState
+from fleet.model.rollout import RolloutNode, RolloutOrder, RolloutState
 from fleet.model.window import Wait
 
 
@@ -42,6 +42,15 @@ def reason_of(state: RolloutState, wait: Wait, now: float) -> str:
         if ready & those and (freeze := freeze_at(schedule, zone, now)):
             return f"{told} the end of a freeze" + (f": {freeze.reason}" if freeze.reason else "")
     return f"{told} {'its' if number == 1 else 'their'} window"
+
+
+def reboot_until(order: RolloutOrder, nodes: Sequence[RolloutNode], began: float) -> dict[str, float]:
+    """Until when a reboot that is due may begin on nodes that began then: while the window that let them begin is open."""
+    schedule = order.timing.schedule
+    if schedule is None or not schedule.at:
+        return {node.name: order.reboot_until[node.name] for node in nodes if node.name in order.reboot_until}
+    ends = ((node.name, span(schedule, order.timing.zones[node.site], began).end) for node in nodes if node.may_reboot)
+    return dict(ends)
 
 
 def wake_at(state: RolloutState, now: float) -> float | None:

@@ -32,6 +32,7 @@ class RolloutNode(msgspec.Struct, frozen=True):
 
     `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order of updating. `groups`
     name the budgets that it uses up while it is away; `is_away`: it does not answer even before, since `away_since`.
+    `may_reboot`: within its window, where that is due.
     """
 
     name: str
@@ -45,6 +46,7 @@ class RolloutNode(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ()
     is_away: bool = False
     away_since: float = 0.0
+    may_reboot: bool = False
 
     @property
     def expected(self) -> str:
@@ -132,9 +134,12 @@ class RolloutCounts(msgspec.Struct, frozen=True):
     waiting: int = 0
 
 
-class RunningBatch(msgspec.Struct, frozen=True):
+class RunningBatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`at` as in the event that started it."""
+
     batch_id: str
     nodes: tuple[str, ...]
+    at: float = 0.0
 
 
 class BudgetGroup(msgspec.Struct, frozen=True):

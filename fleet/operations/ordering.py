@@ -145,6 +145,8 @@ def _rollout_nodes(
         for name in group.nodes:
             member_of[name] = (*member_of.get(name, ()), group.name)
     silent = frozenset(plan.away)
+    kept_up = ((node.name, node.settings.os.updates) for node in intent.fleet.nodes)
+    rebooting = {name for name, updates in kept_up if updates.are_wanted and updates.reboot == "window"}
     return {
         change.node: RolloutNode(
             name=change.node,
@@ -158,6 +160,7 @@ def _rollout_nodes(
             groups=member_of.get(change.node, ()),
             is_away=change.node in silent,
             away_since=since.get(change.node, 0.0),
+            may_reboot=change.node in rebooting,
         )
         for change in plan.nodes
     }

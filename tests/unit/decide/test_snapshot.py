@@ -92,7 +92,7 @@ def test_the_text_of_a_snapshot() -> None:
     state = evolve_all(initial(ORDER), EVENTS[:14])
     assert encode_snapshot(snapshot(state)) == (
         b'{"version":2,"status":"pausing","epoch":4,"controller":"ops@desk","reason":"lunch","wave":0,"batches":3,'
-        b'"running":[{"batch_id":"7f3c-0003","nodes":["lyon-s1"]}],'
+        b'"running":[{"batch_id":"7f3c-0003","nodes":["lyon-s1"],"at":0.0}],'
         b'"applied":"41","failed":"8","unreachable":"20","blocked":"10",'
         b'"is_held":true,"has_failed":true,"soaks_until":0.0}'
     )

@@ -195,6 +195,22 @@ def test_a_zone_of_the_schedule_stands_for_all_sites() -> None:
     assert Timed(order, at("2026-03-02T17:00")).flying == ["a", "b"]
 
 
+def test_a_reboot_may_begin_while_the_window_is_open_that_let_its_node_begin() -> None:
+    """Whenever the rollout was ordered, and whoever drives it by then."""
+    order = located(timed(AB, schedule=NIGHT), a="UTC", b="Asia/Tokyo")
+    wave = order.waves[0]
+    nodes = tuple(replace(node, may_reboot=True) for node in wave.nodes)
+    one = Timed(replace(order, waves=(replace(wave, nodes=nodes),)), at("2026-03-02T12:00"))
+    decision = decide(one.state, Tick(at=at("2026-03-02T17:20")))
+    (first,) = decision.effects
+    assert first.order.reboot_until == {"b": at("2026-03-02T19:30")}
+    state = evolve_all(one.state, decision.events)
+    (again,) = decide(state, TakeOver(2, "spare", at=at("2026-03-02T18:00"))).effects
+    assert replace(again.order, epoch=first.order.epoch) == first.order, "it is the same work"
+    (effect,) = decide(initial(order), Begin(1, at=at("2026-03-02T02:00"))).effects
+    assert effect.order.reboot_until == {}, "who is not to be rebooted"
+
+
 def test_a_freeze_is_waited_for_and_told_by_its_reason() -> None:
     frozen = replace(NIGHT, freezes=(Freeze("2026-03-02", "2026-03-04", "stocktaking"),))
     order = located(timed(AB, schedule=frozen), a="UTC", b="UTC")

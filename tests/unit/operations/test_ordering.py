@@ -164,6 +164,15 @@ def test_an_order_has_what_its_policy_says_of_time() -> None:
     assert [wave.needs_approval for wave in order.waves] == [True, False]
 
 
+def test_who_may_be_rebooted_is_in_the_order() -> None:
+    said = document("Profile", "kept", "os: {updates: {mode: all, reboot: window}}")
+    lyon = SITES[0].replace("nodes:", "profiles: [kept]\n  nodes:")
+    known = intent(NAMED, document("RolloutPolicy", "standard", TIMED), said, lyon, SITES[1])
+    engine = ScriptedEngine()
+    list(apply(known, plan(known, MemoryRecords(), Scope()), hands(engine), ApplyOptions()))
+    assert [node.name for node in engine.orders[0].nodes if node.may_reboot] == ["a", "b"]
+
+
 def test_who_breaks_the_glass_passes_freezes_and_no_window() -> None:
     order = timed(TIMED, break_glass="the tills are down")
     assert order.break_glass == "the tills are down"
