@@ -26,8 +26,8 @@ from fleet.simulator.tally import Tally
 LONGEST = 2 * 366 * 86400.0
 """Seconds. What is not over by then never ends: a window that is too short opens again each night."""
 
-STEPS_PER_SNAPSHOT = 64
-"""As the local engine does."""
+EVENTS_PER_SNAPSHOT = 256
+"""At least so many, and as many as there are nodes: as the local engine does."""
 
 Decider = Callable[[RolloutState, Signal], Decision]
 Outcome = Literal["finished", "halted", "paused", "cancelled", "waiting"]
@@ -92,7 +92,7 @@ class _Rehearsal:
         self._lease = stage.journal.acquire(order.controller)
         self._heap: list[tuple[float, int, Signal]] = []
         self._turns = count()
-        self._steps = 0
+        self._unkept = 0
         self._wake_at: float | None = None
         self._settled_at_pause = -1
         self._will_resume = False
@@ -136,9 +136,11 @@ class _Rehearsal:
     def _keep(self, decision: Decision) -> None:
         if not (decision.events or decision.effects):
             return
-        self._steps += 1
-        is_due = self._steps % STEPS_PER_SNAPSHOT == 0 or self._state.status == "paused"
+        self._unkept += len(decision.events)
+        is_due = self._unkept >= max(EVENTS_PER_SNAPSHOT, len(self._wanted)) or self._state.status == "paused"
         kept = snapshot(self._state) if is_due else None
+        if is_due:
+            self._unkept = 0
         self._journal.append(self._lease, self._state.order.id, Step(decision.events, decision.effects, kept))
 
     def _look_at(self, event: Event, at: float) -> None:

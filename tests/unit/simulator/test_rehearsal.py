@@ -319,7 +319,7 @@ def test_the_journal_holds_what_happened_with_its_times_and_snapshots() -> None:
     assert ended == [60.0 * turn for turn in range(1, 201)]
     assert isinstance(found.events[0], ev.RolloutStarted)
     assert isinstance(found.events[-1], ev.RolloutFinished)
-    assert found.snapshots == 201 // rehearsal.STEPS_PER_SNAPSHOT
+    assert found.snapshots == len(found.events) // (rehearsal.EVENTS_PER_SNAPSHOT + 2), "three events a step"
 
 
 def test_a_timeline_is_thinned_and_keeps_its_end_and_what_was_true_for_long() -> None:
