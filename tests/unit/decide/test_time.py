@@ -244,6 +244,19 @@ def test_a_window_that_never_opens_blocks_and_is_no_success() -> None:
     assert blocked[0] == ev.NodeBlocked("a", "a", "", "its window never opens again")
 
 
+def test_what_no_time_will_free_is_blocked_while_others_wait_for_their_window() -> None:
+    order = located(
+        replace(timed((*grouped("a", "b"), *plain("c")), schedule=NIGHT), budgets=(GroupBudget("yard", 1),)),
+        a="UTC", b="UTC", c="Asia/Tokyo",
+    )  # fmt: skip
+    one = Timed(order, at("2026-03-02T02:10"))
+    assert one.flying == ["a"]
+    events = one.became("failed", "a", at=at("2026-03-02T02:20"))
+    assert [event.node for event in events if isinstance(event, ev.NodeBlocked)] == ["b"]
+    assert isinstance(events[-1], ev.WaitStarted)
+    assert one.wake_at == at("2026-03-02T17:00")
+
+
 def test_a_wave_that_has_passed_does_not_wait_for_the_windows_of_its_last_nodes() -> None:
     order = located(timed(AB, CD, schedule=NIGHT), a="UTC", b="Asia/Tokyo", c="UTC", d="UTC")
     half = replace(order.waves[0], success_threshold=Decimal(0), min_finished=Decimal(50))
