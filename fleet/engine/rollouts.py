@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from fleet.decide import decide, evolve_all, initial, restore
 from fleet.engine.fitting import check_fits
 from fleet.errors import UnavailableError
-from fleet.model.event import RolloutStarted, RolloutTakenOver
-from fleet.model.rollout import RolloutOrder, RolloutState, RolloutSummary
+from fleet.model.event import STATUS_AFTER, RolloutStarted, RolloutTakenOver
+from fleet.model.rollout import ENDED, RolloutOrder, RolloutState, RolloutSummary
 from fleet.model.signal import Cancel, Request, TakeOver
 from fleet.ports.engine import Answer
 from fleet.ports.journal import Entry, Journal, Step
@@ -57,6 +57,9 @@ class LocalRollouts:
         return found
 
     def driver(self, rollout_id: str) -> str:
+        last = self.last(rollout_id)
+        if last and STATUS_AFTER.get(type(last.event)) in ENDED:
+            return ""  # its epoch may be that of who drives the one that came after
         self.events_after(rollout_id, self._epochs.get(rollout_id, (0, 0))[0])
         return self._holder(self._epochs[rollout_id][1])
 

@@ -15,7 +15,7 @@ import pytest
 
 from fleet.cli.documents import OUTPUTS
 from fleet.cli.passwords import Passwords
-from tests.cli.detaching import BOX, going_on, gone, rollout, row, until
+from tests.cli.detaching import BOX, SLOW, going_on, gone, rollout, row, until
 from tests.cli.running import COMMAND, environment, run
 
 pytestmark = pytest.mark.timeout(240)
@@ -152,6 +152,9 @@ def test_a_cancel_is_heard_by_who_drives(shop: Path):
 
 
 def test_control_c_ends_the_watching_alone(shop: Path):
+    """Of a rollout that is long enough to be watched on a busy machine."""
+    more = SLOW.replace("oslo", "bergen").replace("count: 9", "count: 60").replace("10.20.3.10", "10.20.4.10")
+    (shop / "sites" / "bergen.yaml").write_text(more)
     with going_on(shop) as found:
         name = found["rollout_id"]
         child = subprocess.Popen(
@@ -159,7 +162,7 @@ def test_control_c_ends_the_watching_alone(shop: Path):
             cwd=shop, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert child.stdout is not None
-        assert child.stdout.readline() == f"rollout {name} of a folder outside git, 1 wave, 12 nodes\n"
+        assert child.stdout.readline() == f"rollout {name} of a folder outside git, 1 wave, 72 nodes\n"
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=60)
 

@@ -142,13 +142,14 @@ def test_an_archive_that_does_not_answer_is_told_and_nothing_is_claimed(south: G
 
 
 def test_a_reboot_waits_for_its_window_and_is_confirmed_by_a_new_boot_id(south: Ground) -> None:
-    want(south, of_day(FIRST, reboot="window"))
+    want(south, of_day(FIRST))
     before = {name: boot_id(south.hosts[name]) for name in NODES}
     for name in NODES:
         south.hosts[name].run(["sh", "-c", "touch /run/reboot-required; echo libc6 >/run/reboot-required.pkgs"])
     south.checkout.fleet("apply", "--yes")
     assert {name: boot_id(south.hosts[name]) for name in NODES} == before
     assert updates(south.hosts["south-a"])["reboot"] == "for libc6"
+    write_updates(south, of_day(FIRST, reboot="window"))
     write_policy(south, NEVER)
     south.checkout.edit("fleet.yaml", "spec:", "spec:\n  rolloutPolicy: nightly")
     south.checkout.commit("A window that is shut")

@@ -127,9 +127,10 @@ def test_a_cancel_clears_what_else_waited(journal: Journal, outside: LocalRollou
         outside.signal("7f3c", Cancel("again"))
 
 
-def test_a_paused_one_is_not_cancelled_while_another_rolls(
+def test_a_paused_one_has_ended_when_another_rolls(
     journal: Journal, engine: LocalEngine, applier: MemoryApplier, outside: LocalRollouts
 ) -> None:
+    """The other one has superseded it, under the same lease."""
     applier.hold()
     first = Running(engine.roll(ORDER))
     applier.await_running()
@@ -140,12 +141,12 @@ def test_a_paused_one_is_not_cancelled_while_another_rolls(
     other = Running(engine.roll(rollout(plain("a"), id="beef")))
     applier.await_running()
     assert (outside.driver("7f3c"), outside.driver("beef")) == ("", "ops@desk")
-    with pytest.raises(BusyError, match="ops@desk"):
+    with pytest.raises(UsageError, match=r"it has ended \(superseded\)"):
         outside.signal("7f3c", Cancel())
-    assert load(journal, ORDER).status == "paused"
+    assert load(journal, ORDER).status == "superseded"
     applier.let_go()
     assert isinstance(other.join()[-1], ev.RolloutFinished)
-    assert outside.signal("7f3c", Cancel()).status == "cancelled"
+    assert outside.driver("beef") == ""
 
 
 def test_one_that_was_kept_and_never_begun_waits_for_resume(journal: Journal, outside: LocalRollouts) -> None:
