@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from operator import or_
-
-from msgspec.structs import replace
 
 from fleet.errors import FleetError, RefusedError
 from fleet.model.rollout import BudgetGroup, RolloutLayout, RolloutNode, RolloutOrder, RolloutState
@@ -28,24 +26,6 @@ def initial(order: RolloutOrder) -> RolloutState:
     layout = _layout_of(order)
     lost = _lost(order, layout)
     return RolloutState(order=order, layout=layout, ready=ready_among(layout, applied=0, touched=0), lost=lost)
-
-
-def after(order: RolloutOrder, flying: Mapping[str, str], applied: Collection[str]) -> RolloutOrder:
-    """The order as it is to be begun after another rollout ended that it supersedes. `flying` maps the nodes that were under
-    way there to what they were sent; those in `applied` hold it.
-
-    Nodes that hold what they are to hold are left out, the others may hold what they were sent.
-    """
-    if not flying:
-        return order
-    waves = []
-    for wave in order.waves:
-        left = (node for node in wave.nodes if not (node.name in applied and flying[node.name] == node.wanted))
-        nodes = tuple(
-            replace(node, sent=(*node.sent, flying[node.name])) if node.name in flying else node for node in left
-        )
-        waves.append(replace(wave, nodes=nodes))
-    return replace(order, waves=tuple(waves))
 
 
 def ready_among(layout: RolloutLayout, applied: int, touched: int) -> int:

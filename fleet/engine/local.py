@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 
-from fleet.decide import after, initial
+from fleet.decide import after, initial, supersedes
 from fleet.engine.crew import Adopting, Bell, Crew
 from fleet.engine.drive import Drive, Incoming, inbox
 from fleet.engine.fitting import NOTHING_LEFT
@@ -56,17 +56,21 @@ class LocalEngine(LocalRollouts):
         self._was_stopped = False
 
     def roll(self, order: RolloutOrder) -> Iterator[Event]:
-        """Older rollouts that have not ended are superseded first: what runs of them ends, and what that brought is not
-        brought again. Raises `BusyError` while another controller rolls, `RefusedError` for waves that part a cluster
+        """Older rollouts that it `supersedes` end first: what runs of them is waited for, and what that brought is not brought
+        again. Raises `BusyError` while another controller rolls, `RefusedError` for waves that part a cluster
         wrongly.
         """
         initial(order)
         lease = self._journal.acquire(order.controller)
         with self._heartbeat(lease) as heartbeat:
-            for older in [each.id for each in self._journal.rollouts() if each.status not in ENDED]:
-                order = yield from self._superseded(heartbeat, self._journal.order(older), order)
-                if self._was_stopped:
-                    return
+            for summary in self._journal.rollouts():
+                if summary.status in ENDED:
+                    continue
+                older = load(self._journal, self._journal.order(summary.id))
+                if supersedes(order, older):
+                    order = yield from self._superseded(heartbeat, older, order)
+                    if self._was_stopped:
+                        return
             self._journal.begin(lease, order)
             yield from self._driven(heartbeat, initial(order), [Incoming(Begin(lease.epoch))])
 
@@ -94,20 +98,19 @@ class LocalEngine(LocalRollouts):
             yield from self._driven(heartbeat, state, signals)
 
     def _superseded(
-        self, heartbeat: Heartbeat, older: RolloutOrder, newer: RolloutOrder
+        self, heartbeat: Heartbeat, older: RolloutState, newer: RolloutOrder
     ) -> Generator[Event, None, RolloutOrder]:
         """Ends an older rollout, and returns the newer one as it is to be begun after that."""
-        state = load(self._journal, older)
-        flying = {name for batch in state.running for name in batch.nodes}
+        flying = {name for batch in older.running for name in batch.nodes}
         signals = [
             Incoming(each) for each in (TakeOver(heartbeat.lease.epoch, newer.controller), Supersede(newer.id), Tick())
         ]
         applied = set()
-        for event in self._driven(heartbeat, state, signals, Adopting(self._applier)):
+        for event in self._driven(heartbeat, older, signals, Adopting(self._applier)):
             if isinstance(event, NodeApplied):
                 applied.add(event.node)
             yield event
-        return after(newer, {node.name: node.wanted for node in older.nodes if node.name in flying}, applied)
+        return after(newer, {node.name: node.wanted for node in older.order.nodes if node.name in flying}, applied)
 
     def stop(self) -> None:
         self._stops += 1

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from fleet.adapters.sqlite import Database, SqliteJournal
 from fleet.decide import decide
 from fleet.engine.local import LocalEngine, load
 from fleet.engine.rollouts import LocalRollouts
@@ -19,26 +17,11 @@ from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts, Timing, Wa
 from fleet.model.signal import Approve, Cancel, Pause
 from fleet.ports.engine import Answer
 from fleet.ports.journal import LEASE_SECONDS, Journal, Step
-from fleet.testing import MemoryApplier, MemoryClock, MemoryJournal, MemoryRecords
+from fleet.testing import MemoryApplier, MemoryClock, MemoryRecords
 from fleet.testing.contracts.engine import ORDER, EngineContract, Running, eventually
 from fleet.testing.orders import plain, rollout, wanted
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def clock() -> MemoryClock:
-    return MemoryClock()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path, clock: MemoryClock) -> Iterator[Journal]:
-    if request.param == "memory":
-        yield MemoryJournal(clock)
-        return
-    database = Database(tmp_path)
-    yield SqliteJournal(database, clock)
-    database.close()
 
 
 @pytest.fixture
@@ -127,18 +110,41 @@ def test_a_cancel_clears_what_else_waited(journal: Journal, outside: LocalRollou
         outside.signal("7f3c", Cancel("again"))
 
 
-def test_a_paused_one_has_ended_when_another_rolls(
-    journal: Journal, engine: LocalEngine, applier: MemoryApplier, outside: LocalRollouts
-) -> None:
-    """The other one has superseded it, under the same lease."""
+def leave_paused(engine: LocalEngine, applier: MemoryApplier) -> None:
+    """ORDER, after its first node."""
     applier.hold()
-    first = Running(engine.roll(ORDER))
+    running = Running(engine.roll(ORDER))
     applier.await_running()
     engine.stop()
     applier.let_go()
-    first.join()
+    running.join()
+
+
+def test_a_paused_one_is_not_cancelled_while_another_rolls(
+    journal: Journal, engine: LocalEngine, applier: MemoryApplier, outside: LocalRollouts
+) -> None:
+    """The other one is of the same commit and of one node alone: it leaves it as it is."""
+    leave_paused(engine, applier)
     applier.hold()
     other = Running(engine.roll(rollout(plain("a"), id="beef")))
+    applier.await_running()
+    assert (outside.driver("7f3c"), outside.driver("beef")) == ("", "ops@desk")
+    with pytest.raises(BusyError, match="ops@desk"):
+        outside.signal("7f3c", Cancel())
+    assert load(journal, ORDER).status == "paused"
+    applier.let_go()
+    assert isinstance(other.join()[-1], ev.RolloutFinished)
+    assert outside.signal("7f3c", Cancel()).status == "cancelled"
+
+
+def test_who_is_superseded_is_driven_by_nobody(
+    journal: Journal, engine: LocalEngine, applier: MemoryApplier, outside: LocalRollouts
+) -> None:
+    """Though its last epoch is that of who drives the newer one."""
+    leave_paused(engine, applier)
+    applier.hold()
+    newer = replace(rollout(plain("a"), id="beef"), commit="5cf2a13")
+    other = Running(engine.roll(newer))
     applier.await_running()
     assert (outside.driver("7f3c"), outside.driver("beef")) == ("", "ops@desk")
     with pytest.raises(UsageError, match=r"it has ended \(superseded\)"):

@@ -44,21 +44,6 @@ pytestmark = pytest.mark.timeout(60)
 THREE = rollout(plain("a", "b", "c"), forks=1)
 
 
-@pytest.fixture
-def clock() -> MemoryClock:
-    return MemoryClock()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path, clock: MemoryClock) -> Iterator[Journal]:
-    if request.param == "memory":
-        yield MemoryJournal(clock)
-        return
-    database = Database(tmp_path)
-    yield SqliteJournal(database, clock)
-    database.close()
-
-
 def engine(journal: Journal, applier: MemoryApplier, records: MemoryRecords | None = None) -> LocalEngine:
     return LocalEngine(journal, applier, records or MemoryRecords(), poll_seconds=0.01)
 

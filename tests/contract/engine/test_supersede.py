@@ -118,11 +118,7 @@ def some(events: list[Event], *kinds: type[Event]) -> list[Event]:
 
 
 def test_a_paused_one_is_superseded_before_the_newer_one_begins(database: Database, nodes: Nodes) -> None:
-    rolling = engine(database, nodes)
-    events = rolling.roll(order("aaaa", "b1:one"))
-    for event in events:
-        if isinstance(event, BatchStarted):
-            rolling.stop()
+    paused(database, nodes)
     later = list(engine(database, nodes).roll(order("bbbb", "b1:two", base="b1:one")))
     assert later[:3] == [
         RolloutTakenOver("aaaa", "ops@desk", 2),
@@ -132,6 +128,48 @@ def test_a_paused_one_is_superseded_before_the_newer_one_begins(database: Databa
     assert isinstance(later[3], RolloutStarted)
     assert [entry.status for entry in SqliteJournal(database, MemoryClock()).rollouts()] == ["halted", "superseded"]
     assert nodes.log == [("a", "b1:one"), ("a", "b1:two")]
+
+
+def paused(database: Database, nodes: Nodes) -> None:
+    """Rollout aaaa, with a brought and b and c left."""
+    rolling = engine(database, nodes)
+    for event in rolling.roll(order("aaaa", "b1:one")):
+        if isinstance(event, BatchStarted):
+            rolling.stop()
+
+
+def only(it: RolloutOrder, *names: str) -> RolloutOrder:
+    kept = tuple(node for node in it.nodes if node.name in names)
+    return replace(it, waves=(replace(it.waves[0], nodes=kept),))
+
+
+def test_one_of_the_same_commit_that_takes_a_part_leaves_a_paused_one_as_it_is(
+    database: Database, nodes: Nodes
+) -> None:
+    paused(database, nodes)
+    later = list(engine(database, nodes).roll(only(order("bbbb", "b1:one"), "b")))
+    assert isinstance(later[0], RolloutStarted)
+    assert later[-1] == RolloutFinished("bbbb", RolloutCounts(applied=1))
+    rest = list(engine(database, nodes).resume("aaaa"))
+    assert rest[-1] == RolloutFinished("aaaa", RolloutCounts(applied=3))
+    assert {name for name, _ in nodes.log} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("commit", ["5cf2a13", ""])
+def test_a_part_of_another_commit_supersedes(database: Database, nodes: Nodes, commit: str) -> None:
+    paused(database, nodes)
+    newer = replace(only(order("bbbb", "b1:two", base="b1:one"), "a"), commit=commit)
+    later = list(engine(database, nodes).roll(newer))
+    assert some(later, RolloutSuperseded) == [RolloutSuperseded("aaaa", "bbbb", RolloutCounts(applied=1, waiting=2))]
+    assert later[-1] == RolloutFinished("bbbb", RolloutCounts(applied=1))
+
+
+def test_one_that_died_with_something_under_way_ends_whatever_comes_after_it(database: Database, nodes: Nodes) -> None:
+    left_at_once(database, nodes, order("aaaa", "b1:one"))
+    nodes.gate.set()
+    later = list(engine(database, nodes).roll(only(order("bbbb", "b1:one"), "c")))
+    assert some(later, RolloutSuperseded) == [RolloutSuperseded("aaaa", "bbbb", RolloutCounts(applied=1, waiting=2))]
+    assert nodes.log == [("a", "b1:one"), ("c", "b1:one")]
 
 
 def test_what_was_under_way_ends_and_may_be_what_the_newer_one_finds(database: Database, nodes: Nodes) -> None:
