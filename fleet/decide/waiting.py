@@ -45,10 +45,12 @@ def reason_of(state: RolloutState, wait: Wait, now: float) -> str:
 
 
 def reboot_until(order: RolloutOrder, nodes: Sequence[RolloutNode], began: float) -> dict[str, float]:
-    """Until when a reboot that is due may begin on nodes that began then: while the window that let them begin is open."""
+    """Until when a reboot that is due may begin on nodes that began then: while the window that let them begin is open;
+    never without an updateSchedule.
+    """
     schedule = order.timing.schedule
     if schedule is None or not schedule.at:
-        return {node.name: order.reboot_until[node.name] for node in nodes if node.name in order.reboot_until}
+        return {}
     ends = ((node.name, span(schedule, order.timing.zones[node.site], began).end) for node in nodes if node.may_reboot)
     return dict(ends)
 

@@ -93,11 +93,10 @@ class GroupBudget(msgspec.Struct, frozen=True):
 class RolloutOrder(msgspec.Struct, frozen=True):
     """What a rollout is to do. `id` is short hex; `forks` is how many nodes are in flight at once, at most.
 
-    `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. `upkeep`, `updates_now`
-    and `reboot_until` are as in `BatchOrder`. `policy` is the name of the RolloutPolicy that the rest came of, empty for
-    none: `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`.
-    Nodes that could not be reached are deferred, which is no failure, or count as failed; without a policy they are left
-    undone. `break_glass` is the operator's reason for overruling freezes, empty for none.
+    `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. `upkeep` and
+    `updates_now` are as in `BatchOrder`. `policy` is the name of the RolloutPolicy that the rest came of, empty for none:
+    `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`. Nodes that
+    could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone. `break_glass` is the operator's reason for overruling freezes, empty for none.
     """
 
     id: str
@@ -162,9 +161,9 @@ class RolloutLayout(msgspec.Struct, frozen=True):
     """What follows from an order and never changes: worked out once by `decide.initial`.
 
     `after[i]` is the node that must be applied before node i, -1 for none; `followers` is the same the other way.
-    `waves` are bit sets, `begun[w]` is that of the waves up to w. `crowded` holds, for clusters with more than 50 joining agents, those agents. `groups` are those
-    with a budget, `member_of[i]` their indexes for node i; `away` is the bit set of nodes that are away already.
-    `outside` are nodes that are away and that the order does not bring forward: the first one's index is the number of
+    `waves` are bit sets, `begun[w]` is that of the waves up to w. `crowded` holds, for clusters with more than 50 joining
+    agents, those agents. `groups` are those with a budget, `member_of[i]` their indexes for node i; `away` is the bit set of
+    nodes that are away already. `outside` are nodes that are away and that the order does not bring forward: the first one's index is the number of
     nodes. `zones` are the time zones, each with the bit set of its nodes.
     """
 
@@ -192,9 +191,9 @@ class RolloutState(msgspec.Struct, frozen=True):
     nodes without success that were there when somebody went on after such a pause, and those that they block since: no
     threshold counts them any more.
 
-    `soaks_until`: when the wave that runs has soaked, 0 before its soak begins; `is_over`: the next one may come. `asked` is the last wave that somebody was
-    asked to approve, `approved` the last one that somebody did; `wait` is what was last told. No node begins before
-    `paced_until`. `lost` are nodes that do not answer, by when they will have been away too long to use up budgets;
+    `soaks_until`: when the wave that runs has soaked, 0 before its soak begins; `is_over`: the next one may come. `asked` is
+    the last wave that somebody was asked to approve, `approved` the last one that somebody did; `wait` is what was last
+    told. No node begins before `paced_until`. `lost` are nodes that do not answer, by when they will have been away too long to use up budgets;
     `lapsed` are those that are (nodes outside the order, too). `is_barred`: some nodes can never begin under the policy.
     """
 

@@ -8,6 +8,9 @@ import msgspec
 
 SITE_ZONE = "site"
 
+DEFAULT_PROGRESS_DEADLINE = "30m"
+"""How long one node may take, where a policy says nothing of it."""
+
 
 class Freeze(msgspec.Struct, frozen=True):
     """Days (2026-12-15) on which nothing changes, both included."""

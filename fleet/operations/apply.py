@@ -16,7 +16,7 @@ from fleet.model.rollout import RolloutOrder
 from fleet.operations.intent import Intent
 from fleet.operations.ordering import in_one, policed, wave_orders
 from fleet.operations.preparing import check_vaults, keep_contents, refuse_dirty, refuse_missing_secrets
-from fleet.operations.upkeep import UpkeepWish, reboot_until
+from fleet.operations.upkeep import UpkeepWish
 from fleet.ports.engine import Engine
 from fleet.ports.records import Records
 from fleet.ports.secrets import Secrets
@@ -77,7 +77,6 @@ def order_of(intent: Intent, plan: Plan, records: Records, controller: str, opti
         take_over=options.take_over,
         upkeep=any(node.settings.os.updates.are_wanted for node in nodes),
         updates_now=options.wish.updates_now,
-        reboot_until=reboot_until(intent, nodes, options.wish.now),
         budgets=budgets,
         break_glass=options.break_glass,
     )

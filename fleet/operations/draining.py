@@ -75,7 +75,9 @@ class DrainingApplier(ApplierAround):
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
-        kept = {name: why for name in order.nodes if (why := self._drain(name, order.rollout_id))}
+        # What was begun was drained before it was.
+        drained = () if order.only_adopt else order.nodes
+        kept = {name: why for name in drained if (why := self._drain(name, order.rollout_id))}
         going = tuple(name for name in order.nodes if name not in kept)
         found: dict[str, NodeResult] = {}
         self._go_on(order.batch_id)

@@ -130,7 +130,8 @@ class MarkingApplier(ApplierAround):
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
-        due = self._marks_of(order.nodes)
+        # What was begun was marked before it was.
+        due = {} if order.only_adopt else self._marks_of(order.nodes)
         step = _Step()
         for name in dict.fromkeys(mark.cluster for mark in due.values()):
             self._go_on(order.batch_id)

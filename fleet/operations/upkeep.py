@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -61,12 +61,6 @@ def until(intent: Intent, node: Node, now: float) -> float | None:
     if schedule is None or node.settings.os.updates.reboot != "window":
         return None
     return may_begin(schedule, intent.fleet.sites[node.site].time_zone, now)
-
-
-def reboot_until(intent: Intent, nodes: Sequence[Node], now: float) -> dict[str, float]:
-    """For every node whose window is open: updates of this very rollout may make a reboot due."""
-    found = {node.name: until(intent, node, now) for node in nodes if node.settings.os.updates.are_wanted}
-    return {name: latest for name, latest in found.items() if latest is not None}
 
 
 def _reboot_due(intent: Intent, node: Node) -> str:

@@ -7,9 +7,8 @@ from msgspec import UNSET, UnsetType
 from fleet.model.drain import DrainRule
 from fleet.model.spec.document import Spec
 from fleet.model.spec.policy import RolloutPolicySpec
-from fleet.model.window import SITE_ZONE, Freeze, Schedule, Timing
+from fleet.model.window import DEFAULT_PROGRESS_DEADLINE, SITE_ZONE, Freeze, Schedule, Timing
 
-DEFAULT_PROGRESS_DEADLINE = "30m"
 DEFAULT_OFFLINE_AFTER = "24h"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -6,8 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.command import BIN, Repository, execute
 
 SITE = ("--site", "turin-1")
@@ -15,24 +13,6 @@ VERSION = "v1.36.3+k3s1"
 K3S = "/usr/local/bin/k3s"
 UNTOUCHED = {"/etc/machine-id"}
 """All that a node in a sandbox holds before its first apply."""
-
-
-@pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    made = Repository(tmp_path_factory.mktemp("ready") / "two-sites", "two-sites")
-    made.fleet("lock")
-    made.generate_secrets()
-    made.commit("Two sites")
-    return made
-
-
-@pytest.fixture
-def repository(ready: Repository, tmp_path: Path) -> Repository:
-    """A copy that a test may break, before anything was applied."""
-    copy = Repository.__new__(Repository)
-    copy.__dict__.update(ready.__dict__, folder=tmp_path / "two-sites", nodes=tmp_path / "nodes")
-    shutil.copytree(ready.folder, copy.folder, symlinks=True)
-    return copy
 
 
 def falsify(repository: Repository) -> None:

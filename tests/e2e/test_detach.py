@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -20,24 +19,6 @@ pytestmark = pytest.mark.timeout(400)
 PASSWORD = "only for this test"
 ASKED = {"Vault password": PASSWORD}
 BOX = ("--sandbox", "../nodes")
-
-
-@pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    made = Repository(tmp_path_factory.mktemp("ready") / "two-sites", "two-sites")
-    made.fleet("lock")
-    made.generate_secrets()
-    made.commit("Two sites")
-    return made
-
-
-@pytest.fixture
-def repository(ready: Repository, tmp_path: Path) -> Repository:
-    """A copy of its own, before anything was applied."""
-    copy = Repository.__new__(Repository)
-    copy.__dict__.update(ready.__dict__, folder=tmp_path / "two-sites", nodes=tmp_path / "nodes")
-    shutil.copytree(ready.folder, copy.folder, symlinks=True)
-    return copy
 
 
 def detached(repository: Repository, *words: str) -> tuple[str, int]:

@@ -22,11 +22,10 @@ from fleet.model.spec.policy import (
     WaveSpec,
 )
 from fleet.model.spec.selector import Selector
+from fleet.model.window import DEFAULT_PROGRESS_DEADLINE
 
 _IN_URL = ("node.name", "node.address", "node.site", "wave")
 _DAY = 86_400.0
-DEFAULT_DEADLINE = "30m"
-"""As `resolve` applies it."""
 
 
 def policy_flaws(spec: RolloutPolicySpec) -> Iterator[Flaw]:
@@ -99,15 +98,16 @@ def _placeholders(path: type_path, text: str, known: tuple[str, ...]) -> Iterato
             yield Flaw(path, f"expected {one_of(f'{{{each}}}' for each in known)}, found {{{name}}}", near(name, known))
 
 
-def _schedule(path: type_path, schedule: ScheduleSpec, deadline: str | UnsetType) -> Iterator[Flaw]:
+def _schedule(path: type_path, schedule: ScheduleSpec, said: str | UnsetType) -> Iterator[Flaw]:
+    """`said` is the policy's progressDeadline."""
+    is_default = isinstance(said, UnsetType)
+    deadline = DEFAULT_PROGRESS_DEADLINE if isinstance(said, UnsetType) else said
     if fault := cron_fault(schedule.at):
         yield Flaw((*path, "at"), fault.rstrip())
     if not 0 < seconds(schedule.duration) <= 7 * _DAY:
         yield Flaw((*path, "duration"), f"expected more than nothing and at most 168h, found `{schedule.duration}`")
-    elif seconds(schedule.duration) < seconds(
-        longest := DEFAULT_DEADLINE if isinstance(deadline, UnsetType) else deadline
-    ):
-        what = f"progressDeadline {longest}" if isinstance(deadline, str) else f"the default progressDeadline {longest}"
+    elif seconds(schedule.duration) < seconds(deadline):
+        what = f"{'the default ' if is_default else ''}progressDeadline {deadline}"
         yield Flaw(
             (*path, "duration"),
             f"is shorter than {what}: what could not end inside the window never begins",

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from fleet.adapters.sqlite import Database, SqliteJournal
 from fleet.engine.local import LocalEngine, load
 from fleet.model import event as ev
 from fleet.model.batch import NodeResult
 from fleet.model.rollout import GroupBudget, RolloutCounts, RolloutOrder, WaveOrder
 from fleet.ports.journal import Journal
-from fleet.testing import MemoryApplier, MemoryClock, MemoryJournal, MemoryRecords
+from fleet.testing import MemoryApplier, MemoryRecords
 from fleet.testing.orders import plain, rollout, wanted
 
 pytestmark = pytest.mark.timeout(60)
@@ -28,16 +25,6 @@ def order() -> RolloutOrder:
     rest = WaveOrder("rest", nodes, Decimal(95), Decimal(50))
     parts = rollout(forks=5, batch_size=1)
     return replace(parts, waves=(pilot, rest), policy="standard", budgets=(GroupBudget("site=yard", 1),), stop_at=9)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
-    if request.param == "memory":
-        yield MemoryJournal(MemoryClock())
-        return
-    database = Database(tmp_path)
-    yield SqliteJournal(database, MemoryClock())
-    database.close()
 
 
 def test_a_pilot_that_fails_pauses_and_another_engine_goes_on(journal: Journal) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.errors import StoppedError
 from fleet.model.batch import BatchOrder, BatchResult, NodeResult
-from fleet.model.cluster_node import ClusterNode
+from fleet.model.cluster_node import ClusterNode, NodeIdentity
 from fleet.model.drain import DrainRule, Pod
 from fleet.model.node import Node
 from fleet.model.plan import EVERYTHING, Scope
@@ -83,8 +83,9 @@ class Ground:
         self.cluster.unreachable = f"{server.name} is silent" if self.silent else ""
         yield self.cluster
 
-    def run(self, *names: str) -> dict[str, NodeResult]:
-        result = self.draining.run_batch(BatchOrder("r-1", "r", 1, names, wanted=dict.fromkeys(names, "b1:bb")))
+    def run(self, *names: str, only_adopt: bool = False) -> dict[str, NodeResult]:
+        wanted = dict.fromkeys(names, "b1:bb")
+        result = self.draining.run_batch(BatchOrder("r-1", "r", 1, names, wanted=wanted, only_adopt=only_adopt))
         assert [each.node for each in result.results] == list(names)
         return {each.node: each for each in result.results}
 
@@ -97,6 +98,19 @@ def test_a_server_is_empty_while_it_is_upgraded_and_takes_pods_again() -> None:
     ground.cluster.add_pod("s", WEB)
     assert ground.run("s")["s"].outcome == "applied"
     assert (ground.seen, ground.cluster.pods_on("s"), ground.cordoned()) == ([{"s"}], set(), set())
+
+
+def test_a_batch_that_is_only_adopted_is_not_drained_and_its_server_takes_pods_again() -> None:
+    """Whoever began it has drained it; if nobody did, nothing will be done to it."""
+    ground = Ground("stu", is_resumed=True)
+    ground.cluster.add_pod("s", WEB)
+    assert ground.run("s", only_adopt=True)["s"].outcome == "applied"
+    assert (ground.seen, ground.cluster.pods_on("s")) == ([set()], {"shop/web"})
+    left = Ground("stu", is_resumed=True)
+    list(left.cluster.drain(NodeIdentity("s", "machine of s"), left.rule, "rollout r"))
+    assert left.cordoned() == {"s"}
+    left.run("s", only_adopt=True)
+    assert left.cordoned() == set()
 
 
 def test_the_plan_says_which_servers_are_drained() -> None:

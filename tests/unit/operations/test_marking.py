@@ -69,7 +69,9 @@ class Ground:
         keep_contents(made, made.fleet.nodes, self.records)
         return {node.name: made.renderer.sketch(node).digest for node in made.fleet.nodes}
 
-    def run(self, *names: str, k3s: str = NEW, results: dict[str, NodeResult] | None = None) -> dict[str, NodeResult]:
+    def run(
+        self, *names: str, k3s: str = NEW, results: dict[str, NodeResult] | None = None, only_adopt: bool = False
+    ) -> dict[str, NodeResult]:
         """One batch, as the engine does it: what nodes tell is kept."""
         wanted = self.sent(k3s)
         self.inner = MemoryApplier(wanted, results)
@@ -78,7 +80,8 @@ class Ground:
         applier = MarkingApplier(
             self.inner, partial(marks, self.intent(k3s), self.records), self.cluster_of, self.records
         )  # type: ignore[arg-type]
-        order = BatchOrder("r-1", "r", 1, names, wanted={name: wanted[name] for name in names})
+        brought = {name: wanted[name] for name in names}
+        order = BatchOrder("r-1", "r", 1, names, wanted=brought, only_adopt=only_adopt)
         found = applier.run_batch(order).results
         assert [each.node for each in found] == list(names)
         told = [each.record for each in found if each.record]
@@ -122,6 +125,13 @@ def test_a_node_has_its_labels_and_taints_before_its_bundle_comes() -> None:
     assert ground.seen == [{"a": {**NEW_LABELS, "team": "pos"}}], "what K3s has registered and nobody wants is gone"
     assert ground.taints("a") == {*NEW_TAINTS, NOT_READY}
     assert (ground.labels("b"), ground.taints("b")) == (OLD_LABELS, OLD_TAINTS)
+
+
+def test_a_batch_that_is_only_adopted_changes_no_node() -> None:
+    """What the spec says by now is the newer rollout's; whoever began the batch has set what it brings."""
+    ground = Ground()
+    assert ground.run("a", only_adopt=True)["a"].outcome == "applied"
+    assert (ground.asked, ground.labels("a"), ground.taints("a")) == ([], OLD_LABELS, OLD_TAINTS)
 
 
 def test_all_labels_and_taints_go_when_the_spec_has_none() -> None:

@@ -7,15 +7,17 @@ from datetime import datetime
 
 import pytest
 
+from fleet.decide import decide, initial
 from fleet.model.change import Change
 from fleet.model.event import Event
 from fleet.model.plan import EVERYTHING, Plan, Scope
 from fleet.model.record import Record, Updates
 from fleet.model.rollout import RolloutOrder
+from fleet.model.signal import Begin
 from fleet.operations.apply import ApplyOptions, Hands, apply
 from fleet.operations.intent import Intent
 from fleet.operations.plan import plan
-from fleet.operations.upkeep import Upkeep, UpkeepWish, reboot_until, until, upkeep
+from fleet.operations.upkeep import Upkeep, UpkeepWish, until, upkeep
 from fleet.testing import MemoryRecords
 from tests.specs import document, node_of
 from tests.unit.operations.hosts import EverySecret, held
@@ -134,15 +136,15 @@ def test_until_when_a_reboot_may_begin() -> None:
     a, p = (node_of(fleet.fleet, name) for name in "ap")
     assert until(fleet, a, PARIS_OPEN) == at("2026-06-10T02:15Z")
     assert until(fleet, p, PARIS_OPEN) is None
-    assert reboot_until(fleet, [a, p], PARIS_OPEN) == {"a": at("2026-06-10T02:15Z")}
-    assert reboot_until(fleet, [a, p], KOLKATA_OPEN) == {"p": at("2026-06-10T22:45Z")}
-    assert reboot_until(fleet, [p], BOTH_SHUT) == {}
+    assert reboots(fleet, PARIS_OPEN) == dict.fromkeys("ab", at("2026-06-10T02:15Z"))
+    assert reboots(fleet, KOLKATA_OPEN) == {"p": at("2026-06-10T22:45Z")}
+    assert reboots(fleet, BOTH_SHUT) == {}
 
 
 @pytest.mark.parametrize("said", ["{mode: security, reboot: never}", "{mode: none, reboot: window}"])
 def test_no_rollout_reboots_who_wants_none(said: str) -> None:
     fleet = made(fleet=document("Fleet", "acme", f"rolloutPolicy: nights\nos: {{updates: {said}}}"))
-    assert reboot_until(fleet, fleet.fleet.nodes, PARIS_OPEN) == {}
+    assert reboots(fleet, PARIS_OPEN) == {}
 
 
 def test_without_a_schedule_nothing_is_rebooted() -> None:
@@ -150,7 +152,7 @@ def test_without_a_schedule_nothing_is_rebooted() -> None:
     plainly = made(waits("a"), fleet=fleet)
     assert plainly.fleet.schedule is None
     assert until(plainly, node_of(plainly.fleet, "a"), PARIS_OPEN) is None
-    assert reboot_until(plainly, plainly.fleet.nodes, PARIS_OPEN) == {}
+    assert reboots(plainly, PARIS_OPEN) == {}
 
 
 # As plan and apply use it.
@@ -186,12 +188,26 @@ def planned(records: list[Record], now: float, scope: Scope = EVERYTHING, *, upd
 
 
 def ordered(records: list[Record], now: float, *, updates: bool = False) -> list[RolloutOrder]:
-    wish = UpkeepWish(now, updates_now=updates)
-    intended, engine = made(*records), Engine()
+    return orders_of(made(*records), records, UpkeepWish(now, updates_now=updates))
+
+
+def orders_of(intended: Intent, records: list[Record], wish: UpkeepWish) -> list[RolloutOrder]:
+    engine = Engine()
     current = plan(intended, MemoryRecords(records), EVERYTHING, wish)
     hands = Hands(engine, MemoryRecords(records), EverySecret(), "ops@laptop")
-    list(apply(intended, current, hands, ApplyOptions(unenforced=True, wish=wish)))
+    list(apply(intended, current, hands, ApplyOptions(wish=wish)))
     return engine.orders
+
+
+def reboots(intended: Intent, now: float) -> dict[str, float]:
+    """Until when a reboot may begin, of the nodes that a rollout of all begins with at once."""
+    (order,) = orders_of(intended, [], UpkeepWish(now))
+    return told(order, now)
+
+
+def told(order: RolloutOrder, now: float) -> dict[str, float]:
+    effects = decide(initial(order), Begin(1, at=now)).effects
+    return {name: until for effect in effects for name, until in effect.order.reboot_until.items()}
 
 
 def test_a_node_that_holds_its_bundle_is_in_the_plan_for_its_reboot_alone() -> None:
@@ -238,10 +254,10 @@ def test_the_rollout_is_told_until_when_reboots_may_begin_and_of_the_wish() -> N
     (order,) = ordered(records, PARIS_OPEN)
     assert [node.name for node in order.nodes] == ["a", "b"]
     assert (order.upkeep, order.updates_now) == (True, False)
-    assert order.reboot_until == dict.fromkeys("ab", at("2026-06-10T02:15Z"))
+    assert told(order, PARIS_OPEN) == dict.fromkeys("ab", at("2026-06-10T02:15Z"))
     (order,) = ordered(records, BOTH_SHUT, updates=True)
     assert [node.name for node in order.nodes] == ["a", "b", "p"]
-    assert (order.upkeep, order.updates_now, order.reboot_until) == (True, True, {})
+    assert (order.upkeep, order.updates_now, told(order, BOTH_SHUT)) == (True, True, {})
     assert ordered(records, BOTH_SHUT) == []
 
 
@@ -249,7 +265,7 @@ def test_a_rollout_may_reboot_for_updates_that_it_brings_itself() -> None:
     """Nothing is due yet: updates of this very rollout may make it so."""
     (order,) = ordered(done("b", "p"), PARIS_OPEN)
     assert [node.name for node in order.nodes] == ["a"]
-    assert order.reboot_until == {"a": at("2026-06-10T02:15Z")}
+    assert told(order, PARIS_OPEN) == {"a": at("2026-06-10T02:15Z")}
 
 
 def test_a_fleet_without_updates_has_no_upkeep() -> None:
@@ -257,7 +273,7 @@ def test_a_fleet_without_updates_has_no_upkeep() -> None:
     engine = Engine()
     hands = Hands(engine, MemoryRecords(), EverySecret(), "ops@laptop")
     list(apply(intended, plan(intended, MemoryRecords(), EVERYTHING), hands, ApplyOptions()))
-    assert (engine.orders[0].upkeep, engine.orders[0].reboot_until) == (False, {})
+    assert (engine.orders[0].upkeep, told(engine.orders[0], PARIS_OPEN)) == (False, {})
 
 
 def test_a_day_of_the_archive_changes_the_bundle_and_no_wish_does() -> None:
