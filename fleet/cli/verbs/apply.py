@@ -75,8 +75,8 @@ def command(
     """Bring nodes to what the spec says.
 
     On a terminal the plan is shown first, and a question asked. ^C once finishes what runs and pauses; ^C twice leaves
-    now, which is safe. With --detach it goes on when this terminal is gone. A rollout that is paused, or whose controller
-    died, is superseded: what runs of it ends first.
+    now, which is safe. With --detach it goes on when this terminal is gone. An older rollout that is paused, or
+    whose controller died, is superseded by another commit: what runs of it ends first.
 
     A server whose K3s becomes another version is drained first, and takes pods again once it is Ready: a RolloutPolicy's
     `drain` says how long and how hard. Windows, soaks and approvals of the policy are waited for. Exit code 0: every node is
