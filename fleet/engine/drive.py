@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from fleet.decide import decide, evolve_all, snapshot
-from fleet.engine.crew import Crew, Done
+from fleet.engine.crew import Answered, Crew, Done
 from fleet.engine.heartbeat import Heartbeat
 from fleet.errors import FleetError, StoppedError
 from fleet.model.event import Event
+from fleet.model.gate import GateAnswer
 from fleet.model.record import Record
 from fleet.model.rollout import RolloutState
-from fleet.model.signal import BatchFinished, BatchLost, Pause, Signal, Tick
+from fleet.model.signal import BatchFinished, BatchLost, GatesAnswered, Pause, Signal, Tick
 from fleet.ports.journal import Journal, Step
 from fleet.ports.records import Records
 
@@ -76,6 +77,8 @@ class Drive:
             self._keep(state, Step(decision.events, decision.effects, handled=incoming.handled), incoming)
             for effect in decision.effects:
                 self._crew.start(effect.order)
+            if decision.gates:
+                self._crew.ask(decision.gates)
             yield from decision.events
         if self._error:
             raise self._error
@@ -117,7 +120,9 @@ class Drive:
         if self._heartbeat.lost:
             raise self._heartbeat.lost
         heard = self._hear_stop()
-        if done:
+        if isinstance(done, Answered):
+            heard.append(_hear_answers(done))
+        elif done:
             heard += self._hear_done(done)
         if time.monotonic() >= self._next_look:
             heard += inbox(self._journal, rollout_id)
@@ -147,6 +152,15 @@ class Drive:
         lost = [found.node for found in result.results if found.outcome == "unreachable"]
         sent = {name: done.order.wanted[name] for name in lost if name in done.order.wanted}
         return [Incoming(BatchFinished(batch_id, result.results), records=told, unanswered=sent)]
+
+
+def _hear_answers(done: Answered) -> Incoming:
+    """What kept gates from being asked is no pass."""
+    try:
+        answers = tuple(done.result())
+    except FleetError as error:
+        answers = (GateAnswer("gates", "unknown", reason=error.message),)
+    return Incoming(GatesAnswered(check_id=done.check_id, answers=answers))
 
 
 def inbox(journal: Journal, rollout_id: str) -> list[Incoming]:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from fleet.decide import after, initial, supersedes
-from fleet.engine.crew import Adopting, Bell, Crew
+from fleet.engine.crew import NO_GATES, Adopting, Bell, Crew
 from fleet.engine.drive import Drive, Incoming, inbox
 from fleet.engine.fitting import NOTHING_LEFT
 from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
@@ -21,6 +21,7 @@ from fleet.model.event import Event, NodeApplied
 from fleet.model.rollout import ENDED, RolloutOrder, RolloutState
 from fleet.model.signal import Begin, Resume, Supersede, TakeOver, Tick
 from fleet.ports.applier import Applier
+from fleet.ports.gates import Gates
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
 
@@ -35,12 +36,13 @@ class LocalEngine(LocalRollouts):
     and the applier's error is raised after `RolloutPaused`: `resume` goes on once its cause is mended.
     """
 
-    def __init__(  # noqa: PLR0913 - three ports, and how often to look
+    def __init__(  # noqa: PLR0913 - four ports, and how often to look
         self,
         journal: Journal,
         applier: Applier,
         records: Records,
         *,
+        gates: Gates = NO_GATES,
         poll_seconds: float = 1.0,
         beat_seconds: float = BEAT_SECONDS,
         now: Callable[[], float] = time.time,
@@ -49,6 +51,7 @@ class LocalEngine(LocalRollouts):
         super().__init__(journal, now)
         self._applier = applier
         self._records = records
+        self._gates = gates
         self._poll_seconds = poll_seconds
         self._beat_seconds = beat_seconds
         self._bell = Bell()
@@ -123,7 +126,7 @@ class LocalEngine(LocalRollouts):
         self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming], applier: Applier | None = None
     ) -> Iterator[Event]:
         self._bell = Bell()
-        crew = Crew(applier or self._applier, state.order.forks, self._bell)
+        crew = Crew(applier or self._applier, self._gates, state.order.forks, self._bell)
         drive = Drive(self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, now=self._now)
         events = drive.run(state, signals, self._poll_seconds)
         try:
