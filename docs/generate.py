@@ -70,8 +70,6 @@ NOT_YET: dict[tuple[str, str], str] = {
     ("SecretsSpec", "command"): "no program is asked; secrets come from vault files",
     ("ClusterSpec", "snapshot"): "no snapshot is taken",
     ("SiteSpec", "segmentation"): "no rule reaches a node",
-    ("RolloutPolicySpec", "drain"): "agents are not drained; servers are",
-    ("RolloutPolicySpec", "gates"): "nothing is asked between waves",
     ("RolloutPolicySpec", "onFailure"): "`rollback` pauses",
 }
 NOT_YET_KINDS: dict[str, str] = {

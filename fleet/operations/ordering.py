@@ -126,6 +126,7 @@ def policed(order: RolloutOrder, intent: Intent) -> RolloutOrder:
         on_failure=policy.on_failure,
         offline=policy.offline,
         timing=timing,
+        gates=policy.gates,
     )
 
 

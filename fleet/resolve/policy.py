@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from fleet.model.policy import Amount, DisruptionBudget, PolicyWave, RolloutPolicy
 from fleet.model.spec.document import Spec
 from fleet.model.spec.policy import BudgetSpec, WaveSpec
+from fleet.resolve.gates import gates
 from fleet.resolve.windows import said_policy, timing
 
 DEFAULT_SUCCESS_THRESHOLD = "95%"
 DEFAULT_MIN_FINISHED = "50%"
 DEFAULT_BATCH_SIZE = 50
-_NOT_YET = {"drain (for servers alone)": "drain", "gates": "gates"}
 
 
 def policy(spec: Spec) -> RolloutPolicy | None:
@@ -37,6 +37,7 @@ def policy(spec: Spec) -> RolloutPolicy | None:
         on_failure="continue" if said.on_failure == "continue" else "pause",
         offline="count" if said.offline_policy == "count" else "defer",
         timing=timing(said),
+        gates=gates(said),
     )
 
 
@@ -45,10 +46,7 @@ def not_enforced(spec: Spec) -> tuple[str, ...]:
     said = said_policy(spec)
     if said is None:
         return ()
-    found = [key for key, field in _NOT_YET.items() if getattr(said, field) is not UNSET]
-    if said.on_failure == "rollback":
-        found.append("onFailure rollback (it pauses)")
-    return tuple(found)
+    return ("onFailure rollback (it pauses)",) if said.on_failure == "rollback" else ()
 
 
 def _wave(said: WaveSpec, threshold: Decimal, finished: Decimal) -> PolicyWave:

@@ -37,7 +37,7 @@ def timing(policy: RolloutPolicySpec) -> Timing:
         rate=0.0 if isinstance(rate, UnsetType) else rate.base_rate_per_minute,
         rate_factor=1.0 if isinstance(factor, UnsetType) else factor,
         deadline=_deadline(policy),
-        offline_after=_seconds(_or(policy.offline_after, DEFAULT_OFFLINE_AFTER)),
+        offline_after=seconds_of(policy.offline_after, DEFAULT_OFFLINE_AFTER),
     )
 
 
@@ -52,7 +52,11 @@ def _schedule(policy: RolloutPolicySpec) -> Schedule | None:
 
 
 def _deadline(policy: RolloutPolicySpec) -> float:
-    return _seconds(_or(policy.progress_deadline, DEFAULT_PROGRESS_DEADLINE))
+    return seconds_of(policy.progress_deadline, DEFAULT_PROGRESS_DEADLINE)
+
+
+def seconds_of(said: str | UnsetType, default: str) -> float:
+    return _seconds(_or(said, default))
 
 
 def _or(said: str | UnsetType, default: str) -> str:

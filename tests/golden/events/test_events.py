@@ -16,7 +16,16 @@ from fleet.model.batch import BatchOrder
 from fleet.model.effect import Effect, RunBatch
 from fleet.model.event import Event, decode_event
 from fleet.model.gate import GateAnswer
-from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts, RolloutNode, RolloutOrder, RunningBatch, WaveOrder
+from fleet.model.rollout import (
+    STATE_VERSION,
+    AwayNode,
+    GroupBudget,
+    RolloutCounts,
+    RolloutNode,
+    RolloutOrder,
+    RunningBatch,
+    WaveOrder,
+)
 from fleet.model.signal import Cancel, Pause, Request, Resume
 
 HERE = Path(__file__).parent
@@ -138,7 +147,7 @@ def test_a_snapshot_of_a_wave_that_failed_is_read() -> None:
     order = RolloutOrder("7f3c", "acme", "4be1f02", "ops@desk", (WaveOrder("all", nodes),), forks=20)
     state = restore(order, kept)
     assert (state.version, state.failed, state.forgiven, state.is_held, state.has_failed) == (
-        2,
+        STATE_VERSION,
         0b100,
         0b100,
         True,
