@@ -123,7 +123,10 @@ def _approve(course: Course, signal: sig.Approve) -> None:
 
 
 def _supersede(course: Course, signal: sig.Supersede) -> None:
-    if course.state.status in ("new", "running", "pausing", "paused"):
+    """The last one that asks takes over."""
+    state = course.state
+    is_newer = state.status == "superseding" and state.reason != signal.by
+    if is_newer or state.status in ("new", "running", "pausing", "paused"):
         course.add(ev.SupersedeRequested(signal.by, course.state.in_flight.bit_count()))
         go_on(course)
 

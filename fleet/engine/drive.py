@@ -38,7 +38,7 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class Drive:
-    """`stops` tells how often somebody has asked to stop."""
+    """`stops` tells how often somebody has asked to stop; `elsewhere` hears what others ask of what nobody drives."""
 
     def __init__(  # noqa: PLR0913 - all that a rollout is driven with
         self,
@@ -48,6 +48,7 @@ class Drive:
         heartbeat: Heartbeat,
         *,
         stops: Callable[[], int],
+        elsewhere: Callable[[], None],
         now: Callable[[], float],
     ) -> None:
         self._journal = journal
@@ -55,6 +56,7 @@ class Drive:
         self._crew = crew
         self._heartbeat = heartbeat
         self._stops = stops
+        self._elsewhere = elsewhere
         self._now = now
         self._wake_at: float | None = None
         self._heard_stops = 0
@@ -126,6 +128,7 @@ class Drive:
             heard += self._hear_done(done)
         if time.monotonic() >= self._next_look:
             heard += inbox(self._journal, rollout_id)
+            self._elsewhere()
             self._next_look = time.monotonic() + poll_seconds
         return heard if heard or self._left() else [Incoming(Tick())]
 

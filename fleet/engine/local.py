@@ -16,7 +16,7 @@ from fleet.engine.drive import Drive, Incoming, inbox
 from fleet.engine.fitting import NOTHING_LEFT
 from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
 from fleet.engine.rollouts import LocalRollouts, load
-from fleet.errors import UsageError
+from fleet.errors import BusyError, UsageError
 from fleet.model.event import Event, NodeApplied
 from fleet.model.rollout import ENDED, RolloutOrder, RolloutState
 from fleet.model.signal import Begin, Resume, Supersede, TakeOver, Tick
@@ -24,6 +24,8 @@ from fleet.ports.applier import Applier
 from fleet.ports.gates import Gates
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
+
+TAKE_OVER = "fleet apply --supersede ends what it rolls out, and takes over what has not begun."
 
 
 class LocalEngine(LocalRollouts):
@@ -64,7 +66,7 @@ class LocalEngine(LocalRollouts):
         wrongly.
         """
         initial(order)
-        lease = self._journal.acquire(order.controller)
+        lease = self._lease(order.controller)
         with self._heartbeat(lease) as heartbeat:
             for summary in self._journal.rollouts():
                 if summary.status in ENDED:
@@ -98,7 +100,8 @@ class LocalEngine(LocalRollouts):
                     Incoming(Resume()),
                     Incoming(Tick()),
                 ]
-            yield from self._driven(heartbeat, state, signals)
+            applier = Adopting(self._applier) if self.is_ending(rollout_id) else None
+            yield from self._driven(heartbeat, state, signals, applier)
 
     def _superseded(
         self, heartbeat: Heartbeat, older: RolloutState, newer: RolloutOrder
@@ -119,6 +122,12 @@ class LocalEngine(LocalRollouts):
         self._stops += 1
         self._bell.put(None)
 
+    def _lease(self, controller: str) -> Lease:
+        try:
+            return self._journal.acquire(controller)
+        except BusyError as error:
+            raise BusyError(error.message, f"{error.hint} {TAKE_OVER}".strip()) from error
+
     def _heartbeat(self, lease: Lease) -> Heartbeat:
         return Heartbeat(self._journal, lease, wake=lambda: self._bell.put(None), every=self._beat_seconds)
 
@@ -126,12 +135,19 @@ class LocalEngine(LocalRollouts):
         self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming], applier: Applier | None = None
     ) -> Iterator[Event]:
         self._bell = Bell()
+
+        def elsewhere() -> None:
+            self._cancel_others(heartbeat.lease, state.order.id)
+
         crew = Crew(applier or self._applier, self._gates, state.order.forks, self._bell)
-        drive = Drive(self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, now=self._now)
+        drive = Drive(
+            self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, elsewhere=elsewhere, now=self._now
+        )
         events = drive.run(state, signals, self._poll_seconds)
         try:
             for event in events:  # noqa: UP028 - `yield from` would close `events` too, and they are to end well
                 yield event
+            elsewhere()
         except GeneratorExit:
             self.stop()
             deque(events, maxlen=0)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fleet.errors import FleetError
 
 if TYPE_CHECKING:
     from fleet.operations.intent import Intent
@@ -31,7 +35,19 @@ class Driving:
         self._engine = wiring.engine(writer, forks, verbosity, around)
         return self._engine
 
+    def closing(self, intent: Intent | None, forks: int) -> Engine:
+        """One that begins no batch and needs no project. With an intent, servers that came through take pods again."""
+        from fleet.workspace.clusters import uncordoning
+
+        around = uncordoning(self._wiring, intent) if intent else None
+        self._engine = self._wiring.engine(_no_project, forks, 0, around)
+        return self._engine
+
     def stop(self) -> None:
         self.is_stopping = True
         if self._engine is not None:
             self._engine.stop()
+
+
+def _no_project(_path: Path, names: Sequence[str]) -> None:
+    raise FleetError(f"a batch of {len(names)} nodes was to begin, and its rollout is ending")

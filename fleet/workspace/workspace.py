@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fleet.errors import UsageError
 from fleet.model.plan import EVERYTHING, Plan, Scope
 from fleet.model.validation import Validation
@@ -135,22 +137,14 @@ class Workspace:
         return render(self._read(), scope, self._wiring.folder, Path(folder), self._wiring.shipped)
 
     def apply(  # noqa: PLR0913 - the options of one rollout
-        self,
-        plan: Plan,
-        *,
-        forks: int = 20,
-        take_over: str = "",
-        allow_dirty: bool = False,
-        unenforced: bool = False,
-        updates: bool = False,
-        verbosity: int = 0,
-        cluster: bool = True,
-        break_glass: str = "",
-        one_wave: str = "",
-    ) -> Iterator[Event]:
+        self, plan: Plan, *, forks: int = 20, take_over: str = "", allow_dirty: bool = False, unenforced: bool = False,
+        updates: bool = False, verbosity: int = 0, cluster: bool = True, break_glass: str = "", one_wave: str = "",
+        rollout_id: str = "",
+    ) -> Iterator[Event]:  # fmt: skip
         """Carries out a plan; one that was loaded is made again first, and any difference refused. Where clusters are several
         minors behind, the next steps follow, each a rollout, while all nodes come through. Without `cluster`, Kubernetes is
-        not talked to; `break_glass`: why freezes do not hold; `one_wave`: its name, where all nodes go in one.
+        not talked to; `break_glass`: why freezes do not hold; `one_wave`: its name, where all nodes go in one;
+        `rollout_id`: of the first rollout, empty for any.
         """
         from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
 
@@ -158,7 +152,7 @@ class Workspace:
         if plan.pending:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
         options = ApplyOptions(
-            forks, take_over, allow_dirty, unenforced, self._wish(updates=updates), break_glass, one_wave
+            forks, take_over, allow_dirty, unenforced, self._wish(updates=updates), break_glass, one_wave, rollout_id
         )
         while True:
             engine, wiring = self._driving.engine(intent, forks, verbosity, cluster=cluster), self._wiring
@@ -168,6 +162,7 @@ class Workspace:
                 return
             plan = self.plan(plan.scope, policy=plan.policy)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
+            options = msgspec.structs.replace(options, rollout_id="")
 
     def simulate(self, rehearsal: Rehearsal, scope: Scope = EVERYTHING) -> Simulation:
         """The rollout that `apply` would start, with pretend nodes: nothing is touched, and nothing written."""
