@@ -77,6 +77,8 @@ def _begin(course: Course, signal: sig.Begin) -> None:
     )
     if order.policy:
         course.add(ev.PolicyFollowed(order.id, order.policy, len(order.budgets), order.stop_at))
+    if order.undoes:
+        course.add(ev.RollbackBegun(order.id, order.undoes, order.stays))
     if order.break_glass:
         course.add(ev.GlassBroken(order.id, order.break_glass, order.controller))
     go_on(course)

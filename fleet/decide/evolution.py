@@ -255,6 +255,7 @@ _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.RolloutHalted: _status,
     ev.RolloutCancelled: _status,
     ev.GlassBroken: _same,
+    ev.RollbackBegun: _same,
     ev.WaveSoaking: _soaking,
     ev.GatesAsked: _gates_asked,
     ev.GatesPassed: _gates_passed,

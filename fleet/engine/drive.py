@@ -13,10 +13,10 @@ from fleet.decide import decide, evolve_all, snapshot
 from fleet.engine.crew import Answered, Crew, Done
 from fleet.engine.heartbeat import Heartbeat
 from fleet.errors import FleetError, StoppedError
-from fleet.model.event import Event
+from fleet.model.event import Event, RolloutWithdrawn
 from fleet.model.gate import GateAnswer
 from fleet.model.record import Record
-from fleet.model.rollout import RolloutState
+from fleet.model.rollout import RolloutOrder, RolloutState
 from fleet.model.signal import BatchFinished, BatchLost, GatesAnswered, Pause, Signal, Tick
 from fleet.ports.journal import Journal, Step
 from fleet.ports.records import Records
@@ -114,6 +114,8 @@ class Drive:
                 self._records.save(incoming.records, lease)
             if incoming.unanswered:
                 self._records.note_unanswered(incoming.unanswered, lease)
+            if any(isinstance(event, RolloutWithdrawn) for event in step.events):
+                self._records.hold_back(sent_by(state.order), state.order.id, lease)
             self._journal.append(lease, state.order.id, step)
 
     def _next(self, rollout_id: str, poll_seconds: float) -> list[Incoming]:
@@ -155,6 +157,11 @@ class Drive:
         lost = [found.node for found in result.results if found.outcome == "unreachable"]
         sent = {name: done.order.wanted[name] for name in lost if name in done.order.wanted}
         return [Incoming(BatchFinished(batch_id, result.results), records=told, unanswered=sent)]
+
+
+def sent_by(order: RolloutOrder) -> dict[str, str]:
+    """What a rollout brings each of its nodes, or would have."""
+    return {node.name: node.wanted for node in order.nodes}
 
 
 def _hear_answers(done: Answered) -> Incoming:

@@ -41,6 +41,16 @@ class PolicyFollowed(_Event, frozen=True, tag=True):
     stop_at: int
 
 
+class RollbackBegun(_Event, frozen=True, tag=True):
+    """Comes after `RolloutStarted`: nodes go back to what they held before the rollout `undoes`. `stays` are those that held
+    nothing.
+    """
+
+    rollout_id: str
+    undoes: str
+    stays: tuple[str, ...] = ()
+
+
 class GlassBroken(_Event, frozen=True, tag=True):
     """Comes after `RolloutStarted`: freezes are overruled."""
 
@@ -305,7 +315,7 @@ class RolloutWithdrawn(_Event, frozen=True, tag=True):
 
 
 RolloutEvent = (
-    RolloutStarted | PolicyFollowed | GlassBroken | RolloutTakenOver | PauseRequested | CancelRequested | SupersedeRequested
+    RolloutStarted | PolicyFollowed | RollbackBegun | GlassBroken | RolloutTakenOver | PauseRequested | CancelRequested | SupersedeRequested
     | RolloutPaused | RolloutResumed | RolloutFinished | RolloutHalted | RolloutCancelled | RolloutSuperseded
     | RollbackRequested | RolloutWithdrawn
 )  # fmt: skip

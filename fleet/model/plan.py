@@ -123,6 +123,9 @@ class Plan(msgspec.Struct, frozen=True):
     walking: tuple[Walk, ...] = ()
     """Clusters that are more than one minor behind: what the plan says is their next step, and not their last one."""
 
+    held_back: dict[str, tuple[str, ...]] = {}
+    """Nodes that keep what they have, because what git wants was rolled back: by the rollout that brought it."""
+
     waves: tuple[PlannedWave, ...] = ()
     budget: PlannedBudget = PlannedBudget()
     time: PlannedTime = PlannedTime()

@@ -99,7 +99,8 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     `updates_now` are as in `BatchOrder`. `policy` is the name of the RolloutPolicy that the rest came of, empty for none:
     `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`. Nodes that
     could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone. `break_glass` is the operator's reason for overruling freezes, empty for none. `gates` are asked before each
-    wave and after it. `undoes` is the rollout that this one rolls back, empty for none.
+    wave and after it. `undoes` is the rollout that this one rolls back, empty for none; `stays`
+    are nodes that have nothing to go back to.
     """
 
     id: str
@@ -122,6 +123,7 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     break_glass: str = ""
     gates: tuple[Gate, ...] = ()
     undoes: str = ""
+    stays: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[RolloutNode, ...]:

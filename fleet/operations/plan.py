@@ -72,6 +72,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         next_window=due.opens,
         draining=_draining(intent, changing),
         walking=_walking(intent, changing),
+        held_back=_held_back(intent, sketches) if intent.held_back else {},
     )
     return in_waves(intent, made, gone, wish.now)
 
@@ -113,7 +114,16 @@ def _tokens(manifest: Manifest) -> dict[str, str]:
 
 
 def _moves(intent: Intent, sketch: Sketch) -> bool:
-    return not (intent.is_done(sketch.node, sketch.digest) or intent.is_waiting(sketch.node))
+    name, wanted = sketch.node, sketch.digest
+    return not (intent.is_done(name, wanted) or intent.is_waiting(name) or intent.held_back_by(name, wanted))
+
+
+def _held_back(intent: Intent, sketches: Sequence[Sketch]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for sketch in sketches:
+        if rollout := intent.held_back_by(sketch.node, sketch.digest):
+            found.setdefault(rollout, []).append(sketch.node)
+    return {rollout: tuple(nodes) for rollout, nodes in found.items()}
 
 
 def _concerned(intent: Intent, moved: Sequence[tuple[Node, Sketch]]) -> set[str]:

@@ -78,6 +78,8 @@ class PlanReport(msgspec.Struct, frozen=True):
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""
     """The RolloutPolicy that was asked for instead of the fleet's own."""
+    held_back: dict[str, tuple[str, ...]] = {}
+    """Nodes that keep what they have because what git wants was rolled back, by the rollout that brought it."""
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -114,4 +116,5 @@ def plan_document(plan: Plan) -> PlanReport:
         time=plan.time,
         away=plan.away,
         policy=plan.policy,
+        held_back=plan.held_back,
     )

@@ -131,6 +131,14 @@ def _(event: happened.PolicyFollowed) -> list[Line]:
 
 
 @_lines.register
+def _(event: happened.RollbackBegun) -> list[Line]:
+    lines = _line(f"rolls back rollout {event.undoes}: nodes go back to what they held before it", "warning")
+    if event.stays:
+        lines += _line(f"held nothing before, and stay as they are: {some(event.stays)}", "warning")
+    return lines
+
+
+@_lines.register
 def _(event: happened.GlassBroken) -> list[Line]:
     return _line(f"{event.by} broke the glass, freezes do not hold: {event.reason}", "warning")
 

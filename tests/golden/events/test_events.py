@@ -69,6 +69,7 @@ WRITTEN = [
     ),
     ev.NodeUnhealthy("nice-2", "nice", "7f3c-gates-0004", "node: chrony.service is failed"),
     ev.RollbackRequested("wave ramp failed", in_flight=3),
+    ev.RollbackBegun("8a4d", "7f3c", ("lyon-new",)),
     ev.RolloutWithdrawn("7f3c", "wave ramp failed", MIDWAY),
     ev.WaveFinished("everyone", 0, HALTED),
     ev.WaveFailed("pilot", 0, "1 failed and 3 succeeded, so successThreshold 100% cannot be met", HALTED),
