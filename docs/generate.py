@@ -39,6 +39,8 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("ConnectionLayer", "port"): "`22`",
     ("ConnectionLayer", "user"): "`fleet`",
     ("ConnectionLayer", "become"): "`true`",
+    ("ConnectionLayer", "confirmTimeout"): "`90s`",
+    ("FileSpec", "confirm"): "`false`",
     ("ArtifactsSpec", "mirrors"): "K3s's releases on github.com",
     ("SecretsSpec", "type"): "`vault`",
     ("FleetSpec", "maxRemoved"): "`1%`",
