@@ -72,7 +72,6 @@ NOT_YET: dict[tuple[str, str], str] = {
     ("SecretsSpec", "command"): "no program is asked; secrets come from vault files",
     ("ClusterSpec", "snapshot"): "no snapshot is taken",
     ("SiteSpec", "segmentation"): "no rule reaches a node",
-    ("RolloutPolicySpec", "onFailure"): "`rollback` pauses",
 }
 NOT_YET_KINDS: dict[str, str] = {
     "Segmentation": "No rule reaches a node: a plan says so, and `fleet apply` asks for `--unenforced`.",

@@ -63,6 +63,7 @@ def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
         reboot_until=reboot_until(order, [nodes[index[name]] for name in batch.nodes], batch.at),
         wanted={name: nodes[index[name]].wanted for name in batch.nodes},
         deadline=order.timing.deadline,
+        is_undo=bool(order.undoes),
     )
 
 

@@ -21,18 +21,17 @@ def undoing(state: RolloutState, rollout_id: str) -> RolloutOrder | None:
     """
     order, nodes = state.order, state.layout.nodes
     touched = {nodes[i].name for i in members(state.applied | state.failed | state.unreachable)}
-    waves = [
-        WaveOrder(wave.name, tuple(_back(node) for node in wave.nodes if node.name in touched and node.base))
-        for wave in reversed(order.waves)
-    ]
-    if not any(wave.nodes for wave in waves):
+    waves = [[node for node in wave.nodes if node.name in touched and node.base] for wave in reversed(order.waves)]
+    if not any(waves):
         return None
+    behind = _behind_servers(waves)
+    names = [wave.name for wave in reversed(order.waves)]
     return replace(
         order,
         id=rollout_id,
         undoes=order.id,
         stays=tuple(node.name for node in nodes if node.name in touched and not node.base),
-        waves=tuple(wave for wave in waves if wave.nodes),
+        waves=tuple(WaveOrder(name, tuple(map(_back, wave))) for name, wave in zip(names, behind, strict=True) if wave),
         stop_at=0,
         on_failure="continue",
         gates=(),
@@ -41,6 +40,16 @@ def undoing(state: RolloutState, rollout_id: str) -> RolloutOrder | None:
         updates_now=False,
         break_glass="",
     )
+
+
+def _behind_servers(waves: list[list[RolloutNode]]) -> list[list[RolloutNode]]:
+    """An agent whose server went first went later, and goes back with it: servers come first, always."""
+    last = {node.cluster: at for at, wave in enumerate(waves) for node in wave if node.role == "server"}
+    found: list[list[RolloutNode]] = [[] for _ in waves]
+    for at, wave in enumerate(waves):
+        for node in wave:
+            found[max(at, last.get(node.cluster, 0)) if node.role == "agent" else at].append(node)
+    return found
 
 
 def _back(node: RolloutNode) -> RolloutNode:

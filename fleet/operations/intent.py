@@ -102,22 +102,29 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
 
 
 def read_intent(  # noqa: PLR0913, PLR0917 - what an intent is made of
-    tree: Tree, records: Records, texts: Mapping[str, str], home: str, sandbox: str = "", policy: str = ""
+    tree: Tree,
+    records: Records,
+    texts: Mapping[str, str],
+    home: str,
+    sandbox: str = "",
+    policy: str = "",
+    retrying: str = "",
 ) -> Intent:
     """Load, resolve and make ready to render. Raises SpecError with every mistake, placed in its file, and UsageError for a
-    `policy` that the spec does not have; empty for the fleet's own.
+    `policy` that the spec does not have; empty for the fleet's own. What the rollout `retrying` holds back is not held back.
 
     With `sandbox`, every node is a folder below it; without, those whose spec says so are folders below `home`.
     """
     spec = _following(load(tree), policy)
     known = records.all()
+    held_back = {node: held for node, held in records.held_back().items() if held.rollout != retrying}
     learned = _learned(known, records)
     try:
         fleet = resolve(spec, learned)
     except MistakesError as error:
         raise SpecError(to_problems(error.mistakes, tree.files), spec.documents) from None
     fleet = _sandboxed(fleet, sandbox, everything=True) if sandbox else _sandboxed(fleet, home, everything=False)
-    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered(), policy, records.held_back())
+    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered(), policy, held_back)
 
 
 def _following(spec: Spec, policy: str) -> Spec:

@@ -23,6 +23,9 @@ _FIRST_NAP, _LONGEST_NAP = 0.02, 0.5
 _ATTEMPTS = 3
 
 
+_UNDO = {"fleet_undo": '"{{ fleet_run_undo[inventory_hostname] }}"'}
+
+
 class AnsibleApplier:
     """Fills `ports.Applier`. Safe to call from several threads, each with a batch of its own.
 
@@ -132,6 +135,7 @@ class AnsibleApplier:
             "fleet_run_expect": expected(order.expect),
             "fleet_expect": "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\"",
             **(_upkeep(order, time.time()) if order.upkeep else {}),
+            **(_UNDO | {"fleet_run_undo": expected(order.wanted)} if order.is_undo else {}),
         }
 
     def _forget_old(self, order: BatchOrder) -> None:

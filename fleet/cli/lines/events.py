@@ -68,6 +68,8 @@ class EventLines:
                 return _line(f"{self._again(f'rollout approve {event.rollout_id}')} lets it begin", "next")
             case happened.RolloutPaused():
                 return _line(f"{self._again(f'rollout resume {event.rollout_id}')} goes on", "next")
+            case happened.RolloutWithdrawn():
+                return _line(f"{self._again(f'rollout retry {event.rollout_id}')} brings it all the same", "next")
             case happened.RolloutHalted():
                 return _line(f"{self._again('apply')} tries the rest again", "next")
             case _:
