@@ -10,7 +10,9 @@ Phase = Literal["before", "after"]
 
 
 class _Gate(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """`timeout` in seconds: a gate that has not passed by then has not passed."""
+    """`timeout` in seconds: what has not passed by then has not passed. Of a gate that asks each node it holds for each of
+    them: an HTTP gate counts it from when it asks the node first, a node gate from when all have been asked once.
+    """
 
     timeout: float
 
@@ -33,7 +35,9 @@ class ClusterGate(_Gate, frozen=True, tag="cluster"):
 
 
 class HttpGate(_Gate, frozen=True, tag="http"):
-    """`url` answers with the status `expect`. It may hold {node.name}, {node.address}, {node.site} and {wave}."""
+    """`url` answers with the status `expect`. It may hold {node.name}, {node.address}, {node.site} and {wave}; with one of a
+    node, each node is asked.
+    """
 
     url: str
     expect: int = 200
@@ -59,6 +63,11 @@ class CommandGate(_Gate, frozen=True, tag="command"):
 
 
 Gate = NodeGate | ClusterGate | HttpGate | PrometheusGate | CommandGate
+
+
+def asks_each_node(gate: Gate) -> bool:
+    """Whether it is left out before a wave: what a change is to mend would keep it from coming."""
+    return isinstance(gate, NodeGate) or (isinstance(gate, HttpGate) and "{node." in gate.url)
 
 
 class GateOrder(msgspec.Struct, frozen=True):

@@ -18,5 +18,5 @@ class Gates(Protocol):
         ...
 
     def stop_now(self) -> None:
-        """What is being asked is ended at once, also a command; its gates are `unknown`."""
+        """What is being asked is ended at once, also a command, and nothing is asked any more; its gates are `unknown`."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,5 +120,16 @@ def test_who_stops_listening_ends_it(project: Any, hand: AnsibleHand, run_dir: P
     answers = hand.run(NodeTask("retire"), ["lyon-a", "lyon-b"])
     assert next(answers).node == "lyon-a"
     answers.close()  # type: ignore[attr-defined]
+    assert list(run_dir.iterdir()) == []
+    assert not (project.nodes_dir / "lyon-b" / "record").exists()
+
+
+def test_it_stops_at_once_when_it_is_told_to(project: Any, hand: AnsibleHand, run_dir: Path) -> None:
+    """From another thread, while nobody answers."""
+    project.put("lyon-b", "hold")
+    answers = hand.run(NodeTask("retire"), ["lyon-a", "lyon-b"])
+    assert next(answers).node == "lyon-a"
+    threading.Timer(0.3, hand.stop_now).start()
+    assert list(answers) == [NodeAnswer("lyon-b", "failed", "it was stopped")]
     assert list(run_dir.iterdir()) == []
     assert not (project.nodes_dir / "lyon-b" / "record").exists()
