@@ -12,7 +12,7 @@ from fleet.decide.course import Course, block, fail_wave, pause
 from fleet.decide.layout import members, waiting_behind
 from fleet.formats.words import some
 from fleet.model import event as ev
-from fleet.model.gate import Gate, GateAnswer, GateOrder, Phase
+from fleet.model.gate import Gate, GateAnswer, GateOrder, Phase, asks_each_node
 from fleet.model.rollout import RolloutState, RunningCheck
 from fleet.model.signal import GatesAnswered
 
@@ -82,7 +82,7 @@ def hear_answers(course: Course, signal: GatesAnswered) -> bool:
 def _asked(state: RolloutState, check: RunningCheck) -> tuple[Gate, ...]:
     if not _those(state, check):
         return ()
-    return tuple(gate for gate in state.order.gates if check.phase == "after" or not gate.asks_nodes)
+    return tuple(gate for gate in state.order.gates if check.phase == "after" or not asks_each_node(gate))
 
 
 def _those(state: RolloutState, check: RunningCheck) -> int:

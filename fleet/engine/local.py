@@ -47,13 +47,15 @@ class LocalEngine(LocalRollouts):
         applier: Applier,
         records: Records,
         *,
-        gates: Gates = NO_GATES,
+        gates: Callable[[], Gates] = lambda: NO_GATES,
         poll_seconds: float = 1.0,
         beat_seconds: float = BEAT_SECONDS,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: token_hex(4),
     ) -> None:
-        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`. `now` in seconds since 1970."""
+        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`. `now` in seconds since 1970.
+        `gates` makes those of one rollout: once they were told to stop, they ask nothing any more.
+        """
         super().__init__(journal, now)
         self._new_id = new_id
         self._applier = applier
@@ -180,7 +182,7 @@ class LocalEngine(LocalRollouts):
         def elsewhere() -> None:
             self._cancel_others(heartbeat.lease, state.order.id)
 
-        crew = Crew(applier or self._applier, self._gates, state.order.forks, self._bell)
+        crew = Crew(applier or self._applier, self._gates(), state.order.forks, self._bell)
         drive = Drive(
             self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, elsewhere=elsewhere, now=self._now
         )

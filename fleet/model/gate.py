@@ -16,18 +16,9 @@ class _Gate(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
     timeout: float
 
-    @property
-    def asks_nodes(self) -> bool:
-        """Whether each node is asked; else the fleet as a whole, or clusters."""
-        return False
-
 
 class NodeGate(_Gate, frozen=True, tag="node"):
     """The unit of the node's role is active, users' units are and do not restart, and the Kubernetes Node is Ready."""
-
-    @property
-    def asks_nodes(self) -> bool:
-        return True
 
 
 class ClusterGate(_Gate, frozen=True, tag="cluster"):
@@ -41,10 +32,6 @@ class HttpGate(_Gate, frozen=True, tag="http"):
 
     url: str
     expect: int = 200
-
-    @property
-    def asks_nodes(self) -> bool:
-        return "{node." in self.url
 
 
 class PrometheusGate(_Gate, frozen=True, tag="prometheus"):

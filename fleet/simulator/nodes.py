@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from fleet.model.batch import BatchOrder, NodeResult
-from fleet.model.gate import Gate, GateAnswer, GateOrder
+from fleet.model.gate import Gate, GateAnswer, GateOrder, asks_each_node
 from fleet.model.rollout import RolloutNode, RolloutOrder
 from fleet.model.simulation import World
 
@@ -82,7 +82,7 @@ class PretendNodes:
 
     def _asked(self, gate: Gate, order: GateOrder) -> GateAnswer:
         kind = str(gate.__struct_config__.tag)
-        if not gate.asks_nodes:
+        if not asks_each_node(gate):
             return GateAnswer(kind, "passed", measured="a pretend gate")
         ill = [name for name in order.nodes if self.held[name] != self._nodes[name].wanted]
         measured = f"{len(order.nodes) - len(ill):,} of {len(order.nodes):,} pretend nodes are well"

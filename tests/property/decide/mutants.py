@@ -122,7 +122,7 @@ MUTANTS = (
     Mutant("what cannot be asked passes", GATING, 'answer.outcome != "passed" and', 'answer.outcome == "failed" and'),
     Mutant("one gate is enough", GATING, "if len(signal.answers) < len(_asked(state, check)):", "if not signal.answers:"),
     Mutant("any answer will do", GATING, "check is None or check.check_id != signal.check_id", "check is None"),
-    Mutant("nodes are asked before a wave", GATING, 'check.phase == "after" or not gate.asks_nodes', "True"),
+    Mutant("nodes are asked before a wave", GATING, 'check.phase == "after" or not asks_each_node(gate)', "True"),
     Mutant("who is ill is well", GATING, "_mark_unhealthy(course, check, name, ", "str("),
     Mutant("who is ill counts as applied", EVOLUTION, "applied=state.applied & ~bit,", ""),
     Mutant("behind an ill server all goes on", GATING, "        block(course, i, node.name,", "        str("),

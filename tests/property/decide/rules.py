@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from fleet.model import event as ev
 from fleet.model.event import Event
-from fleet.model.gate import GateAnswer
+from fleet.model.gate import GateAnswer, asks_each_node
 from fleet.model.rollout import GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 
 FINAL = {
@@ -211,7 +211,7 @@ class Rules:
         """Before a wave nothing asks nodes; after it there is something to ask where something was applied."""
         names = [node.name for node in self.order.waves[at].nodes]
         if phase == "before":
-            return bool(names) and any(not gate.asks_nodes for gate in self.order.gates)
+            return bool(names) and any(not asks_each_node(gate) for gate in self.order.gates)
         return bool(self.order.gates) and any(self.final.get(name) == "applied" for name in names)
 
     def _check_asked(self, event: ev.GatesAsked) -> None:

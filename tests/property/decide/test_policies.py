@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fleet.decide import decide, decode_snapshot, encode_snapshot, evolve, initial, restore, snapshot
 from fleet.model.batch import NodeResult
 from fleet.model.effect import RunBatch
-from fleet.model.gate import ClusterGate, CommandGate, GateAnswer, GateOrder, NodeGate
+from fleet.model.gate import ClusterGate, CommandGate, GateAnswer, GateOrder, NodeGate, asks_each_node
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.model.signal import (
     Approve,
@@ -165,7 +165,7 @@ class Rollouts(RuleBasedStateMachine):
         answers = []
         for at, gate in enumerate(self.gates.gates):
             outcome = drawn[at % len(drawn)]
-            ill = self.gates.nodes[at::2] if gate.asks_nodes and outcome == "failed" else ()
+            ill = self.gates.nodes[at::2] if asks_each_node(gate) and outcome == "failed" else ()
             answers.append(GateAnswer(str(gate), outcome, ill=dict.fromkeys(ill, "why")))  # type: ignore[arg-type]
         self.rules.answers = answers
         self.hear(GatesAnswered(check_id=self.gates.check_id, answers=tuple(answers)))
