@@ -116,12 +116,12 @@ class LocalEngine(LocalRollouts):
         order = self._journal.order(rollout_id)
         lease = self._lease(order.controller)
         with self._heartbeat(lease) as heartbeat:
-            state = load(self._journal, order)
+            state, by = load(self._journal, order), self._new_id()
             if not state.has_ended:
-                yield from self._superseded(heartbeat, state, replace(order, id=self._new_id()))
+                yield from self._superseded(heartbeat, state, replace(order, id=by))
                 if self._was_stopped:
                     return
-            yield from self._back(heartbeat, order)
+            yield from self._back(heartbeat, order, by)
 
     def _begun(self, heartbeat: Heartbeat, order: RolloutOrder) -> Iterator[Event]:
         self._journal.begin(heartbeat.lease, order)
@@ -133,10 +133,10 @@ class LocalEngine(LocalRollouts):
         """A rollout, and the one that rolls it back where its policy says so."""
         last = yield from self._driven(heartbeat, state, signals, applier)
         if isinstance(last, RolloutWithdrawn) and not self._was_stopped:
-            yield from self._back(heartbeat, state.order)
+            yield from self._back(heartbeat, state.order, self._new_id())
 
-    def _back(self, heartbeat: Heartbeat, order: RolloutOrder) -> Iterator[Event]:
-        undo = undoing(load(self._journal, order), self._new_id())
+    def _back(self, heartbeat: Heartbeat, order: RolloutOrder, by: str) -> Iterator[Event]:
+        undo = undoing(load(self._journal, order), by)
         with self._journal.together():
             self._records.hold_back(sent_by(order), order.id, heartbeat.lease)
             if undo:

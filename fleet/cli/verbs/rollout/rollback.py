@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +23,10 @@ from fleet.cli.options import (
     yes_option,
 )
 from fleet.cli.rolling import roll
-from fleet.errors import EXIT_INTERRUPTED
+from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from fleet.model.event import Event
 
 
 @verb("rollback", examples=["fleet rollout rollback 7f3c21aa", "fleet rollout rollback 7f3c21aa --yes --detach"])
@@ -56,5 +61,20 @@ def command(
             return EXIT_INTERRUPTED
     if detach and not face.is_detached:
         return detached(face, workspace.state, as_json=as_json)
-    events = rollouts.roll_back(rollout_id, forks=forks, cluster=not no_cluster)
-    return roll(face, workspace, events, as_json=as_json)
+    begun: list[str] = []
+    events = _noted(rollouts.roll_back(rollout_id, forks=forks, cluster=not no_cluster), begun)
+    code = roll(face, workspace, events, as_json=as_json)
+    if begun:
+        return code
+    face.err.line(f"no node has anything to go back to; what rollout {rollout_id} brings is held back")
+    return EXIT_DONE
+
+
+def _noted(events: Iterator[Event], begun: list[str]) -> Iterator[Event]:
+    """Passes events on, and notes the rollout that brings nodes back."""
+    from fleet.model.event import RollbackBegun
+
+    for event in events:
+        if isinstance(event, RollbackBegun):
+            begun.append(event.rollout_id)
+        yield event
