@@ -51,6 +51,7 @@ def _goes_on(course: Course) -> bool:
 
 def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
     nodes, index, order = state.layout.nodes, state.layout.index, state.order
+    wanted = {name: nodes[index[name]].wanted for name in batch.nodes}
     return BatchOrder(
         batch_id=batch.batch_id,
         rollout_id=state.order.id,
@@ -61,9 +62,9 @@ def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
         upkeep=order.upkeep,
         updates_now=order.updates_now,
         reboot_until=reboot_until(order, [nodes[index[name]] for name in batch.nodes], batch.at),
-        wanted={name: nodes[index[name]].wanted for name in batch.nodes},
+        wanted=wanted,
         deadline=order.timing.deadline,
-        is_undo=bool(order.undoes),
+        undo=wanted if order.undoes else {},
     )
 
 

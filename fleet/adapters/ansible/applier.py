@@ -23,9 +23,6 @@ _FIRST_NAP, _LONGEST_NAP = 0.02, 0.5
 _ATTEMPTS = 3
 
 
-_UNDO = {"fleet_undo": '"{{ fleet_run_undo[inventory_hostname] }}"'}
-
-
 class AnsibleApplier:
     """Fills `ports.Applier`. Safe to call from several threads, each with a batch of its own.
 
@@ -134,8 +131,8 @@ class AnsibleApplier:
             "fleet_take_over": unsafe(order.take_over),
             "fleet_run_expect": expected(order.expect),
             "fleet_expect": "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\"",
+            **(_undo(order) if order.undo else {}),
             **(_upkeep(order, time.time()) if order.upkeep else {}),
-            **(_UNDO | {"fleet_run_undo": expected(order.wanted)} if order.is_undo else {}),
         }
 
     def _forget_old(self, order: BatchOrder) -> None:
@@ -146,6 +143,13 @@ class AnsibleApplier:
                 continue
             if time.time() - done.stat().st_mtime > _KEPT_SECONDS:
                 Workdir(path).remove()
+
+
+def _undo(order: BatchOrder) -> dict[str, str]:
+    return {
+        "fleet_run_undo": plain(order.undo),
+        "fleet_undo": "\"{{ fleet_run_undo[inventory_hostname] | default('') }}\"",
+    }
 
 
 def _upkeep(order: BatchOrder, now: float) -> dict[str, str]:

@@ -118,11 +118,11 @@ def test_batches_say_that_they_undo() -> None:
     undo = undoing(state, "8a4d")
     assert undo
     (effect,) = decide(initial(undo), Begin(2)).effects
-    assert effect.order.is_undo
+    assert effect.order.undo == {"lyon-s0": OLD}
     assert effect.order.wanted == {"lyon-s0": OLD}
     assert effect.order.expect == {"lyon-s0": f"b1:lyon-s0,{OLD}"}
     (plainly,) = decide(initial(rollout(plain("a"))), Begin(2)).effects
-    assert not plainly.order.is_undo
+    assert not plainly.order.undo
 
 
 def test_a_rollback_goes_on_where_a_node_cannot_go_back() -> None:

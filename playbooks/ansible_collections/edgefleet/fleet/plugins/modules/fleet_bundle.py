@@ -2333,9 +2333,7 @@ def confirm(opts):
             raise Failure("confirm", "", f"{digest} does not wait to be confirmed here")
         tree.unlink(UNDONE)
         if plan is not None:
-            for path in plan["forget"]:
-                tree.unlink(original_path(path))
-            drop_probation(tree, manager)
+            end_well(tree, manager, plan)
         out = {"changed": True, "digest": digest, "before_digest": digest, "arch": arch(), "clock": time.time()}
         out.update(machine_id=machine_id(tree), record=public(record, tree), learned=record.get("learned", {}))
         return out
@@ -2364,11 +2362,26 @@ def put_back_late(opts):
 def end_probation(tree, manager, plan, why, at_boot=False):
     """Put back what was not confirmed, and say so; True if there was something. Cut off anywhere, the next call does it all."""
     if claims(read_record(tree), plan["wanted"]):  # it was confirmed, and the run that did it was cut off
-        drop_probation(tree, manager)
+        end_well(tree, manager, plan)
         return False
     put_back(tree, manager, plan, why % plan["seconds"] if "%d" in why else why, at_boot)
     drop_probation(tree, manager)
     return True
+
+
+def told_now(opts):
+    """What the node holds after it was not confirmed."""
+    tree = Tree(opts["root"], make=False)
+    with contextlib.suppress(Failure, OSError):
+        return {"record": public(read_record(tree), tree), "machine_id": machine_id(tree), "arch": arch()}
+    return {}
+
+
+def end_well(tree, manager, plan):
+    """What came back to the node for good is not kept any more, nor is what the change replaced."""
+    for path in plan.get("forget", ()):
+        tree.unlink(original_path(path))
+    drop_probation(tree, manager)
 
 
 def put_back(tree, manager, plan, why="", at_boot=False):
@@ -2593,6 +2606,7 @@ class Apply:
                 wait_for_confirmation(tree, manager, plan)
                 return True
             end_probation(tree, manager, plan, LATE if is_due(plan) else "another run came before it was confirmed")
+        self.record = self.read_record()
         undone = tree.read_json(UNDONE) or {}
         if undone.get("digest") == wanted and not undone["told"]:
             tell_undone(tree, undone)
@@ -2993,6 +3007,8 @@ def run(opts):
         reason = words(exc) if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
         text = scrub(f"{path}: {reason}" if path else reason, opts["secrets"])
         failure = {"failed": True, "msg": "node: " + text, "step": "node", "at": str(path)}
+    if opts["confirm"]:
+        failure.update(told_now(opts))
     return dict(work.result(), changed=work.touched, **failure) if work else dict(failure, changed=False)
 
 
