@@ -11,7 +11,7 @@ of at most `batch_size`. A server that fails or is away blocks what comes after 
 
 What a policy adds: a wave comes when the one before it has passed (`wave`) and has soaked, and when somebody approved of it;
 of a group with a budget at most so many nodes are away at once (`budget`); nodes begin in their windows (`windows`) and no
-faster than a rate (`waiting`); and a wave that fails, or too many failures in all, pause the rollout.
+faster than a rate (`waiting`); and a wave that fails, or too many failures in all, pause the rollout. `forecast` tells how long all that takes.
 """
 
 from fleet.decide.decision import decide
