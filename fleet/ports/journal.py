@@ -104,6 +104,10 @@ class Journal(Protocol):
         """The entries with a `seq` above `after`, in order."""
         ...
 
+    def batches(self, rollout_id: str) -> Sequence[Entry]:
+        """Those that begin and end batches, in order."""
+        ...
+
     def last(self, rollout_id: str) -> Entry | None:
         """The newest entry; None for a rollout without any."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.formats.words import count, duration, moment, size, some
-from fleet.model.plan import Plan, PlannedBudget, PlannedTime, PlannedWave
+from fleet.model.plan import Forecast, Plan, PlannedBudget, PlannedTime, PlannedWave
 from fleet.model.window import SITE_ZONE
 from fleet.report.groups import group_lines
 from fleet.report.line import Line, line
@@ -30,6 +30,7 @@ def _lines(plan: Plan) -> Iterator[Line]:
         yield from _no_match(plan.waves)
         yield from _budget(plan.budget)
         yield from _time(plan.time)
+        yield from _forecast(plan.forecast)
         if plan.draining:
             servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
             yield _labelled("Drained", f"{servers} before K3s is exchanged there, one at a time in each cluster")
@@ -85,6 +86,26 @@ def _time(time: PlannedTime) -> Iterator[Line]:
     pace += [f"at most {time.rate:g} nodes a minute in the first wave"] if time.rate else []
     if pace:
         yield _labelled("Pace", "; ".join(pace))
+
+
+def _forecast(it: Forecast | None) -> Iterator[Line]:
+    if it is None:
+        return
+    if not it.seconds:
+        yield _labelled("Time", f"none of {count(it.left, 'node')} can begin")
+        return
+    approvals = f", plus {count(it.approvals, 'approval')}" if it.approvals else ""
+    known = f"the median of {it.measured:,}" if it.measured > 1 else "as the last one" if it.measured else "assumed"
+    how = f"{count(it.forks, 'node')} at once, {duration(round(it.batch_seconds))} a batch ({known})"
+    left = f"; {count(it.left, 'node')} cannot begin" if it.left else ""
+    yield _labelled("Time", f"{_long(it)}{approvals}: {how}{left}")
+
+
+def _long(it: Forecast) -> str:
+    if it.windows:
+        many = count(it.windows, "night" if it.at_night else "window")
+        return f"about {many}, until {moment(it.ends)}"
+    return f"about {duration(round(it.seconds))}"
 
 
 def _window(time: PlannedTime) -> str:

@@ -100,14 +100,17 @@ class Workspace:
     ) -> Plan:
         """What would change. `refresh` asks the nodes of the scope first what they hold; `updates`: OS updates that name
         no day are taken as of today; `policy`: another RolloutPolicy of the spec than the fleet's own; `retrying`: a rollout
-        that was rolled back, and that holds nothing back here.
+        that was rolled back, and that holds nothing back here. `forks` nodes are asked, and brought forward, at once.
         """
+        from fleet.operations.pace import pace_of
         from fleet.operations.plan import plan
 
         for _ in self.refresh(scope, forks=forks) if refresh else ():
             pass
         intent = self._read(policy=policy, retrying=retrying)
-        made = plan(intent, self._wiring.records, scope, self._wish(updates=updates), self._missing)
+        wish = self._wish(updates=updates)
+        pace = pace_of(self._wiring.journal, forks, wish.now) if intent.fleet.policy else None
+        made = plan(intent, self._wiring.records, scope, wish, self._missing, pace=pace)
         self._planned = (made, intent)
         return made
 

@@ -89,7 +89,7 @@ def command(
     scope = scope_of(sites, selector, nodes, limit)
     _refuse_beside(plan_file, scope, policy, supersede=supersede)
     opened = partial(_opened, face, vault_password_file, become_password_file, asks_become=asks_become)
-    workspace, plan = _planned(face, opened, plan_file, scope, sandbox, updates=updates, policy=policy)
+    workspace, plan = _planned(face, opened, plan_file, scope, sandbox, forks=forks, updates=updates, policy=policy)
     asks, is_empty = not yes and not as_json, not (plan.nodes or plan.refused)
     if is_empty and not supersede:
         tell_nothing(face, plan, as_json=as_json)
@@ -98,7 +98,7 @@ def command(
         face.err.line("not applied")
         return EXIT_INTERRUPTED
     check = partial(workspace.check, allow_dirty=allow_dirty, unenforced=unenforced, updates=updates)
-    replan = partial(workspace.plan, scope, updates=updates, policy=policy)
+    replan = partial(workspace.plan, scope, forks=forks, updates=updates, policy=policy)
 
     def begin(agreed: Plan, rollout_id: str) -> Iterator[Event]:
         return workspace.apply(
@@ -129,13 +129,13 @@ def _opened(face: Face, vault: str, become: str, sandbox: str, *, asks_become: b
 
 
 def _planned(
-    face: Face, opened: Callable[[str], Workspace], plan_file: Path | None, scope: Scope, sandbox: str, *, updates: bool,
-    policy: str,
+    face: Face, opened: Callable[[str], Workspace], plan_file: Path | None, scope: Scope, sandbox: str, *, forks: int,
+    updates: bool, policy: str,
 ) -> tuple[Workspace, Plan]:  # fmt: skip
     """The plan that is saved, or one made now; and where it is carried out."""
     workspace = opened(sandbox)
     if plan_file is None:
         with face.diagnostics.stage("plan"):
-            return workspace, workspace.plan(scope, updates=updates, policy=policy)
+            return workspace, workspace.plan(scope, forks=forks, updates=updates, policy=policy)
     plan = workspace.load_plan(plan_file)
     return (opened(plan.sandbox) if plan.sandbox and not sandbox else workspace), plan
