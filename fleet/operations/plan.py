@@ -72,7 +72,7 @@ def plan(  # noqa: PLR0913 - the circumstances of one plan
         next_window=due.opens,
         draining=_draining(intent, changing),
         walking=_walking(intent, changing),
-        held_back=_held_back(intent, sketches) if intent.held_back else {},
+        held_back=_held_back(intent, nodes),
     )
     return in_waves(intent, made, gone, wish.now, pace)
 
@@ -123,7 +123,9 @@ def _moves(intent: Intent, sketch: Sketch) -> bool:
     return not (intent.is_done(name, wanted) or intent.is_waiting(name) or intent.held_back_by(name, wanted))
 
 
-def _held_back(intent: Intent, sketches: Sequence[Sketch]) -> dict[str, tuple[str, ...]]:
+def _held_back(intent: Intent, nodes: Sequence[Node]) -> dict[str, tuple[str, ...]]:
+    those = [node for node in nodes if node.name in intent.held_back]
+    sketches = each_rendered(intent, those, intent.renderer.sketch)
     found: dict[str, list[str]] = {}
     for sketch in sketches:
         if rollout := intent.held_back_by(sketch.node, sketch.digest):

@@ -248,6 +248,7 @@ CHECK = STATE + "/check"
 SNAPSHOTS = STATE + "/snapshots"  # of K3s's datastore, before an upgrade: the token that opens it, and SQLite's file
 DOWNLOADS = STATE + "/downloads"  # by sha256: what a link that broke has left, for the next run to go on with
 ORIGINALS = STATE + "/originals"
+APPLICATIONS = STATE + "/applications.jsonl"  # a line for each time that something here was about to change
 GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
 MANIFEST = "manifest.json"
 PROBATION = STATE + "/probation"  # while a change is not confirmed: what was there before, and what puts it back
@@ -269,6 +270,7 @@ SNAPSHOT_SECONDS = 600
 UNDO_SECONDS = 60  # so long may units take that are put back
 TOKEN_SECONDS = 60  # so long may a K3s that starts take until it can be told a token
 OUTPUT_BYTES = 64 * 1024
+LOG_BYTES = 64 * 1024  # from then on the lines go to a new file, and the old one is kept as the only `.1`
 LOOP_SECONDS = 60  # so long may systemd restart a unit again and again before it counts as failed
 SLOW_BYTES = 4096  # a source that gives less in `fetch_timeout` seconds is no better than one that gives nothing
 ADVICE = {
@@ -562,6 +564,23 @@ class Tree:
                 if exc.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                     raise
         self.copy(source, path)
+
+    @naming
+    def append(self, path, line):
+        """Add a line to a log: on the disk when this returns. One that was cut off stays a line of its own."""
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(name, dir_fd=folder, follow_symlinks=False).st_size >= LOG_BYTES:
+                    os.rename(name, name + ".1", src_dir_fd=folder, dst_dir_fd=folder)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(name, flags, 0o600, dir_fd=folder), "ab") as handle:
+                size = os.fstat(handle.fileno()).st_size
+                is_cut = size and os.pread(handle.fileno(), 1, size - 1) != b"\n"
+                handle.write((b"\n" if is_cut else b"") + line + b"\n")
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.fsync(folder)
 
     @naming
     def place(self, path):
@@ -2716,6 +2735,7 @@ class Apply:
                 keep_generation(tree, old, look)
             made = sorted(set(old.get("folders", ())) | {path for path, _, _ in look.make})
             files = managed([item for item in self.items if item.path not in look.waiting], old, look.take)
+            self.log()
             if risky:
                 self.plan = begin_probation(self, made)
             self.touched = True
@@ -2733,6 +2753,13 @@ class Apply:
         tree.unlink(STAGED)
         folders = drop_folders(tree, made, self.items, self.manifest.get("folders", ()), look)
         self.finish(files, folders)
+
+    def log(self):
+        """Whoever counts applications believes this: it is there before anything is touched."""
+        line = {"at": time.time(), "digest": self.bundle["digest"], "before": self.before, "epoch": self.opts["epoch"]}
+        line.update(commit=self.opts["commit"], controller=self.opts["controller"], changes=len(self.look.changes))
+        with telling("write", APPLICATIONS):
+            self.tree.append(APPLICATIONS, json.dumps(line, sort_keys=True).encode("utf-8"))
 
     def save_datastore(self):
         """Before a server's K3s becomes another version: going back is the old binary and a snapshot of before."""
