@@ -149,6 +149,10 @@ class Plan(msgspec.Struct, frozen=True):
     waves: tuple[PlannedWave, ...] = ()
     budget: PlannedBudget = PlannedBudget()
     time: PlannedTime = PlannedTime()
+    gates: tuple[str, ...] = ()
+    """What is asked before each wave and after it."""
+    rolls_back: bool = False
+    """Whether a failure rolls back what the rollout brought."""
     away: tuple[str, ...] = ()
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""

@@ -78,6 +78,9 @@ class PlanReport(msgspec.Struct, frozen=True):
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""
     """The RolloutPolicy that was asked for instead of the fleet's own."""
+    gates: tuple[str, ...] = ()
+    """What is asked before each wave and after it."""
+    rolls_back: bool = False
     held_back: dict[str, tuple[str, ...]] = {}
     """Nodes that keep what they have because what git wants was rolled back, by the rollout that brought it."""
     forecast: Forecast | None = None
@@ -118,6 +121,8 @@ def plan_document(plan: Plan) -> PlanReport:
         time=plan.time,
         away=plan.away,
         policy=plan.policy,
+        gates=plan.gates,
+        rolls_back=plan.rolls_back,
         held_back=plan.held_back,
         forecast=plan.forecast,
     )

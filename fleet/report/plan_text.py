@@ -30,6 +30,7 @@ def _lines(plan: Plan) -> Iterator[Line]:
         yield from _no_match(plan.waves)
         yield from _budget(plan.budget)
         yield from _time(plan.time)
+        yield from _proof(plan)
         yield from _forecast(plan.forecast)
         if plan.draining:
             servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
@@ -106,6 +107,16 @@ def _long(it: Forecast) -> str:
         many = count(it.windows, "night" if it.at_night else "window")
         return f"about {many}, until {moment(it.ends)}"
     return f"about {duration(round(it.seconds))}"
+
+
+def _proof(plan: Plan) -> Iterator[Line]:
+    """What a wave has to show, and what happens where it does not."""
+    if plan.gates:
+        yield _labelled("Gates", f"{some(plan.gates)}: before each wave and after it")
+    if plan.rolls_back:
+        upgraded = plan.radius.clusters_upgraded
+        apart = f"; K3s of {count(upgraded, 'cluster')} does not go back: it never does" if upgraded else ""
+        yield _labelled("Failure", f"rolls back what the rollout brought{apart}")
 
 
 def _window(time: PlannedTime) -> str:
