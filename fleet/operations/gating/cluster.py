@@ -40,7 +40,9 @@ class ClusterAsker:
             return Try("; ".join(fallen))
 
         tried = Crowd(scene, gate.timeout, tries).ask(asked, AT_ONCE)
-        unready = tuple(f"{name}/{node.name}" for name in asked for node in told[name].nodes if not node.is_ready)
+        unready = tuple(
+            f"{name}/{node.name}" for name in asked if name in told for node in told[name].nodes if not node.is_ready
+        )
         whys = [each.why for each in tried if each.why]
         outcome: Outcome = "passed"
         if whys:

@@ -58,7 +58,7 @@ class NodeAsker:
             ill = {name: Ill(STOPPED, is_unknown=True) for name in ill}
         whys = {name: each.why for name, each in ill.items()}
         unknown = {name for name, each in ill.items() if each.is_unknown}
-        return of_each("node", whys, unknown, len(scene.nodes), self._measured(scene.nodes, whys, clusters))
+        return of_each("node", whys, unknown, len(scene.nodes), self._measured(scene, whys, clusters))
 
     def _once(self, nodes: Sequence[Node], clusters: Clusters, timeout: float) -> dict[str, Ill]:
         units = {node.name: _units(node) for node in nodes}
@@ -89,17 +89,17 @@ class NodeAsker:
         found = ((node.name, _of_node(node, told[node.cluster])) for node in nodes if node.cluster in told)
         return {name: ill for name, ill in found if ill}
 
-    def _measured(self, nodes: Sequence[Node], ill: Mapping[str, str], clusters: Clusters) -> str:
-        if not nodes:
-            return "no node to ask"
-        pretended = [node for node in nodes if node.connection.type == "sandbox"]
-        units = sum(len(_units(node)) for node in nodes)
-        parts = [f"{len(nodes) - len(ill):,} of {count(len(nodes), 'node')} well", f"{count(units, 'unit')} looked at"]
-        if pretended:
-            parts.append(f"{count(len(pretended), 'sandbox', 'sandboxes')}, in which units are only written down")
+    def _measured(self, scene: Scene, ill: Mapping[str, str], clusters: Clusters) -> str:
+        nodes, parts = scene.nodes, []
+        if nodes:
+            units = sum(len(_units(node)) for node in nodes)
+            parts = [f"{len(nodes) - len(ill):,} of {count(len(nodes), 'node')} well, {count(units, 'unit')} looked at"]
+        if pretended := sum(node.connection.type == "sandbox" for node in nodes):
+            parts.append(f"{count(pretended, 'sandbox', 'sandboxes')}, in which units are only written down")
         if self._cluster_of is None and clusters.names(nodes):
             parts.append(LEFT_OUT)
-        return ", ".join(parts)
+        parts += [scene.left] if scene.left else []
+        return ", ".join(parts) or "no node to ask"
 
 
 def _units(node: Node) -> list[str]:

@@ -219,6 +219,21 @@ def test_a_proxy_that_is_away(web: HttpWeb, monkeypatch: pytest.MonkeyPatch) -> 
     )  # fmt: skip
 
 
+def test_a_proxy_that_does_not_let_it_through(server: WebServer, web: HttpWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", server.url)
+    server.answers["shop.example:443"] = lambda taken, _: taken.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+    reply = web.get("https://shop.example/healthz", 5)
+    assert (reply.trouble, reply.reason) == ("broken", "the proxy: it makes no tunnel: 403 Forbidden")
+
+
+def test_the_deadline_holds_behind_a_proxy(server: WebServer, web: HttpWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", server.url)
+    server.answers["shop.example:443"] = lambda taken, _: taken.recv(1)  # type: ignore[assignment, return-value]
+    reply = web.get("https://shop.example/healthz", 0.5)
+    assert (reply.trouble, reply.reason) == ("late", "no whole answer in 0.5 s")
+    until(lambda: server.open == 0)
+
+
 def test_ipv6(web: HttpWeb) -> None:
     try:
         running = WebServer(address="::1")

@@ -9,7 +9,7 @@ import pytest
 from fleet.model.batch import NodeAnswer, NodeTask
 from fleet.model.cluster_node import ClusterNode
 from fleet.model.gate import ClusterGate, GateAnswer, NodeGate
-from tests.unit.operations.gating import NODES, UP, Ground
+from tests.unit.operations.gating import NODES, UP, Ground, order
 
 NODE = NodeGate(timeout=60)
 CLUSTER = ClusterGate(timeout=60)
@@ -244,3 +244,18 @@ def test_a_cluster_without_an_enrolled_server() -> None:
     ground = Ground(enrolled=("lyon-a", "nice-s"))
     (answer,) = ground.ask(CLUSTER, nodes=["lyon-a"])
     assert (answer.outcome, answer.reason) == ("unknown", "no server of lyon is enrolled")
+
+
+def test_a_stop_while_clusters_are_asked_again() -> None:
+    ground = Ground()
+    ground.set_ready("lyon-a", "KubeletNotReady: no cni")
+    gates = ground.gates()
+    nodes = ground.clusters["lyon"].nodes
+
+    def stopping() -> Sequence[ClusterNode]:
+        gates.stop_now()
+        return nodes()
+
+    ground.clusters["lyon"].nodes = stopping  # type: ignore[method-assign]
+    (answer,) = gates.ask(order(CLUSTER))
+    assert (answer.outcome, answer.reason) == ("unknown", "it was stopped")
