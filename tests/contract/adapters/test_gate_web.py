@@ -107,6 +107,16 @@ def test_what_is_no_url(web: HttpWeb, url: str) -> None:
     assert (reply.status, reply.trouble) == (0, "unusable")
 
 
+def test_urls_are_in_no_log(server: WebServer, web: HttpWeb, caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 logs each at level debug, and warns of headers that it cannot read with the whole URL."""
+    caplog.set_level("DEBUG")
+    for path in ("ok", "odd-headers", "hang-up", "loop"):
+        server.answers[f"/{path}?token=hunter2"] = lambda taken, _, path=path: server._answer(f"/{path}", taken, 0)
+        web.get(f"{server.url}/{path}?token=hunter2", 5)
+    assert len(server.seen) == 9
+    assert [said for said in caplog.messages if "token" in said or "127.0.0.1" in said] == []
+
+
 # Redirects
 
 
