@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fleet.ports.commands import Commands
     from fleet.ports.engine import Engine, Rollouts
     from fleet.ports.folder import Folder
+    from fleet.ports.gates import Gates
     from fleet.ports.host_keys import HostKeys
     from fleet.ports.inventories import Inventories
     from fleet.ports.journal import Journal
@@ -179,13 +180,21 @@ class Wiring:
         return self.given_password()
 
     def engine(
-        self, write_project: ProjectWriter, forks: int, verbosity: int = 0, around: Around | None = None
+        self,
+        write_project: ProjectWriter,
+        forks: int,
+        verbosity: int = 0,
+        around: Around | None = None,
+        gates: Callable[[], Gates] | None = None,
     ) -> Engine:
-        """`around` puts the applier behind another one."""
+        """`around` puts the applier behind another one. `gates` makes those of one rollout; without, none is asked, and none passes."""
+        from fleet.engine.crew import NO_GATES
         from fleet.engine.local import LocalEngine
 
         applier: Applier = self._applier(write_project, forks, verbosity)
-        return LocalEngine(self.journal, around(applier) if around else applier, self.records)
+        return LocalEngine(
+            self.journal, around(applier) if around else applier, self.records, gates=gates or (lambda: NO_GATES)
+        )
 
     def observer(self, write_project: ProjectWriter, forks: int, *, opens_vaults: bool = False) -> AnsibleObserver:
         """`opens_vaults`: a node of it has its sudo password there; a look needs no other secret."""

@@ -12,12 +12,12 @@ from fleet.cli.passwords import Passwords
 
 
 def run() -> NoReturn:
-    """`PAPERS TELLS AGREED ARGUMENTS`: the pipes to read passwords from and to tell the rollout's id on, and the
-    fingerprint of the plan that was shown (empty for none).
+    """`PAPERS TELLS AGREED ID ARGUMENTS`: the pipes to read passwords from and to tell the rollout's id on, the fingerprint
+    of the plan that was shown, and the id that its rollout is to have (both may be empty).
     """
-    papers, tells, agreed, *arguments = sys.argv[1:]
+    papers, tells, agreed, rollout_id, *arguments = sys.argv[1:]
     face = Face()
-    face.is_detached, face.agreed = True, agreed
+    face.is_detached, face.agreed, face.rollout_id = True, agreed, rollout_id
     with os.fdopen(int(papers), "rb") as pipe:
         face.passwords = Passwords.unsealed(pipe.read())
     face.began = _Telling(int(tells))

@@ -37,16 +37,17 @@ class Detached(msgspec.Struct, frozen=True):
     log: str
 
 
-def detach(face: Face, state: Path, agreed: str = "", *, as_json: bool) -> int:
+def detach(face: Face, state: Path, agreed: str = "", rollout_id: str = "", *, as_json: bool) -> int:
     """Calls this very verb again, and returns when its rollout's first event is in the journal; what it prints goes to a
     file below `state` (0600). Where it ends before, its last words are shown, and its exit code is the answer.
 
-    `agreed` is the fingerprint of the plan that was shown: no other one is carried out.
+    `agreed` is the fingerprint of the plan that was shown: no other one is carried out. `rollout_id` is the rollout's, where
+    somebody was told of it.
     """
     if face.become is not None:
         face.become()  # nobody can be asked any more over there
     log = _new_log(state / _FOLDER)
-    told, child = _start(face, log, agreed)
+    told, child = _start(face, log, agreed, rollout_id)
     try:
         with os.fdopen(told) as pipe:
             rollout_id = pipe.readline().strip()
@@ -80,7 +81,7 @@ def check_agreed(face: Face, plan: Plan) -> None:
         raise RefusedError("git or what the nodes hold changed since the plan was made", "Run it again: fleet apply")
 
 
-def _start(face: Face, log: Path, agreed: str) -> tuple[int, subprocess.Popen[bytes]]:
+def _start(face: Face, log: Path, agreed: str, rollout_id: str) -> tuple[int, subprocess.Popen[bytes]]:
     """The end of the pipe from which the rollout's id is read, and the process."""
     told, tells = os.pipe()
     papers, hands_over = os.pipe()
@@ -89,7 +90,7 @@ def _start(face: Face, log: Path, agreed: str) -> tuple[int, subprocess.Popen[by
         code = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from fleet.cli.detached import run; run()"
         with log.open("ab") as output:
             child = subprocess.Popen(
-                [sys.executable, "-P", "-c", code, str(papers), str(tells), agreed, *face.arguments],
+                [sys.executable, "-P", "-c", code, str(papers), str(tells), agreed, rollout_id, *face.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -29,6 +29,7 @@ class Face:
         self.arguments: Sequence[str] = ()
         self.is_detached = False
         self.agreed = ""
+        self.rollout_id = ""
         self.become: PasswordSource | None = None
         self.began: Callable[[str], None] = lambda _rollout_id: None
         """Called with the id of a rollout once its first event is in the journal."""

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from fleet.decide import decide, evolve_all, initial, restore
 from fleet.engine.fitting import check_fits
-from fleet.errors import UnavailableError
+from fleet.errors import BusyError, UnavailableError
 from fleet.model.event import STATUS_AFTER, RolloutStarted, RolloutTakenOver
 from fleet.model.rollout import ENDED, RolloutOrder, RolloutState, RolloutSummary
-from fleet.model.signal import Cancel, Request, TakeOver
+from fleet.model.signal import Cancel, Request, Signal, TakeOver
 from fleet.ports.engine import Answer
-from fleet.ports.journal import Entry, Journal, Step
+from fleet.ports.journal import Entry, Journal, Lease, Step
 
 
 class LocalRollouts:
@@ -35,13 +35,16 @@ class LocalRollouts:
         state = load(self._journal, order)
         request = replace(request, at=self._now())
         driver = self._holder(state.epoch)
-        is_done = isinstance(request, Cancel) and not driver
-        if is_done:
-            state = self._cancelled(order, request)
-        else:
-            check_fits(self._with_inbox(state), request)
-            self._journal.post(rollout_id, request)
-        return Answer(rollout_id, driver, is_done, state.status, state.in_flight.bit_count())
+        if isinstance(request, Cancel) and not driver:
+            try:
+                state = self._cancelled(order, request)
+            except BusyError:
+                driver = self.holder()  # that drives another one, and carries this out
+            else:
+                return Answer(rollout_id, "", is_done=True, status=state.status, under_way=state.in_flight.bit_count())
+        check_fits(self._with_inbox(state), request)
+        self._journal.post(rollout_id, request)
+        return Answer(rollout_id, driver, is_done=False, status=state.status, under_way=state.in_flight.bit_count())
 
     def events_after(self, rollout_id: str, seq: int = 0) -> Sequence[Entry]:
         found = self._journal.read(rollout_id, seq)
@@ -63,8 +66,26 @@ class LocalRollouts:
         self.events_after(rollout_id, self._epochs.get(rollout_id, (0, 0))[0])
         return self._holder(self._epochs[rollout_id][1])
 
+    def holder(self) -> str:
+        lease = self._journal.holder()
+        return lease.controller if lease else ""
+
+    def is_ending(self, rollout_id: str) -> bool:
+        state = self._with_inbox(load(self._journal, self._journal.order(rollout_id)))
+        return state.has_ended or state.status in ("cancelling", "superseding")
+
     def list(self) -> Sequence[RolloutSummary]:
         return self._journal.rollouts()
+
+    def _cancel_others(self, lease: Lease, driven: str) -> None:
+        """Carries out the cancels of rollouts that nobody drives: they wait for who has the lease, as it drives another."""
+        for summary in self._journal.rollouts():
+            if summary.id == driven or summary.status in ENDED:
+                continue
+            requests = [posted.request for posted in self._journal.posted(summary.id)]
+            if cancel := next((request for request in requests if isinstance(request, Cancel)), None):
+                # Without a TakeOver: it is ended, and not driven.
+                self._told(lease, self._journal.order(summary.id), cancel)
 
     def _note_epoch(self, rollout_id: str, seq: int, entries: Sequence[Entry]) -> None:
         """What was read once need not be read again to know who drives it."""
@@ -88,23 +109,26 @@ class LocalRollouts:
         return state
 
     def _cancelled(self, order: RolloutOrder, request: Request) -> RolloutState:
-        """Nobody drives it, so this process takes the lease for as long as it takes to say so. Nothing is carried out: a
-        batch whose controller died stays open, for `resume` to find out how far it came. What else waits in the inbox means
-        nothing any more.
-        """
+        """Nobody drives it, so this process takes the lease for as long as it takes to say so."""
         check_fits(load(self._journal, order), request)
         lease = self._journal.acquire(order.controller)
         try:
-            state = load(self._journal, order)
-            handled = tuple(posted.id for posted in self._journal.posted(order.id))
-            taken = decide(state, TakeOver(lease.epoch, order.controller, at=request.at))
-            state = evolve_all(state, taken.events)
-            said = decide(state, request)
-            step = Step((*taken.events, *said.events), taken.effects + said.effects, handled=handled)
-            self._journal.append(lease, order.id, step)
+            return self._told(lease, order, TakeOver(lease.epoch, order.controller, at=request.at), request)
         finally:
             self._journal.release(lease)
-        return evolve_all(state, said.events)
+
+    def _told(self, lease: Lease, order: RolloutOrder, *signals: Signal) -> RolloutState:
+        """Nothing is carried out: a batch whose controller died stays open, for `resume` to find out how far it came. What
+        else waits in the inbox means nothing any more.
+        """
+        state, step = load(self._journal, order), Step()
+        for signal in signals:
+            said = decide(state, signal)
+            state = evolve_all(state, said.events)
+            step = Step(step.events + said.events, step.effects + said.effects)
+        handled = tuple(posted.id for posted in self._journal.posted(order.id))
+        self._journal.append(lease, order.id, replace(step, handled=handled))
+        return state
 
 
 def load(journal: Journal, order: RolloutOrder) -> RolloutState:

@@ -83,6 +83,26 @@ class PlannedTime(msgspec.Struct, frozen=True):
     rate: float = 0.0
 
 
+class Forecast(msgspec.Struct, frozen=True):
+    """How long a plan takes in seconds, waits included, if nothing fails and nobody goes away: until `ends` (seconds since
+    1970), with `forks` nodes at once, and each batch `batch_seconds`, the median of `measured` batches of earlier rollouts (0:
+    assumed). `approvals` are waited for besides.
+
+    `windows` counts the days on which a window lets nodes begin; `at_night`: each of them opens between 18 and 6 o'clock.
+    `left` are nodes that cannot begin: they are away, or wait for what is, or no window of theirs ever opens.
+    """
+
+    seconds: float = 0.0
+    ends: float = 0.0
+    windows: int = 0
+    at_night: bool = False
+    approvals: int = 0
+    left: int = 0
+    batch_seconds: float = 0.0
+    measured: int = 0
+    forks: int = 0
+
+
 class PlannedBudget(msgspec.Struct, frozen=True):
     """`groups` are those in which a node changes, `stuck` names those whose budget lets no node change. `lacking` counts,
     for each label that makes a group, the nodes that do not have it: they are a group of their own.
@@ -123,6 +143,9 @@ class Plan(msgspec.Struct, frozen=True):
     walking: tuple[Walk, ...] = ()
     """Clusters that are more than one minor behind: what the plan says is their next step, and not their last one."""
 
+    held_back: dict[str, tuple[str, ...]] = {}
+    """Nodes that keep what they have, because what git wants was rolled back: by the rollout that brought it."""
+
     waves: tuple[PlannedWave, ...] = ()
     budget: PlannedBudget = PlannedBudget()
     time: PlannedTime = PlannedTime()
@@ -130,6 +153,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""
     """The RolloutPolicy that was asked for instead of the fleet's own."""
+    forecast: Forecast | None = None
+    """None without a policy, or where nothing changes."""
 
     @property
     def refused(self) -> tuple[Verdict, ...]:

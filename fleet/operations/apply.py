@@ -25,6 +25,7 @@ from fleet.ports.secrets import Secrets
 class ApplyOptions(msgspec.Struct, frozen=True):
     """`forks` nodes are in flight at most. `take_over` is the reason for overruling what nodes say they hold, `break_glass`
     that for overruling freezes. `one_wave` names the one wave in which all nodes go, as what comes after a rollout does.
+    `rollout_id` is the rollout's, where it was told to somebody before; empty for any.
     """
 
     forks: int = 20
@@ -34,6 +35,7 @@ class ApplyOptions(msgspec.Struct, frozen=True):
     wish: UpkeepWish = UpkeepWish()
     break_glass: str = ""
     one_wave: str = ""
+    rollout_id: str = ""
 
 
 class Hands(msgspec.Struct, frozen=True, eq=False):
@@ -68,7 +70,7 @@ def order_of(intent: Intent, plan: Plan, records: Records, controller: str, opti
     # What nobody remembers to have answered is away from now on.
     waves, budgets = wave_orders(intent, plan, {name: contacts.get(name, options.wish.now) for name in plan.away})
     order = RolloutOrder(
-        id=secrets.token_hex(4),
+        id=options.rollout_id or new_id(),
         fleet=plan.fleet,
         commit=plan.revision.commit,
         controller=controller,
@@ -81,6 +83,11 @@ def order_of(intent: Intent, plan: Plan, records: Records, controller: str, opti
         break_glass=options.break_glass,
     )
     return policed(order, intent)
+
+
+def new_id() -> str:
+    """Of a rollout."""
+    return secrets.token_hex(4)
 
 
 def told_end(events: Iterator[Event]) -> Generator[Event, None, bool]:

@@ -30,7 +30,7 @@ _PAUSE = 1.0
 
 class Move(msgspec.Struct, frozen=True):
     """A server, and those of its cluster that can be asked: the others first, itself last. `drains`: its K3s becomes another
-    version; else a run that was cut off may have left a cordon. `version` is the one that it is brought to.
+    version; else a run that was cut off may have left a cordon. `version` is the one that it is brought to, empty for any.
     """
 
     node: NodeIdentity
@@ -39,9 +39,9 @@ class Move(msgspec.Struct, frozen=True):
     drains: bool
 
 
-def moves(intent: Intent, *, is_resumed: bool = False) -> dict[str, Move]:
+def moves(intent: Intent, *, is_resumed: bool = False, only_adopts: bool = False) -> dict[str, Move]:
     """The servers that a rollout drains, or may have drained before. A cluster of one machine has nowhere to move pods to; a
-    sandbox has no Kubernetes.
+    sandbox has no Kubernetes. `only_adopts`: none is drained any more, and git may want another K3s than they were sent.
     """
     found = {}
     nodes = {node.name: node for node in intent.fleet.nodes}
@@ -54,11 +54,12 @@ def moves(intent: Intent, *, is_resumed: bool = False) -> dict[str, Move]:
             told = intent.learned.nodes.get(server.name)
             held = None if told is None else parsed(told.k3s_version)
             record = intent.records[server.name]
-            drains = held is not None and held != parsed(server.settings.k3s.version)
-            if drains or is_resumed or not record.digest:
+            version = "" if only_adopts else server.settings.k3s.version
+            drains = bool(version) and held is not None and held != parsed(version)
+            if drains or is_resumed or only_adopts or not record.digest:
                 others = tuple(each for each in servers if each is not server)
                 identity = NodeIdentity(server.name, record.machine_id)
-                found[server.name] = Move(identity, (*others, server), server.settings.k3s.version, drains)
+                found[server.name] = Move(identity, (*others, server), version, drains)
     return found
 
 
@@ -75,8 +76,8 @@ class DrainingApplier(ApplierAround):
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
-        # What was begun was drained before it was.
-        drained = () if order.only_adopt else order.nodes
+        # What was begun was drained before it was, and what goes back never changes K3s.
+        drained = () if order.only_adopt or order.undo else order.nodes
         kept = {name: why for name in drained if (why := self._drain(name, order.rollout_id))}
         going = tuple(name for name in order.nodes if name not in kept)
         found: dict[str, NodeResult] = {}
@@ -155,4 +156,8 @@ def _late(result: NodeResult, move: Move, why: str) -> NodeResult:
 def _waits(node: ClusterNode, version: str) -> str:
     if not node.is_ready:
         return node.reason or "it does not say why"
-    return "" if parsed(node.version) == parsed(version) else f"its kubelet is {node.version}, not {version}"
+    return (
+        ""
+        if not version or parsed(node.version) == parsed(version)
+        else f"its kubelet is {node.version}, not {version}"
+    )

@@ -8,36 +8,49 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from fleet.decide.forecast import forecast
 from fleet.decide.windows import freeze_at, span
 from fleet.model.check import Missing
-from fleet.model.plan import Plan, PlannedBudget, PlannedTime, PlannedWave
-from fleet.model.policy import NodeGroup, RolloutPolicy
+from fleet.model.plan import Forecast, Plan, PlannedBudget, PlannedTime, PlannedWave
+from fleet.model.policy import NodeGroup, RolloutPolicy, Wave
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.operations.intent import Intent
+from fleet.operations.pace import Pace
 from fleet.resolve import budgets, matches_nothing, waves
 
 
-def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0) -> Plan:
+def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0, pace: Pace | None = None) -> Plan:
     """The plan with its policy, waves, budgets and windows. `gone` are nodes that were asked just now, and are not as they were;
-    `now` in seconds since 1970.
+    `now` in seconds since 1970. With a `pace`, how long it takes under a policy.
     """
     changing = {change.node for change in plan.nodes}
     # What never held anything cannot be missed; what was sent something last, and did not answer, is.
     silent = {name for name, how in gone.items() if how == "silent"}
     away = tuple(sorted(name for name in silent.union(intent.unanswered) if intent.held(name)))
     found = waves(intent.fleet, changing) if changing else ()
+    groups = budgets(intent.fleet, changing, away)
     idle = matches_nothing(intent.fleet)
-    return msgspec.structs.replace(
+    plan = msgspec.structs.replace(
         plan,
         waves=tuple(
             PlannedWave(wave.name, len(wave.nodes), wave.units, wave.needs_approval, wave.name in idle)
             for wave in found
         ),
         time=_time(intent, plan, now),
-        budget=_budget(budgets(intent.fleet, changing, away)),
+        budget=_budget(groups),
         away=away,
         policy=intent.policy,
     )
+    if pace is None or intent.fleet.policy is None or not changing:
+        return plan
+    return msgspec.structs.replace(plan, forecast=_forecast(intent, plan, found, groups, pace))
+
+
+def _forecast(intent: Intent, plan: Plan, waves: Sequence[Wave], groups: Sequence[NodeGroup], pace: Pace) -> Forecast:
+    made, kept = _orders(intent, plan, waves, groups, dict.fromkeys(plan.away, pace.now))
+    order = RolloutOrder(plan.policy, plan.fleet, "", "", made, pace.forks, budgets=kept)
+    told = forecast(policed(order, intent), pace.batch_seconds, pace.now)
+    return msgspec.structs.replace(told, measured=pace.measured)
 
 
 def _time(intent: Intent, plan: Plan, now: float) -> PlannedTime:
@@ -77,6 +90,12 @@ def wave_orders(
     """The waves of a plan, and the budgets that its nodes use up. `since` tells when those that are away answered last."""
     changing = {change.node for change in plan.nodes}
     groups = budgets(intent.fleet, changing, plan.away)
+    return _orders(intent, plan, waves(intent.fleet, changing), groups, since)
+
+
+def _orders(
+    intent: Intent, plan: Plan, waves: Sequence[Wave], groups: Sequence[NodeGroup], since: Mapping[str, float]
+) -> tuple[tuple[WaveOrder, ...], tuple[GroupBudget, ...]]:
     nodes = _rollout_nodes(intent, plan, groups, since)
     made = tuple(
         WaveOrder(
@@ -86,9 +105,9 @@ def wave_orders(
             wave.min_finished,
             wave.needs_approval,
         )
-        for wave in waves(intent.fleet, changing)
+        for wave in waves
     )
-    missing = set(plan.away) - changing
+    missing = set(plan.away) - nodes.keys()
     kept = tuple(
         GroupBudget(
             group.name,
@@ -126,6 +145,7 @@ def policed(order: RolloutOrder, intent: Intent) -> RolloutOrder:
         on_failure=policy.on_failure,
         offline=policy.offline,
         timing=timing,
+        gates=policy.gates,
     )
 
 

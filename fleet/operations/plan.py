@@ -23,7 +23,8 @@ from fleet.model.verdict import Verdict
 from fleet.operations.draining import moves
 from fleet.operations.intent import Intent, check_locked, each_rendered
 from fleet.operations.ordering import in_waves
-from fleet.operations.upkeep import UpkeepWish, upkeep
+from fleet.operations.pace import Pace
+from fleet.operations.upkeep import Upkeep, UpkeepWish, upkeep
 from fleet.ports.records import Records
 from fleet.render import Sketch
 from fleet.resolve import in_scope, origins
@@ -34,23 +35,22 @@ MAX_PLACED = 200
 """Verdicts that get their file and line: more than anybody reads, and each may cost a look at its file."""
 
 
-def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_WISH, gone: Missing = _NONE) -> Plan:
-    """The plan for a scope. `gone` are nodes that were asked just now, and are not as they were. Raises SpecError for a
-    template's fault, UsageError for what fleet.lock lacks.
-    """
+def plan(  # noqa: PLR0913 - the circumstances of one plan
+    intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_WISH, gone: Missing = _NONE, *,
+    pace: Pace | None = None,
+) -> Plan:  # fmt: skip
+    """`gone` and `pace` as in `in_waves`. Raises SpecError for a template's fault, UsageError for what fleet.lock lacks."""
     check_locked(intent)
     nodes = in_scope(intent.fleet, scope)
-    sketches = each_rendered(intent, nodes, intent.renderer.sketch)
     adopting = tuple(node.name for node in nodes if intent.is_waiting(node.name))
     due = upkeep(intent, nodes, wish)
-    looked = zip(nodes, sketches, strict=True)
-    moved = [each for each in looked if each[0].name in due.changes or _moves(intent, each[1])]
+    moved = _moved(intent, nodes, due)
     removed = _removed(intent) if scope.is_everything else ()
     held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
     changing = tuple(due.beside(_node_change(intent, node, sketch, held, bundles)) for node, sketch in moved)
-    looked_at = _to_check(intent, nodes, changing, held, removed)
-    verdicts = check(msgspec.structs.replace(looked_at, at=wish.now, missing=gone))
+    looked = _to_check(intent, nodes, changing, held, removed)
+    verdicts = check(msgspec.structs.replace(looked, at=wish.now, missing=gone))
     made = Plan(
         fleet=intent.fleet.name,
         revision=intent.tree.revision,
@@ -72,8 +72,9 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         next_window=due.opens,
         draining=_draining(intent, changing),
         walking=_walking(intent, changing),
+        held_back=_held_back(intent, nodes),
     )
-    return in_waves(intent, made, gone, wish.now)
+    return in_waves(intent, made, gone, wish.now, pace)
 
 
 def _to_check(
@@ -112,8 +113,24 @@ def _tokens(manifest: Manifest) -> dict[str, str]:
     return {part.name: part.fingerprint for part in segments if isinstance(part, SecretRef)}
 
 
+def _moved(intent: Intent, nodes: Sequence[Node], due: Upkeep) -> list[tuple[Node, Sketch]]:
+    looked = zip(nodes, each_rendered(intent, nodes, intent.renderer.sketch), strict=True)
+    return [each for each in looked if each[0].name in due.changes or _moves(intent, each[1])]
+
+
 def _moves(intent: Intent, sketch: Sketch) -> bool:
-    return not (intent.is_done(sketch.node, sketch.digest) or intent.is_waiting(sketch.node))
+    name, wanted = sketch.node, sketch.digest
+    return not (intent.is_done(name, wanted) or intent.is_waiting(name) or intent.held_back_by(name, wanted))
+
+
+def _held_back(intent: Intent, nodes: Sequence[Node]) -> dict[str, tuple[str, ...]]:
+    those = [node for node in nodes if node.name in intent.held_back]
+    sketches = each_rendered(intent, those, intent.renderer.sketch)
+    found: dict[str, list[str]] = {}
+    for sketch in sketches:
+        if rollout := intent.held_back_by(sketch.node, sketch.digest):
+            found.setdefault(rollout, []).append(sketch.node)
+    return {rollout: tuple(nodes) for rollout, nodes in found.items()}
 
 
 def _concerned(intent: Intent, moved: Sequence[tuple[Node, Sketch]]) -> set[str]:

@@ -14,8 +14,9 @@ from fleet.ports.journal import Entry
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What becomes of a request. `driver` is the controller that hears it, within seconds. Empty: nobody drives the
-    rollout, and unless `is_done` the request waits for whoever resumes it.
+    """What becomes of a request. `driver` is the controller that hears it, within seconds: the one that drives the rollout,
+    or, of a cancel, the one that drives another. Empty: there is none, and unless `is_done` the request waits for whoever
+    resumes it.
 
     `status` is the rollout's now; `under_way` counts nodes whose batch has not ended as far as anybody knows.
     """
@@ -33,10 +34,10 @@ class Rollouts(Protocol):
     """
 
     def signal(self, rollout_id: str, request: Request) -> Answer:
-        """Tells a rollout something. A cancel of one that nobody drives is carried out at once.
+        """Tells a rollout something. A cancel of one that nobody drives is carried out at once, by this process or by the
+        controller that drives another rollout meanwhile.
 
-        Raises `UsageError` for what would change nothing (a pause of a paused one), saying what is possible now;
-        `BusyError` where such a cancel finds another rollout being driven.
+        Raises `UsageError` for what would change nothing (a pause of a paused one), saying what is possible now.
         """
         ...
 
@@ -50,6 +51,16 @@ class Rollouts(Protocol):
 
     def driver(self, rollout_id: str) -> str:
         """The controller that drives a rollout now; empty for none: it has ended, is paused, or its controller died."""
+        ...
+
+    def holder(self) -> str:
+        """The controller that may drive rollouts now, whichever; empty where the next one may."""
+        ...
+
+    def is_ending(self, rollout_id: str) -> bool:
+        """Whether it has ended, or will as soon as it is known how far its open batches came: it was cancelled or superseded,
+        or that is what its inbox says.
+        """
         ...
 
     def list(self) -> Sequence[RolloutSummary]:
@@ -66,6 +77,12 @@ class Engine(Rollouts, Protocol):
 
     def resume(self, rollout_id: str) -> Iterator[Event]:
         """Goes on with a rollout that was paused or whose controller died. Raises `UsageError` when it has ended."""
+        ...
+
+    def roll_back(self, rollout_id: str) -> Iterator[Event]:
+        """Brings back what a rollout brought, by another one. Raises `UsageError` for one that is not known, `BusyError`
+        while a controller drives any.
+        """
         ...
 
     def stop(self) -> None:

@@ -10,8 +10,9 @@ import msgspec
 
 from fleet.model.effect import Effect
 from fleet.model.event import Event
-from fleet.model.rollout import RolloutOrder, RolloutSnapshot, RolloutSummary
+from fleet.model.rollout import RolloutOrder, RolloutSummary
 from fleet.model.signal import Request
+from fleet.model.snapshot import RolloutSnapshot
 
 LEASE_SECONDS = 30.0
 """A lease that was not renewed for so long may be taken over."""
@@ -101,6 +102,10 @@ class Journal(Protocol):
 
     def read(self, rollout_id: str, after: int = 0) -> Sequence[Entry]:
         """The entries with a `seq` above `after`, in order."""
+        ...
+
+    def batches(self, rollout_id: str) -> Sequence[Entry]:
+        """Those that begin and end batches, in order."""
         ...
 
     def last(self, rollout_id: str) -> Entry | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from fleet.model.fleet import Walk
-from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, PlannedTime, Scope
+from fleet.model.plan import BlastRadius, ChangeGroup, Forecast, Plan, PlannedBudget, PlannedTime, Scope
 from fleet.model.tree import Revision
 
 FORMAT = "fleet.plan-report/v1"
@@ -78,6 +78,10 @@ class PlanReport(msgspec.Struct, frozen=True):
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""
     """The RolloutPolicy that was asked for instead of the fleet's own."""
+    held_back: dict[str, tuple[str, ...]] = {}
+    """Nodes that keep what they have because what git wants was rolled back, by the rollout that brought it."""
+    forecast: Forecast | None = None
+    """How long it takes. None without a policy, or where nothing changes."""
 
 
 def plan_document(plan: Plan) -> PlanReport:
@@ -114,4 +118,6 @@ def plan_document(plan: Plan) -> PlanReport:
         time=plan.time,
         away=plan.away,
         policy=plan.policy,
+        held_back=plan.held_back,
+        forecast=plan.forecast,
     )

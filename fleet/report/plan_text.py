@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.formats.words import count, duration, moment, size, some
-from fleet.model.plan import Plan, PlannedBudget, PlannedTime, PlannedWave
+from fleet.model.plan import Forecast, Plan, PlannedBudget, PlannedTime, PlannedWave
 from fleet.model.window import SITE_ZONE
 from fleet.report.groups import group_lines
 from fleet.report.line import Line, line
@@ -22,16 +22,7 @@ def _lines(plan: Plan) -> Iterator[Line]:
     yield line("")
     yield line(_answer(plan), "answer")
     yield from group_lines(plan.groups)
-    if plan.removed:
-        yield line(f"  ! gone from the spec and left as they are: {some(plan.removed)}")
-    if plan.adopting:
-        yield line(f"  ! being adopted and left as they are: {some(plan.adopting)} (fleet node adopt shows what waits)")
-    if plan.rebooting_later:
-        opens = f"the first opens {moment(plan.next_window)}" if plan.next_window else "none ever opens"
-        yield line(f"  ! to be rebooted in their window ({opens}): {some(plan.rebooting_later)}")
-    for (step, wanted), clusters in sorted(_walks(plan).items()):
-        many = f"{count(len(clusters), 'cluster')} ({some(clusters)})"
-        yield line(f"  ! K3s goes to {step} first, then on to {wanted}, in {many}: fleet apply takes each step")
+    yield from _left_alone(plan)
     if plan.nodes:
         if plan.policy:
             yield _labelled("Policy", f"{plan.policy}, for this plan alone")
@@ -39,6 +30,7 @@ def _lines(plan: Plan) -> Iterator[Line]:
         yield from _no_match(plan.waves)
         yield from _budget(plan.budget)
         yield from _time(plan.time)
+        yield from _forecast(plan.forecast)
         if plan.draining:
             servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
             yield _labelled("Drained", f"{servers} before K3s is exchanged there, one at a time in each cluster")
@@ -54,6 +46,24 @@ def _lines(plan: Plan) -> Iterator[Line]:
     if tail := _next(plan):
         yield line("")
         yield line(tail, "next")
+
+
+def _left_alone(plan: Plan) -> Iterator[Line]:
+    """What does not become as git wants it, or not at once."""
+    if plan.removed:
+        yield line(f"  ! gone from the spec and left as they are: {some(plan.removed)}")
+    if plan.adopting:
+        yield line(f"  ! being adopted and left as they are: {some(plan.adopting)} (fleet node adopt shows what waits)")
+    for rollout, names in plan.held_back.items():
+        many = f"{count(len(names), 'node')} ({some(names)})"
+        yield line(f"  ! held back on {many}, until it changes in git: rollout {rollout} was rolled back")
+        yield line(f"    fleet rollout retry {rollout} brings it all the same", "next")
+    if plan.rebooting_later:
+        opens = f"the first opens {moment(plan.next_window)}" if plan.next_window else "none ever opens"
+        yield line(f"  ! to be rebooted in their window ({opens}): {some(plan.rebooting_later)}")
+    for (step, wanted), clusters in sorted(_walks(plan).items()):
+        many = f"{count(len(clusters), 'cluster')} ({some(clusters)})"
+        yield line(f"  ! K3s goes to {step} first, then on to {wanted}, in {many}: fleet apply takes each step")
 
 
 def _waves(waves: Sequence[PlannedWave]) -> Iterator[str]:
@@ -76,6 +86,26 @@ def _time(time: PlannedTime) -> Iterator[Line]:
     pace += [f"at most {time.rate:g} nodes a minute in the first wave"] if time.rate else []
     if pace:
         yield _labelled("Pace", "; ".join(pace))
+
+
+def _forecast(it: Forecast | None) -> Iterator[Line]:
+    if it is None:
+        return
+    if not it.seconds:
+        yield _labelled("Time", f"none of {count(it.left, 'node')} can begin")
+        return
+    approvals = f", plus {count(it.approvals, 'approval')}" if it.approvals else ""
+    known = f"the median of {it.measured:,}" if it.measured > 1 else "as the last one" if it.measured else "assumed"
+    how = f"{count(it.forks, 'node')} at once, {duration(round(it.batch_seconds))} a batch ({known})"
+    left = f"; {count(it.left, 'node')} cannot begin" if it.left else ""
+    yield _labelled("Time", f"{_long(it)}{approvals}: {how}{left}")
+
+
+def _long(it: Forecast) -> str:
+    if it.windows:
+        many = count(it.windows, "night" if it.at_night else "window")
+        return f"about {many}, until {moment(it.ends)}"
+    return f"about {duration(round(it.seconds))}"
 
 
 def _window(time: PlannedTime) -> str:
@@ -142,7 +172,9 @@ def _scope(plan: Plan) -> str:
 
 def _answer(plan: Plan) -> str:
     if not plan.nodes and not plan.removed and not plan.adopting:
-        return f"Nothing to do: {count(plan.staying, 'node')} {_hold(plan.staying)} what git wants"
+        back = sum(len(nodes) for nodes in plan.held_back.values())
+        apart = f", {back:,} {'is' if back == 1 else 'are'} held back" if back else ""
+        return f"Nothing to do: {count(plan.staying - back, 'node')} {_hold(plan.staying - back)} what git wants{apart}"
     changing = len(plan.nodes)
     verb = "changes" if changing == 1 else "change"
     return f"{count(changing, 'node')} {verb}, {plan.staying:,} stay, {len(plan.removed):,} go"

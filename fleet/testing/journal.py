@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.errors import BusyError, UsageError
 from fleet.model.effect import Effect
-from fleet.model.event import STATUS_AFTER, BatchEnded, BatchRequeued
+from fleet.model.event import STATUS_AFTER, BatchEnded, BatchRequeued, BatchStarted
 from fleet.model.rollout import RolloutOrder, RolloutSummary
 from fleet.model.signal import Request
 from fleet.ports.clock import Clock
@@ -108,6 +108,9 @@ class MemoryJournal:
     def read(self, rollout_id: str, after: int = 0) -> Sequence[Entry]:
         with self._lock:
             return tuple(self._known(rollout_id).entries[after:])
+
+    def batches(self, rollout_id: str) -> Sequence[Entry]:
+        return [entry for entry in self.read(rollout_id) if isinstance(entry.event, BatchStarted | BatchEnded)]
 
     def last(self, rollout_id: str) -> Entry | None:
         entries = self.read(rollout_id)

@@ -50,5 +50,13 @@ def with_clusters(wiring: Wiring, intent: Intent, *, is_resumed: bool = False) -
     return around
 
 
+def uncordoning(wiring: Wiring, intent: Intent) -> Callable[[Applier], Applier]:
+    """Puts an applier behind the one that lets servers take pods again, for batches that are only adopted."""
+    from fleet.operations.draining import DrainingApplier, moves
+
+    found, ask = moves(intent, only_adopts=True), cluster_of(wiring, intent)
+    return lambda applier: DrainingApplier(applier, found, ask, intent.fleet.drain, wiring.clock)
+
+
 def _value(secrets: Secrets, locked: LockedSecret, name: str) -> bytes:
     return secrets.read(locked.file)[name].encode()

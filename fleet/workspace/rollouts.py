@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from fleet.errors import RefusedError
+from fleet.errors import FleetError, RefusedError
+from fleet.formats.words import some
 from fleet.model.plan import EVERYTHING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from fleet.model.status import RolloutRow
     from fleet.operations.intent import Intent
     from fleet.operations.progress import Story
+    from fleet.operations.supersede import Standing
     from fleet.ports.engine import Answer
     from fleet.wiring import Wiring
     from fleet.workspace.driving import Driving
@@ -94,6 +96,20 @@ class Rollouts:
         """The controller that drives it now; empty for none."""
         return self._wiring.rollouts.driver(rollout_id)
 
+    def new_id(self) -> str:
+        """Of a rollout that is going to begin."""
+        from fleet.operations.apply import new_id
+
+        return new_id()
+
+    def supersede(self, by: str) -> Iterator[Standing]:
+        """Asks whatever rolls out from this folder to end for the rollout `by`, and tells what it waits for, until nobody
+        drives a rollout. Raises BusyError where somebody asked for the same later.
+        """
+        from fleet.operations.supersede import supersede
+
+        return supersede(self._wiring.rollouts, by, self._wiring.clock)
+
     def take_back(self, rollout_id: str) -> Answer:
         """Takes back a pause that has been asked for and has not come. Raises UsageError where there is none."""
         from fleet.model.signal import Resume
@@ -101,19 +117,73 @@ class Rollouts:
         return self._wiring.rollouts.signal(rollout_id, Resume())
 
     def resume(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
-        """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on."""
+        """Goes on with a paused rollout, or with one whose controller died. Raises RefusedError if git moved on.
+
+        Of one that was cancelled or superseded it is only found out how far its open batches came, wherever git is.
+        """
         from fleet.operations.apply import learning
 
+        if self._wiring.rollouts.is_ending(rollout_id):
+            now = self._for_servers(rollout_id, cluster=cluster)
+            events = self._driving.closing(now if cluster else None, forks).resume(rollout_id)
+            yield from learning(now, events, self._wiring.records) if now else events
+            return
         intent, _ = self._still_wanted(rollout_id)
         events = self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
         yield from learning(intent, events, self._wiring.records)
 
-    def check(self, rollout_id: str) -> None:
+    def roll_back(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
+        """Brings back what it brought, in a rollout of its own. Raises RefusedError where a node of it left the spec: nobody
+        knows how it is reached.
+        """
+        intent = self._read()
+        there = {node.name for node in intent.fleet.nodes}
+        gone = [node.name for node in self._wiring.journal.order(rollout_id).nodes if node.name not in there]
+        if gone:
+            raise RefusedError(
+                f"{some(gone)} left the spec since rollout {rollout_id}",
+                "Put them back, or revert in git: fleet apply.",
+            )
+        yield from self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).roll_back(rollout_id)
+
+    def held_back(self, rollout_id: str) -> Sequence[str]:
+        """Nodes that are not brought what this rollout brought, as it was rolled back."""
+        found = self._wiring.records.held_back().items()
+        return [name for name, held in found if held.rollout == rollout_id]
+
+    def let_go(self, rollout_id: str) -> None:
+        """What it brought may be brought again."""
+        self._wiring.records.let_go(rollout_id)
+
+    def check(self, rollout_id: str, *, cluster: bool = True) -> None:
         """What `resume` would be refused for because of git or a vault. Opens those that its changing nodes need."""
         from fleet.operations.preparing import check_vaults
 
+        if self._wiring.rollouts.is_ending(rollout_id):
+            self._for_servers(rollout_id, cluster=cluster)
+            return
         intent, changing = self._still_wanted(rollout_id)
         check_vaults(intent, [node for node in intent.fleet.nodes if node.name in changing], self._wiring.secrets)
+
+    def _for_servers(self, rollout_id: str, *, cluster: bool) -> Intent | None:
+        """What git says now, where servers are under way: their Nodes may be cordoned, their cluster new. None where it need
+        not be known. Raises RefusedError where it cannot be read and `cluster` is to be talked to.
+        """
+        journal = self._wiring.journal
+        servers = {node.name for node in journal.order(rollout_id).nodes if node.role == "server"}
+        open_ = {name for effect in journal.open_effects(rollout_id) for name in effect.order.nodes}
+        if not servers & open_:
+            return None
+        try:
+            return self._read()
+        except FleetError as error:
+            if not cluster or self._wiring.sandbox:
+                return None
+            raise RefusedError(
+                f"servers of rollout {rollout_id} are under way and may be cordoned, and git does not say how they are "
+                f"reached: {error.message}",
+                f"Mend the spec, or leave their Nodes as they are: fleet rollout resume {rollout_id} --no-cluster",
+            ) from error
 
     def _still_wanted(self, rollout_id: str) -> tuple[Intent, set[str]]:
         """What git says, and the nodes of a rollout that it still wants to change to what the rollout brings."""
@@ -121,6 +191,8 @@ class Rollouts:
 
         order = self._wiring.journal.order(rollout_id)
         intent = self._read()
+        if order.undoes:
+            return intent, {node.name for node in order.nodes}
         if order.policy in intent.spec.policies and order.policy != intent.spec.fleet.spec.rollout_policy:
             intent = self._read(policy=order.policy)
         wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}

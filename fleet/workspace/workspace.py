@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fleet.errors import UsageError
 from fleet.model.plan import EVERYTHING, Plan, Scope
 from fleet.model.validation import Validation
@@ -86,7 +88,7 @@ class Workspace:
             unlocked=intent.fleet.unlocked,
         )
 
-    def plan(
+    def plan(  # noqa: PLR0913 - the options of one plan
         self,
         scope: Scope = EVERYTHING,
         *,
@@ -94,16 +96,21 @@ class Workspace:
         forks: int = 20,
         updates: bool = False,
         policy: str = "",
+        retrying: str = "",
     ) -> Plan:
         """What would change. `refresh` asks the nodes of the scope first what they hold; `updates`: OS updates that name
-        no day are taken as of today; `policy`: another RolloutPolicy of the spec than the fleet's own.
+        no day are taken as of today; `policy`: another RolloutPolicy of the spec than the fleet's own; `retrying`: a rollout
+        that was rolled back, and that holds nothing back here. `forks` nodes are asked, and brought forward, at once.
         """
+        from fleet.operations.pace import pace_of
         from fleet.operations.plan import plan
 
         for _ in self.refresh(scope, forks=forks) if refresh else ():
             pass
-        intent = self._read(policy=policy)
-        made = plan(intent, self._wiring.records, scope, self._wish(updates=updates), self._missing)
+        intent = self._read(policy=policy, retrying=retrying)
+        wish = self._wish(updates=updates)
+        pace = pace_of(self._wiring.journal, forks, wish.now) if intent.fleet.policy else None
+        made = plan(intent, self._wiring.records, scope, wish, self._missing, pace=pace)
         self._planned = (made, intent)
         return made
 
@@ -135,22 +142,14 @@ class Workspace:
         return render(self._read(), scope, self._wiring.folder, Path(folder), self._wiring.shipped)
 
     def apply(  # noqa: PLR0913 - the options of one rollout
-        self,
-        plan: Plan,
-        *,
-        forks: int = 20,
-        take_over: str = "",
-        allow_dirty: bool = False,
-        unenforced: bool = False,
-        updates: bool = False,
-        verbosity: int = 0,
-        cluster: bool = True,
-        break_glass: str = "",
-        one_wave: str = "",
-    ) -> Iterator[Event]:
+        self, plan: Plan, *, forks: int = 20, take_over: str = "", allow_dirty: bool = False, unenforced: bool = False,
+        updates: bool = False, verbosity: int = 0, cluster: bool = True, break_glass: str = "", one_wave: str = "",
+        rollout_id: str = "",
+    ) -> Iterator[Event]:  # fmt: skip
         """Carries out a plan; one that was loaded is made again first, and any difference refused. Where clusters are several
         minors behind, the next steps follow, each a rollout, while all nodes come through. Without `cluster`, Kubernetes is
-        not talked to; `break_glass`: why freezes do not hold; `one_wave`: its name, where all nodes go in one.
+        not talked to; `break_glass`: why freezes do not hold; `one_wave`: its name, where all nodes go in one;
+        `rollout_id`: of the first rollout, empty for any.
         """
         from fleet.operations.apply import ApplyOptions, Hands, apply, told_end
 
@@ -158,7 +157,7 @@ class Workspace:
         if plan.pending:
             plan, intent = self._second_pass(plan, intent, forks, updates=updates)
         options = ApplyOptions(
-            forks, take_over, allow_dirty, unenforced, self._wish(updates=updates), break_glass, one_wave
+            forks, take_over, allow_dirty, unenforced, self._wish(updates=updates), break_glass, one_wave, rollout_id
         )
         while True:
             engine, wiring = self._driving.engine(intent, forks, verbosity, cluster=cluster), self._wiring
@@ -168,6 +167,7 @@ class Workspace:
                 return
             plan = self.plan(plan.scope, policy=plan.policy)
             intent = self._planned[1]  # type: ignore[index]  # plan() has just set it
+            options = msgspec.structs.replace(options, rollout_id="")
 
     def simulate(self, rehearsal: Rehearsal, scope: Scope = EVERYTHING) -> Simulation:
         """The rollout that `apply` would start, with pretend nodes: nothing is touched, and nothing written."""
@@ -257,12 +257,12 @@ class Workspace:
         task = Importing(wiring.inventories, wiring.additions, str(hosts), Path(out), str(out))
         return import_ansible(task, options or ImportOptions(), wiring.given_password, dry_run=dry_run)
 
-    def _read(self, revision: str = "", policy: str = "") -> Intent:
+    def _read(self, revision: str = "", policy: str = "", retrying: str = "") -> Intent:
         from fleet.operations.intent import read_intent
 
         wiring, home = self._wiring, str(self._wiring.state / "sandbox")
         tree = wiring.source.read(revision)
-        return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox, policy)
+        return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox, policy, retrying)
 
     def _made_again(self, plan: Plan, *, updates: bool) -> tuple[bool, Plan, Intent]:
         """A plan, with what git says of it: the one that was just made (True), or one that was loaded. Raises RefusedError

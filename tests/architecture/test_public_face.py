@@ -19,7 +19,7 @@ METHODS = {
     "save_plan": "(self, plan, path)",
     "load_plan": "(self, path)",
     "render": "(self, folder, scope=EVERYTHING)",
-    "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True, break_glass='', one_wave='')",
+    "apply": "(self, plan, *, forks=20, take_over='', allow_dirty=False, unenforced=False, updates=False, verbosity=0, cluster=True, break_glass='', one_wave='', rollout_id='')",
     "check": "(self, plan, *, allow_dirty=False, unenforced=False, updates=False)",
     "simulate": "(self, rehearsal, scope=EVERYTHING)",
     "stop": "(self)",
@@ -55,6 +55,8 @@ ROLLOUTS = {
     "events": "(self, rollout_id, after=0)",
     "watch": "(self, rollout_id)",
     "driver": "(self, rollout_id)",
+    "new_id": "(self)",
+    "supersede": "(self, by)",
     "deferred": "(self, plan)",
     "failed": "(self, rollout_id, plan)",
     "take_back": "(self, rollout_id)",
@@ -62,7 +64,7 @@ ROLLOUTS = {
     "cancel": "(self, rollout_id, reason='')",
     "approve": "(self, rollout_id, wave='')",
     "resume": "(self, rollout_id, *, forks=20, cluster=True)",
-    "check": "(self, rollout_id)",
+    "check": "(self, rollout_id, *, cluster=True)",
 }
 
 

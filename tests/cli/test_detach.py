@@ -240,7 +240,7 @@ def test_another_plan_than_the_one_that_was_shown_is_not_carried_out(shop: Path)
     done = subprocess.run(
         [
             sys.executable, "-c", "from fleet.cli.detached import run; run()",
-            str(papers), str(tells), "0" * 64, "apply", *BOX, "--detach",
+            str(papers), str(tells), "0" * 64, "", "apply", *BOX, "--detach",
         ],
         cwd=shop, env=environment(), pass_fds=(papers, tells), capture_output=True, text=True, check=False,
     )  # fmt: skip

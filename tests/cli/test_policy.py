@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,35 @@ def test_a_plan_shows_the_policy_that_was_asked_for_and_its_waves(ruled: Path):
         "Policy   careful, for this plan alone",
         "Waves    first 1 node, second 1, everyone 1, servers before agents",
     ]
+
+
+def times(ran: Ran) -> list[str]:
+    return [line for line in ran.out.splitlines() if line.startswith("Time")]
+
+
+def test_a_plan_says_how_long_it_takes_and_how_that_is_known(ruled: Path):
+    assumed = run("plan", *BOX, "--policy", "careful", "--forks", "7", cwd=ruled)
+    assert times(assumed) == ["Time     about 6 min: 7 nodes at once, 2 min a batch (assumed)"]
+
+    assert run("apply", *BOX, "--site", "lyon", cwd=ruled).code == 0
+    known = run("plan", *BOX, cwd=ruled)
+    (time,) = times(known)
+    assert re.fullmatch(r"Time     about \d+ s: 20 nodes at once, \d+ s a batch \(as the last one\)", time)
+    report = json.loads(run("plan", *BOX, "--json", cwd=ruled).out)["forecast"]
+    assert 1 <= report["seconds"] == report["batch_seconds"] < 60
+    assert (report["measured"], report["forks"], report["windows"], report["approvals"]) == (1, 20, 0, 0)
+    assert time == f"Time     about {round(report['seconds'])} s: 20 nodes at once, " + time.partition("at once, ")[2]
+
+
+def test_a_plan_says_of_nodes_that_can_never_begin(ruled: Path):
+    (ruled / "fleet.yaml").write_text((ruled / "fleet.yaml").read_text() + FROZEN)
+    ran = run("plan", *BOX, "--policy", "frozen", cwd=ruled)
+    assert times(ran) == ["Time     none of 3 nodes can begin"]
+
+
+def test_without_a_policy_a_plan_says_nothing_of_time(shop: Path):
+    assert times(run("plan", *BOX, cwd=shop)) == []
+    assert json.loads(run("plan", *BOX, "--json", cwd=shop).out)["forecast"] is None
 
 
 def test_a_plan_as_json_names_it(ruled: Path):

@@ -83,8 +83,18 @@ def wait_for_the_first_node(repository: Repository) -> None:
     raise AssertionError("no node came through")
 
 
-def test_a_cancel_of_a_killed_one_starts_nothing_new_and_resume_ends_it(repository: Repository) -> None:
+def wait_for_its_child(repository: Repository, name: str) -> None:
+    """The batch's own process lives, and brings its node forward whoever ordered it."""
+    for _ in range(300):
+        if (repository.nodes / f".fleet/runs/{name}-0001/child.json").exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError("no batch began")
+
+
+def test_a_cancel_of_a_killed_one_starts_nothing_new_and_resume_ends_it_wherever_git_is(repository: Repository) -> None:
     name, pid = detached(repository, "apply", "--yes", "--site", "turin-1")
+    wait_for_its_child(repository, name)
     os.kill(pid, signal.SIGKILL)
     gone(pid)
 
@@ -94,14 +104,35 @@ def test_a_cancel_of_a_killed_one_starts_nothing_new_and_resume_ends_it(reposito
     resume = f"fleet rollout resume {name} --sandbox ../nodes"
     assert told[1] == f"its controller died with 1 node under way: {resume} finds out how far, and ends it"
     assert row(repository)["status"] == "cancelling"
+    repository.edit("profiles.yaml", "do not edit by hand", "do not edit by hand!")
+    repository.commit("Git moves on")
 
-    ended = repository.fleet(*resume.split()[1:], "--vault-password-file", str(repository.password), code=4)
+    ended = repository.fleet(*resume.split()[1:], code=4)
 
     assert ended.out.splitlines()[-1].startswith(f"rollout {name} cancelled: by ")
     assert ended.out.splitlines()[-1].endswith("; 1 applied, 1 waiting")
     assert not (repository.nodes / "turin-1-till-001").exists()
     repository.apply("--site", "turin-1")
     assert repository.read("turin-1-till-001", "/etc/motd").startswith("turin-1-till-001 at turin-1")
+    assert "!" in repository.read("turin-1-till-001", "/etc/motd")
+
+
+def test_a_paused_one_is_cancelled_while_another_one_is_driven(repository: Repository) -> None:
+    """Of the same commit, and of one site alone: it leaves the paused one as it is."""
+    paused, pid = detached(repository, "apply", "--yes", "--forks", "1")
+    os.kill(pid, signal.SIGTERM)
+    gone(pid)
+    assert row(repository)["status"] == "paused"
+    other, pid = detached(repository, "apply", "--yes", "--site", "turin-1", "--forks", "1")
+
+    told = repository.fleet("rollout", "cancel", paused, "--reason", "wrong version", *BOX).out
+
+    watched = repository.fleet("rollout", "watch", other, *BOX)
+    assert re.fullmatch(rf"\S+ is asked to cancel rollout {paused}\n.*\n|rollout {paused} is cancelled\n", told)
+    gone(pid)
+    assert watched.out.splitlines()[-1].startswith(f"rollout {other} done")
+    shown = repository.fleet("rollout", "show", paused, *BOX).out.splitlines()[-1]
+    assert shown.startswith(f"rollout {paused} cancelled: wrong version; ")
 
 
 def test_a_wrong_password_is_told_here_and_nothing_is_started(repository: Repository) -> None:

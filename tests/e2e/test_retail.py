@@ -60,6 +60,7 @@ def test_the_plan_counts_and_groups(plan: list[str]):
         "+ first application: K3s v1.36.3+k3s1 10,000 nodes, 1,250 sites"
     ]
     assert "Estimate 700 GB from mirrors; no site's API is down" in plan
+    assert "Time     about 16 h 50 min: 20 nodes at once, 2 min a batch (assumed)" in plan
 
 
 def test_the_plan_as_data_names_every_node(retail: Repository, plan: list[str]):

@@ -106,6 +106,8 @@ def test_a_typo_ends_at_the_pilot(demo: Ran):
     plan, third = step(demo, "fleet plan")[3], step(demo, "fleet apply")[2]
 
     assert "Waves    pilot 4 nodes, everyone 2, servers before agents" in plan
+    (time,) = [line for line in plan if line.startswith("Time")]
+    assert re.fullmatch(r"Time     about \d+ (s|min): 20 nodes at once, \d+ s a batch \(the median of 8\)", time)
     assert [line for line in third if line.startswith("started")] == ["started 1 node (lyon-1-a)"]
     assert not any("turin" in line for line in third)
     assert (

@@ -24,6 +24,9 @@ from fleet.ports.journal import LEASE_SECONDS, Entry, Kept, Lease, Posted, Step
 
 T = TypeVar("T")
 
+_BATCH_STARTED, _BATCH_ENDED = b'{"event":"BatchStarte', b'{"event":"BatchEnded"'
+"""How these events begin, to the same length: to decode all others takes ten times as long."""
+
 
 class SqliteJournal(Leases):
     """Implements `fleet.ports.journal.Journal`; the lease's part is in `Leases`."""
@@ -93,6 +96,14 @@ class SqliteJournal(Leases):
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT seq, at, body FROM events WHERE rollout = ? AND seq > ? ORDER BY seq", (rollout_id, after)
+            ).fetchall()
+        return [Entry(seq, at, decode_event(body)) for seq, at, body in rows]
+
+    def batches(self, rollout_id: str) -> Sequence[Entry]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT seq, at, body FROM events WHERE rollout = ? AND substr(body, 1, ?) IN (?, ?) ORDER BY seq",
+                (rollout_id, len(_BATCH_STARTED), _BATCH_STARTED, _BATCH_ENDED),
             ).fetchall()
         return [Entry(seq, at, decode_event(body)) for seq, at, body in rows]
 

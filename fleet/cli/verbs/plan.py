@@ -66,7 +66,7 @@ def command(
 
         look(face, workspace, scope, forks)
     with face.diagnostics.stage("plan"):
-        plan = workspace.plan(scope, updates=updates, policy=policy)
+        plan = workspace.plan(scope, forks=forks, updates=updates, policy=policy)
     if out is not None:
         workspace.save_plan(plan, out)
     if as_json:

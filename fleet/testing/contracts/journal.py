@@ -238,6 +238,17 @@ class JournalContract:
         journal.append(lease, "beef", Step((RolloutFinished("beef", RolloutCounts(applied=1)), BatchEnded("y"))))
         assert [(found.id, found.status) for found in journal.rollouts()] == [("beef", "finished"), ("7f3c", "paused")]
 
+    def test_what_begins_and_ends_batches_is_told_with_its_time(
+        self, journal: Journal, clock: MemoryClock, lease: Lease
+    ) -> None:
+        assert list(journal.batches("7f3c")) == []
+        began, ended = BatchStarted("7f3c-0001", ("lyon-s0",)), BatchEnded("7f3c-0001")
+        journal.append(lease, "7f3c", Step((STARTED, WaveStarted("w0", 0, 3), began), (run("7f3c-0001"),)))
+        clock.advance(41)
+        journal.append(lease, "7f3c", Step((NodeApplied("lyon-s0", "lyon", "7f3c-0001", "b1:x"), ended)))
+        journal.append(lease, "7f3c", Step((BatchRequeued("7f3c-0002", ("lyon-s1",), "x"),)))
+        assert list(journal.batches("7f3c")) == [Entry(3, START, began), Entry(5, START + 41, ended)]
+
     def test_a_request_stays_until_the_step_that_handles_it(self, journal: Journal, lease: Lease) -> None:
         for request in (Pause("lunch"), Resume(), Cancel("no")):
             journal.post("7f3c", request)

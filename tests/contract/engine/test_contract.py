@@ -13,8 +13,9 @@ from fleet.engine.local import LocalEngine, load
 from fleet.engine.rollouts import LocalRollouts
 from fleet.errors import BusyError, UsageError
 from fleet.model import event as ev
+from fleet.model.batch import BatchOrder, BatchResult, NodeResult
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts, Timing, WaveOrder
-from fleet.model.signal import Approve, Cancel, Pause
+from fleet.model.signal import Approve, Cancel, Pause, Supersede
 from fleet.ports.engine import Answer
 from fleet.ports.journal import LEASE_SECONDS, Journal, Step
 from fleet.testing import MemoryApplier, MemoryClock, MemoryRecords
@@ -120,7 +121,7 @@ def leave_paused(engine: LocalEngine, applier: MemoryApplier) -> None:
     running.join()
 
 
-def test_a_paused_one_is_not_cancelled_while_another_rolls(
+def test_a_paused_one_is_cancelled_by_who_drives_another(
     journal: Journal, engine: LocalEngine, applier: MemoryApplier, outside: LocalRollouts
 ) -> None:
     """The other one is of the same commit and of one node alone: it leaves it as it is."""
@@ -129,12 +130,89 @@ def test_a_paused_one_is_not_cancelled_while_another_rolls(
     other = Running(engine.roll(rollout(plain("a"), id="beef")))
     applier.await_running()
     assert (outside.driver("7f3c"), outside.driver("beef")) == ("", "ops@desk")
-    with pytest.raises(BusyError, match="ops@desk"):
-        outside.signal("7f3c", Cancel())
-    assert load(journal, ORDER).status == "paused"
+    answer = outside.signal("7f3c", Cancel("no longer wanted"))
+    assert answer == Answer("7f3c", "ops@desk", is_done=False, status="paused")
+    eventually(lambda: load(journal, ORDER).status == "cancelled")
+    assert list(journal.posted("7f3c")) == []
+    assert [entry.event for entry in journal.read("7f3c")][-2:] == [
+        ev.CancelRequested("no longer wanted", 0),
+        ev.RolloutCancelled("7f3c", "no longer wanted", RolloutCounts(applied=1, waiting=2)),
+    ]
+    assert (outside.driver("7f3c"), outside.driver("beef"), outside.holder()) == ("", "ops@desk", "ops@desk")
     applier.let_go()
     assert isinstance(other.join()[-1], ev.RolloutFinished)
-    assert outside.signal("7f3c", Cancel()).status == "cancelled"
+    assert (outside.list()[0].status, outside.holder()) == ("finished", "")
+
+
+def test_a_cancel_is_heard_at_the_end_of_who_drives_another_at_the_latest(
+    journal: Journal, applier: MemoryApplier, outside: LocalRollouts
+) -> None:
+    engine = LocalEngine(journal, applier, MemoryRecords(), poll_seconds=3600)
+    leave_paused(engine, applier)
+    applier.hold()
+    other = Running(engine.roll(rollout(plain("a"), id="beef")))
+    applier.await_running()
+    engine.stop()
+    eventually(lambda: outside.list()[0].status == "pausing")
+    time.sleep(0.05)  # it has looked into the inboxes for the last time
+    outside.signal("7f3c", Cancel())
+    assert load(journal, ORDER).status == "paused"
+    with pytest.raises(UsageError, match="cannot be cancelled"):
+        outside.signal("7f3c", Cancel("again"))
+    applier.let_go()
+    other.join()
+    assert load(journal, ORDER).status == "cancelled"
+
+
+def test_a_cancel_of_one_whose_batch_is_open_is_carried_out_by_who_drives_another(
+    journal: Journal, outside: LocalRollouts, clock: MemoryClock, died: None
+) -> None:
+    """Its batch stays open, and it is driven by nobody: resume finds out how far it came."""
+    lease = journal.acquire("ops@spare")
+    answer = outside.signal("7f3c", Cancel("enough"))
+    assert answer == Answer("7f3c", "ops@spare", is_done=False, status="running", under_way=1)
+    assert outside.is_ending("7f3c"), "though nobody has heard it yet"
+    outside._cancel_others(lease, "beef")
+    state = load(journal, ORDER)
+    assert (state.status, [batch.batch_id for batch in state.running]) == ("cancelling", ["7f3c-0001"])
+    assert (outside.driver("7f3c"), outside.is_ending("7f3c")) == ("", True)
+    journal.release(lease)
+
+
+class Recalled:
+    """An applier that knows of no batch any more."""
+
+    def __init__(self) -> None:
+        self.orders: list[BatchOrder] = []
+
+    def run_batch(self, order: BatchOrder) -> BatchResult:
+        self.orders.append(order)
+        return BatchResult(order.batch_id, tuple(NodeResult(name, "failed", reason="gone") for name in order.nodes))
+
+    def stop_now(self) -> None:
+        raise AssertionError("nobody stops it")
+
+
+@pytest.mark.parametrize("request_", [Cancel("enough"), Supersede("beef")], ids=["cancelled", "superseded"])
+def test_to_resume_what_is_ending_begins_no_batch(
+    journal: Journal, outside: LocalRollouts, died: None, request_: Cancel | Supersede
+) -> None:
+    outside.signal("7f3c", request_)
+    applier = Recalled()
+    events = list(LocalEngine(journal, applier, MemoryRecords(), poll_seconds=0.01).resume("7f3c"))
+    assert [(order.batch_id, order.only_adopt) for order in applier.orders] == [("7f3c-0001", True)]
+    assert type(events[-1]) in (ev.RolloutCancelled, ev.RolloutSuperseded)
+    assert outside.is_ending("7f3c")
+    journal.acquire("ops@last")
+
+
+def test_one_that_goes_on_is_not_ending(journal: Journal, outside: LocalRollouts, died: None) -> None:
+    assert not outside.is_ending("7f3c")
+    outside.signal("7f3c", Pause("lunch"))
+    assert not outside.is_ending("7f3c")
+    with pytest.raises(UsageError, match="there is no rollout dead"):
+        outside.is_ending("dead")
+    journal.acquire("ops@last")
 
 
 def test_who_is_superseded_is_driven_by_nobody(

@@ -342,8 +342,11 @@ def test_only_one_controller_rolls(journal: Journal) -> None:
     applier.hold()
     events = engine(journal, applier).roll(THREE)
     until(events, BatchStarted)
-    with pytest.raises(BusyError, match="ops@desk"):
+    with pytest.raises(BusyError, match="ops@desk") as caught:
         list(engine(journal, applier).roll(rollout(plain("z"), id="beef")))
+    assert caught.value.hint.endswith(
+        "fleet apply --supersede ends what it rolls out, and takes over what has not begun."
+    )
     with pytest.raises(BusyError, match="ops@desk"):
         list(engine(journal, applier).resume("7f3c"))
     assert [found.id for found in journal.rollouts()] == ["7f3c"]

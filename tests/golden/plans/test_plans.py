@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fleet.model.change import Change, NodeChange
-from fleet.model.plan import BlastRadius, ChangeGroup, Plan, PlannedBudget, PlannedTime, PlannedWave, Scope
+from fleet.model.plan import BlastRadius, ChangeGroup, Forecast, Plan, PlannedBudget, PlannedTime, PlannedWave, Scope
 from fleet.model.tree import Revision
 from fleet.model.verdict import Verdict
 from fleet.report import PlanReport, plan_document, plan_lines
@@ -88,6 +88,17 @@ PLANS = {
         ),
         budget=PlannedBudget(1_048, stuck=("site=nice-1",), lacking={"app": 36}),
         time=PlannedTime("0 2 * * 1-5", "site", 10_800.0, 3_108, 1_764_036_000.0, "Christmas", soak=600.0, rate=12.5),
+        forecast=Forecast(
+            seconds=190_000.0,
+            ends=1_764_226_000.0,
+            windows=2,
+            at_night=True,
+            approvals=1,
+            left=4,
+            batch_seconds=151.4,
+            measured=50,
+            forks=20,
+        ),
     ),
     "nothing": plan(),
     "refused": plan(

@@ -369,10 +369,11 @@ def test_what_waits_behind_a_deferred_server_is_deferred_too() -> None:
 def test_a_newer_rollout_takes_what_has_not_begun() -> None:
     one = Timed(timed(AB, CD))
     assert one.hear(Supersede("8a4d"), 3.0) == (ev.SupersedeRequested("8a4d", in_flight=2),)
-    assert one.hear(Supersede("9b5e"), 4.0) == (), "it is on its way"
+    assert one.hear(Supersede("8a4d"), 4.0) == (), "it is on its way"
+    assert one.hear(Supersede("9b5e"), 4.0) == (ev.SupersedeRequested("9b5e", in_flight=2),), "the last one wins"
     assert one.hear(Cancel("no"), 4.0) == ()
     events = one.became("applied", "a", "b", at=5.0)
-    assert events[-1] == ev.RolloutSuperseded("7f3c", "8a4d", RolloutCounts(applied=2, waiting=2))
+    assert events[-1] == ev.RolloutSuperseded("7f3c", "9b5e", RolloutCounts(applied=2, waiting=2))
     assert one.state.has_ended
     assert one.hear(Resume(), 6.0) == ()
 

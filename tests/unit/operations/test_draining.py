@@ -38,8 +38,9 @@ class Ground:
     """A cluster of these nodes, of which all but `upgraded` hold OLD; an upgrade makes the Node Ready at once."""
 
     def __init__(
-        self, names: str, upgraded: str = "", policy: str = "", *, is_resumed: bool = False, **more: str
-    ) -> None:
+        self, names: str, upgraded: str = "", policy: str = "", *, is_resumed: bool = False,
+        only_adopts: bool = False, **more: str,
+    ) -> None:  # fmt: skip
         self.records = MemoryRecords(
             [
                 held(name, more.get(name, "b1:aa"), learned={"k3s_version": NEW if name in upgraded else OLD})
@@ -60,7 +61,7 @@ class Ground:
             records=self.records,
         )
         self.rule = made.fleet.drain
-        self.moves = moves(made, is_resumed=is_resumed)
+        self.moves = moves(made, is_resumed=is_resumed, only_adopts=only_adopts)
         self.inner = MemoryApplier(dict.fromkeys(names, "b1:bb"))
         self.becomes = NEW
         self.seen: list[set[str]] = []
@@ -111,6 +112,17 @@ def test_a_batch_that_is_only_adopted_is_not_drained_and_its_server_takes_pods_a
     assert left.cordoned() == {"s"}
     left.run("s", only_adopt=True)
     assert left.cordoned() == set()
+
+
+def test_a_server_that_is_only_adopted_takes_pods_again_whatever_k3s_git_wants_by_now() -> None:
+    ground = Ground("stu", only_adopts=True)
+    ground.becomes = "v1.35.0+k3s1"
+    assert [(move.version, move.drains) for move in ground.moves.values()] == [("", False)] * 3
+    list(ground.cluster.drain(NodeIdentity("s", "machine of s"), ground.rule, "rollout r"))
+    before = ground.cluster.clock.now()
+    result = ground.run("s", only_adopt=True)["s"]
+    assert (result.outcome, result.warnings, ground.cordoned()) == ("applied", (), set())
+    assert ground.cluster.clock.now() == before
 
 
 def test_the_plan_says_which_servers_are_drained() -> None:

@@ -10,15 +10,25 @@ from pathlib import Path
 import pytest
 
 from fleet.adapters.folder import DiskFolder
-from fleet.errors import RefusedError
-from fleet.model.batch import Observation
-from fleet.model.event import Event, NodeApplied, RolloutFinished
+from fleet.errors import FleetError, RefusedError
+from fleet.model.batch import BatchOrder, Observation
+from fleet.model.effect import RunBatch
+from fleet.model.event import (
+    BatchStarted,
+    CancelRequested,
+    Event,
+    NodeApplied,
+    RolloutFinished,
+    RolloutStarted,
+    WaveStarted,
+)
 from fleet.model.learned import LearnedCluster
 from fleet.model.project import Shipped
 from fleet.model.record import Record
 from fleet.model.rollout import RolloutCounts, RolloutOrder
 from fleet.model.tree import Revision, Tree
 from fleet.ports.applier import ProjectWriter
+from fleet.ports.journal import Step
 from fleet.testing import MemoryClock, MemoryJournal, MemoryObserver, MemoryRecords
 from fleet.wiring import Wiring
 from fleet.workspace import Workspace
@@ -124,6 +134,7 @@ class InMemory(Wiring):
         return shipped()
 
     def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0, around: object = None) -> Engine:  # noqa: ARG002 - as Wiring's
+        self.writer = write_project
         return self.engine_
 
     def observer(self, write_project: ProjectWriter, forks: int, *, opens_vaults: bool = False) -> MemoryObserver:  # noqa: ARG002 - as Wiring's
@@ -164,6 +175,61 @@ def test_a_rollout_that_git_no_longer_wants_does_not_go_on(tmp_path: Path) -> No
         list(workspace.rollouts().resume(rollout))
     assert caught.value.hint == "Start a new one: fleet apply. What this one finished stays."
     assert wiring.engine_.resumed == []
+
+
+def ending(wiring: InMemory, under_way: Sequence[str]) -> str:
+    """A cancelled rollout whose controller died with these nodes under way, and git is elsewhere since."""
+    _, rollout = stopped(wiring)
+    lease = wiring.journal.acquire("ops@desk")
+    batch = BatchOrder(f"{rollout}-0001", rollout, lease.epoch, tuple(under_way))
+    events: list[Event] = [
+        RolloutStarted(rollout, "acme", COMMIT, "ops@desk", lease.epoch, 1, 1),
+        WaveStarted("everyone", 0, 1),
+        *[BatchStarted(batch.batch_id, batch.nodes)] * bool(under_way),
+        CancelRequested("wrong version", len(under_way)),
+    ]
+    effects = (RunBatch(batch),) if under_way else ()
+    wiring.journal.append(lease, rollout, Step(tuple(events), effects))
+    wiring.journal.release(lease)
+    wiring.repository.site = LYON % "two"
+    return rollout
+
+
+def test_a_cancelled_rollout_is_found_out_about_wherever_git_is(tmp_path: Path) -> None:
+    """Its first server came through, so its cluster exists from now on."""
+    wiring = InMemory(tmp_path)
+    rollout = ending(wiring, ["s1"])
+    workspace = Workspace(wiring)
+    wiring.secrets.opened.clear()
+    workspace.rollouts().check(rollout)
+    assert [type(event) for event in workspace.rollouts().resume(rollout)] == [NodeApplied]
+    assert (wiring.engine_.resumed, wiring.secrets.opened) == ([rollout], [])
+    assert wiring.records.clusters() == {"lyon": LearnedCluster(existed=True, datastore="sqlite")}
+    with pytest.raises(FleetError, match="a batch of 1 nodes was to begin, and its rollout is ending"):
+        wiring.writer(tmp_path, ["s1"])
+
+
+def test_a_server_under_way_is_reached_by_what_git_says_or_left_as_it_is(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    rollout = ending(wiring, ["s1"])
+    wiring.repository.site = "nodes: 7"
+    rollouts = Workspace(wiring).rollouts()
+    for ask in (lambda: rollouts.check(rollout), lambda: list(rollouts.resume(rollout))):
+        with pytest.raises(RefusedError, match=f"servers of rollout {rollout} are under way and may be cordoned") as e:
+            ask()
+        assert e.value.hint.endswith(f"fleet rollout resume {rollout} --no-cluster")
+    assert wiring.engine_.resumed == []
+    rollouts.check(rollout, cluster=False)
+    list(rollouts.resume(rollout, cluster=False))
+    assert wiring.engine_.resumed == [rollout]
+
+
+def test_nothing_under_way_needs_no_spec(tmp_path: Path) -> None:
+    wiring = InMemory(tmp_path)
+    rollout = ending(wiring, [])
+    wiring.repository.site = "nodes: 7"
+    list(Workspace(wiring).rollouts().resume(rollout))
+    assert wiring.engine_.resumed == [rollout]
 
 
 def test_a_rollout_goes_on_under_the_policy_that_it_began_with(tmp_path: Path) -> None:

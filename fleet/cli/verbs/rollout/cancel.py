@@ -20,7 +20,8 @@ from fleet.cli.options import json_option, reason_option, sandbox_option
 def command(face: Face, *, rollout_id: str, reason: str, sandbox: str, as_json: bool) -> int:
     """End a rollout before its end.
 
-    What runs is finished first, and what is done stays done. One that is paused ends at once.
+    What runs is finished first, and what is done stays done. One that is paused ends at once, within seconds where another
+    rollout is driven meanwhile.
     """
     answer = face.workspace(sandbox).rollouts().cancel(rollout_id, reason)
     return tell(face, "cancel", answer, as_json=as_json)

@@ -38,15 +38,15 @@ def command(
     """Go on with a rollout that paused, or whose controller died.
 
     What it finished stays finished; what failed before its policy paused it does not count any more. Refused when the
-    spec wants something else by now: `fleet apply` starts anew. Where another process still drives it, that one is asked
-    to forget the pause.
+    spec wants something else by now: `fleet apply` starts anew. Of one that was cancelled or superseded it is only found out
+    how far what ran has come. Where another process still drives it, that one is asked to forget the pause.
     """
     workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
     rollouts = workspace.rollouts()
     if rollouts.driver(rollout_id):
         return tell(face, "resume", rollouts.take_back(rollout_id), as_json=as_json)
     if detach and not face.is_detached:
-        rollouts.check(rollout_id)
+        rollouts.check(rollout_id, cluster=not no_cluster)
         return detached(face, workspace.state, as_json=as_json)
     events = rollouts.resume(rollout_id, forks=forks, cluster=not no_cluster)
     return roll(face, workspace, events, as_json=as_json)
