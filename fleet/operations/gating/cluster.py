@@ -35,7 +35,7 @@ class ClusterAsker:
         def tries(name: str, _: float) -> Try:
             found = told[name] = clusters.told(name)
             if found.trouble:
-                return Try(found.trouble, is_unknown=True)
+                return Try(found.trouble, found.is_final, is_unknown=True)
             fallen = [] if scene.phase == "before" else _fallen(name, found.nodes, scene.order.unready)
             return Try("; ".join(fallen))
 

@@ -27,10 +27,11 @@ _WRITTEN = frozenset({"/etc", "/var/lib/fleet", "/var/lib/rancher"})
 
 
 class Ill(msgspec.Struct, frozen=True):
-    """Why a node does not pass. `is_unknown`: it could not be asked."""
+    """Why a node does not pass. `is_unknown`: it could not be asked; `is_final`: no time mends that."""
 
     why: str
     is_unknown: bool = False
+    is_final: bool = False
 
 
 class NodeAsker:
@@ -48,7 +49,7 @@ class NodeAsker:
         while asked:
             ill = self._once(asked, clusters, gate.timeout)
             ends = scene.clock.now() + gate.timeout if ends is None else ends
-            if not ill or scene.clock.now() + _PAUSE >= ends:
+            if all(each.is_final for each in ill.values()) or scene.clock.now() + _PAUSE >= ends:
                 break
             scene.stop.sleep(_PAUSE)
             if scene.stop.is_wished:
@@ -138,7 +139,7 @@ def _of_unit(name: str, unit: UnitState | None) -> str:
 
 def _of_node(node: Node, told: Told) -> Ill | None:
     if told.trouble:
-        return Ill(told.trouble, is_unknown=True)
+        return Ill(told.trouble, is_unknown=True, is_final=told.is_final)
     found: ClusterNode | None = next((each for each in told.nodes if each.name == node.name), None)
     if found is None:
         return Ill("Kubernetes has no Node of its name")
