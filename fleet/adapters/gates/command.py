@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -92,11 +93,13 @@ class _Kept:
     def __init__(self, order: CommandOrder, root: Path, heard: int) -> None:
         self._seconds = order.seconds
         self._written = bytearray()
-        self._output, output = os.pipe2(os.O_CLOEXEC)
-        self._status, status = os.pipe2(os.O_CLOEXEC)
-        # A file in memory: who does not read it keeps nobody waiting.
-        stdin = os.memfd_create("fleet-gate", os.MFD_CLOEXEC)
-        try:
+        with ExitStack() as ours, ExitStack() as theirs:
+            theirs.callback(os.close, heard)
+            self._output, output = _pipe(ours, theirs)
+            self._status, status = _pipe(ours, theirs)
+            # A file in memory: who does not read it keeps nobody waiting.
+            stdin = os.memfd_create("fleet-gate", os.MFD_CLOEXEC)
+            theirs.callback(os.close, stdin)
             with os.fdopen(os.dup(stdin), "wb") as file:
                 file.write(order.stdin)
             os.lseek(stdin, 0, os.SEEK_SET)
@@ -106,13 +109,7 @@ class _Kept:
                 stdin=stdin, stdout=output, stderr=output, cwd=root, env=environment(), pass_fds=(heard, status),
                 start_new_session=True,
             )  # fmt: skip
-        except BaseException:
-            os.close(self._output)
-            os.close(self._status)
-            raise
-        finally:
-            for each in (heard, output, status, stdin):
-                os.close(each)
+            ours.pop_all()
         self._reader = threading.Thread(target=self._read, name="fleet-gate", daemon=True)
         self._reader.start()
 
@@ -143,6 +140,14 @@ class _Kept:
             while data := output.read(65_536):
                 self._written += data
                 del self._written[:-LOG_BYTES]
+
+
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    """Its two ends, each closed with its stack."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    ours.callback(os.close, read)
+    theirs.callback(os.close, write)
+    return read, write
 
 
 def environment() -> dict[str, str]:

@@ -59,9 +59,11 @@ class Exchange:
         self._found: Reply | None = None
 
     def reply(self) -> Reply:
+        from fleet.adapters.gates.pools import THREAD
+
         if self._is_cut:
             return _STOPPED
-        threading.Thread(target=self._run, name="fleet-gate", daemon=True).start()
+        threading.Thread(target=self._run, name=THREAD, daemon=True).start()
         is_ended = self._ended.wait(max(0.0, self._left()))
         is_stopped, found = self._is_cut, self._found
         self.cut()

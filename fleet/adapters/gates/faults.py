@@ -8,6 +8,9 @@ from http.client import HTTPException
 
 from fleet.model.inquiry import Trouble
 
+_TUNNEL = "Tunnel connection failed: "  # http.client's words
+_MAX_WORDS = 100
+
 
 class FaultError(Exception):
     """There is no whole answer."""
@@ -46,13 +49,16 @@ def _of_connection(chain: list[BaseException], via: str) -> FaultError:
             )
         if isinstance(one, OSError) and one.strerror and type(one).__module__ == "builtins":
             return FaultError("unreachable", f"{via}{one.strerror[0].lower()}{one.strerror[1:]}")
-    if any(type(one).__name__ == "RemoteDisconnected" for one in chain):
+        if isinstance(one, OSError) and str(one).startswith(_TUNNEL):
+            return FaultError("broken", f"{via}it makes no tunnel: {str(one).removeprefix(_TUNNEL)[:_MAX_WORDS]}")
+    kinds = {type(one).__name__ for one in chain}
+    if "RemoteDisconnected" in kinds:
         return FaultError("unreachable", f"{via}it hung up without an answer")
-    if any(type(one).__name__ == "IncompleteRead" for one in chain):
+    if "IncompleteRead" in kinds:
         return FaultError("broken", f"{via}its answer is cut off")
-    if any(isinstance(one, HTTPException) for one in chain):
-        return FaultError("broken", f"{via}what it answers is no HTTP")
-    return FaultError("broken", f"{via}what it answers cannot be read ({type(chain[0]).__name__})")
+    is_http = not any(isinstance(one, HTTPException) for one in chain)
+    words = f"what it answers cannot be read ({type(chain[0]).__name__})" if is_http else "what it answers is no HTTP"
+    return FaultError("broken", f"{via}{words}")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,7 +1,8 @@
-"""Connections of urllib3 that say when they are made, so that their sockets can be cut."""
+"""Connections of urllib3 that say when they are made, so that their sockets can be cut; and that log nothing."""
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,17 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 Taken = Callable[[socket.socket], None]
+THREAD = "fleet-gate"
+"""The name of threads in which gates ask."""
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """urllib3 logs whole URLs: at level debug each, and with a warning those whose headers cannot be read."""
+    return record.threadName != THREAD
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_is_not_ours)
 
 
 class _PlainConnection(HTTPConnection):

@@ -13,10 +13,12 @@ import msgspec
 
 from fleet.adapters.gates.exchange import Ask
 from fleet.adapters.gates.web import HttpWeb
-from fleet.model.inquiry import Sample
+from fleet.model.inquiry import Sample, Trouble
 
 ANSWER_BYTES = 1024 * 1024
 _MAX_WORDS = 200
+_IN_FRONT = frozenset({502, 503, 504})
+"""What stands in front of Prometheus says so while nobody is behind it."""
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -54,7 +56,8 @@ class PrometheusMetrics:
         try:
             answer = msgspec.json.decode(reply.body, type=_Answer)
         except msgspec.DecodeError:
-            return Sample(reason=f"{reply.status}, and what it answers is not Prometheus's JSON{via}")
+            trouble: Trouble = "unreachable" if reply.status in _IN_FRONT else ""
+            return Sample(reason=f"{reply.status}, and what it answers is not Prometheus's JSON{via}", trouble=trouble)
         if answer.status == "error" or reply.status // 100 != 2:
             said = _words(f"{answer.error_type}: {answer.error}" if answer.error_type else answer.error)
             return Sample(reason=f"Prometheus says {reply.status}{said and f', {said}'}")

@@ -65,7 +65,9 @@ def answer_of(gate: str, found: Try) -> GateAnswer:
 
 
 def took(seconds: float) -> str:
-    """`0.2 s`, `12 s`."""
+    """`12 ms`, `0.2 s`, `12 s`."""
+    if seconds < 0.095:
+        return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
 
 

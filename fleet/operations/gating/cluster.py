@@ -35,12 +35,14 @@ class ClusterAsker:
         def tries(name: str, _: float) -> Try:
             found = told[name] = clusters.told(name)
             if found.trouble:
-                return Try(found.trouble, is_unknown=True)
+                return Try(found.trouble, found.is_final, is_unknown=True)
             fallen = [] if scene.phase == "before" else _fallen(name, found.nodes, scene.order.unready)
             return Try("; ".join(fallen))
 
         tried = Crowd(scene, gate.timeout, tries).ask(asked, AT_ONCE)
-        unready = tuple(f"{name}/{node.name}" for name in asked for node in told[name].nodes if not node.is_ready)
+        unready = tuple(
+            f"{name}/{node.name}" for name in asked if name in told for node in told[name].nodes if not node.is_ready
+        )
         whys = [each.why for each in tried if each.why]
         outcome: Outcome = "passed"
         if whys:

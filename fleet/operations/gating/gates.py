@@ -87,7 +87,9 @@ class FleetGates:
             return GateAnswer(named(gate, order.wave), "passed", "asked after the wave alone")
         scene = Scene(self._intent, order, hands.clock, self._stop, at)
         try:
-            return cleared(gate, _asked(gate, scene, hands))
+            answer = cleared(gate, _asked(gate, scene, hands))
+            # What it found so far is no verdict on any node.
+            return answer if answer.outcome == "passed" or not self._stop.is_wished else _stopped(gate, order)
         except FleetError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return GateAnswer(named(gate, order.wave), "unknown", reason=f"{error.message}{hint}")

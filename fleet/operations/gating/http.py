@@ -51,6 +51,7 @@ class HttpAsker:
             parts.append(f"the slowest in {took(max(seconds))}")
         if nobody := len(scene.nodes) - len(asked):
             parts.append(f"{count(nobody, 'sandbox', 'sandboxes')} not asked: no machine has that address")
+        parts += [scene.left] if scene.left else []
         return of_each(name, ill, unknown, len(asked), ", ".join(parts) or "no node to ask")
 
     def _asked(self, gate: HttpGate, scene: Scene, targets: Sequence[_Target]) -> list[Try]:

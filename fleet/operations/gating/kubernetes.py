@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from fleet.errors import FleetError
+from fleet.errors import FleetError, UnavailableError
 from fleet.model.cluster_node import ClusterNode
 from fleet.model.learned import LearnedCluster
 from fleet.model.node import Node
@@ -20,10 +20,11 @@ LEFT_OUT = "Kubernetes is left out of this (--no-cluster)"
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The Nodes of a cluster, or in `trouble` why it could not be asked."""
+    """The Nodes of a cluster, or in `trouble` why it could not be asked. `is_final`: no time mends that."""
 
     nodes: tuple[ClusterNode, ...] = ()
     trouble: str = ""
+    is_final: bool = False
 
 
 class Clusters:
@@ -47,17 +48,19 @@ class Clusters:
 
     def told(self, name: str) -> Told:
         if self._cluster_of is None:
-            return Told(trouble=LEFT_OUT)
+            return Told(trouble=LEFT_OUT, is_final=True)
         servers = [node for node in self._servers(name) if node.name in self._known]
         if not servers:
-            return Told(trouble=f"no server of {name} is enrolled")
+            return Told(trouble=f"no server of {name} is enrolled", is_final=True)
         # Those that hold a whole bundle first: the others may not have a running K3s yet.
         servers.sort(key=lambda each: not self._known[each.name].last_digest)
         try:
             with asked(servers, self._cluster_of) as (_, nodes):
                 return Told(tuple(nodes))
         except FleetError as error:
-            return Told(trouble=f"{name} could not be asked: {error.message}")
+            hint = f" ({error.hint})" if error.hint else ""
+            is_final = not isinstance(error, UnavailableError)
+            return Told(trouble=f"{name} could not be asked: {error.message}{hint}", is_final=is_final)
 
     def _servers(self, name: str) -> Sequence[Node]:
         servers = (self._nodes[each] for each in self._scene.intent.fleet.clusters[name].servers)

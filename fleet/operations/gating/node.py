@@ -27,10 +27,11 @@ _WRITTEN = frozenset({"/etc", "/var/lib/fleet", "/var/lib/rancher"})
 
 
 class Ill(msgspec.Struct, frozen=True):
-    """Why a node does not pass. `is_unknown`: it could not be asked."""
+    """Why a node does not pass. `is_unknown`: it could not be asked; `is_final`: no time mends that."""
 
     why: str
     is_unknown: bool = False
+    is_final: bool = False
 
 
 class NodeAsker:
@@ -48,7 +49,7 @@ class NodeAsker:
         while asked:
             ill = self._once(asked, clusters, gate.timeout)
             ends = scene.clock.now() + gate.timeout if ends is None else ends
-            if not ill or scene.clock.now() + _PAUSE >= ends:
+            if all(each.is_final for each in ill.values()) or scene.clock.now() + _PAUSE >= ends:
                 break
             scene.stop.sleep(_PAUSE)
             if scene.stop.is_wished:
@@ -58,7 +59,7 @@ class NodeAsker:
             ill = {name: Ill(STOPPED, is_unknown=True) for name in ill}
         whys = {name: each.why for name, each in ill.items()}
         unknown = {name for name, each in ill.items() if each.is_unknown}
-        return of_each("node", whys, unknown, len(scene.nodes), self._measured(scene.nodes, whys, clusters))
+        return of_each("node", whys, unknown, len(scene.nodes), self._measured(scene, whys, clusters))
 
     def _once(self, nodes: Sequence[Node], clusters: Clusters, timeout: float) -> dict[str, Ill]:
         units = {node.name: _units(node) for node in nodes}
@@ -89,17 +90,17 @@ class NodeAsker:
         found = ((node.name, _of_node(node, told[node.cluster])) for node in nodes if node.cluster in told)
         return {name: ill for name, ill in found if ill}
 
-    def _measured(self, nodes: Sequence[Node], ill: Mapping[str, str], clusters: Clusters) -> str:
-        if not nodes:
-            return "no node to ask"
-        pretended = [node for node in nodes if node.connection.type == "sandbox"]
-        units = sum(len(_units(node)) for node in nodes)
-        parts = [f"{len(nodes) - len(ill):,} of {count(len(nodes), 'node')} well", f"{count(units, 'unit')} looked at"]
-        if pretended:
-            parts.append(f"{count(len(pretended), 'sandbox', 'sandboxes')}, in which units are only written down")
+    def _measured(self, scene: Scene, ill: Mapping[str, str], clusters: Clusters) -> str:
+        nodes, parts = scene.nodes, []
+        if nodes:
+            units = sum(len(_units(node)) for node in nodes)
+            parts = [f"{len(nodes) - len(ill):,} of {count(len(nodes), 'node')} well, {count(units, 'unit')} looked at"]
+        if pretended := sum(node.connection.type == "sandbox" for node in nodes):
+            parts.append(f"{count(pretended, 'sandbox', 'sandboxes')}, in which units are only written down")
         if self._cluster_of is None and clusters.names(nodes):
             parts.append(LEFT_OUT)
-        return ", ".join(parts)
+        parts += [scene.left] if scene.left else []
+        return ", ".join(parts) or "no node to ask"
 
 
 def _units(node: Node) -> list[str]:
@@ -138,7 +139,7 @@ def _of_unit(name: str, unit: UnitState | None) -> str:
 
 def _of_node(node: Node, told: Told) -> Ill | None:
     if told.trouble:
-        return Ill(told.trouble, is_unknown=True)
+        return Ill(told.trouble, is_unknown=True, is_final=told.is_final)
     found: ClusterNode | None = next((each for each in told.nodes if each.name == node.name), None)
     if found is None:
         return Ill("Kubernetes has no Node of its name")

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from fleet.formats.words import count
 from fleet.model.gate import Gate, GateAnswer, GateOrder, Phase
 from fleet.model.node import Node
 from fleet.operations.intent import Intent
@@ -54,6 +55,12 @@ class Scene(msgspec.Struct, frozen=True, eq=False, dict=True):
         """Those of the order that the spec still has."""
         named = set(self.order.nodes)
         return [node for node in self.intent.fleet.nodes if node.name in named]
+
+    @property
+    def left(self) -> str:
+        """That nodes of the order left the spec meanwhile, and are not asked; empty where none did."""
+        gone = len(self.order.nodes) - len(self.nodes)
+        return f"{count(gone, 'node')} not in the spec any more" if gone else ""
 
     @property
     def phase(self) -> Phase:

@@ -100,7 +100,7 @@ def test_an_error_is_told(
     [
         ((200, b"<html>log in</html>"), "200, and what it answers is not Prometheus's JSON"),
         ((200, b""), "200, and what it answers is not Prometheus's JSON"),
-        ((502, b"bad gateway"), "502, and what it answers is not Prometheus's JSON"),
+        ((500, b"oh no"), "500, and what it answers is not Prometheus's JSON"),
         ((200, b'{"status": "fine"}'), "200, and what it answers is not Prometheus's JSON"),
         ((200, b'{"status": "success"}'), "what it answers is not Prometheus's JSON"),
         ((200, b'{"status": "success", "data": null}'), "what it answers is not Prometheus's JSON"),
@@ -113,6 +113,15 @@ def test_what_is_not_prometheus(
 ) -> None:
     server.raw[QUERY] = raw
     assert metrics.value(server.url, QUERY, 5) == Sample(reason=reason)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_prometheus_behind_a_proxy_that_is_away(
+    server: PrometheusServer, metrics: PrometheusMetrics, status: int
+) -> None:
+    server.raw[QUERY] = (status, b"<h1>nobody behind me</h1>")
+    reason = f"{status}, and what it answers is not Prometheus's JSON"
+    assert metrics.value(server.url, QUERY, 5) == Sample(reason=reason, trouble="unreachable")
 
 
 def test_warnings_come_along(server: PrometheusServer, metrics: PrometheusMetrics) -> None:

@@ -107,6 +107,16 @@ def test_what_is_no_url(web: HttpWeb, url: str) -> None:
     assert (reply.status, reply.trouble) == (0, "unusable")
 
 
+def test_urls_are_in_no_log(server: WebServer, web: HttpWeb, caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 logs each at level debug, and warns of headers that it cannot read with the whole URL."""
+    caplog.set_level("DEBUG")
+    for path in ("ok", "odd-headers", "hang-up", "loop"):
+        server.answers[f"/{path}?token=hunter2"] = lambda taken, _, path=path: server._answer(f"/{path}", taken, 0)
+        web.get(f"{server.url}/{path}?token=hunter2", 5)
+    assert len(server.seen) == 9
+    assert [said for said in caplog.messages if "token" in said or "127.0.0.1" in said] == []
+
+
 # Redirects
 
 
@@ -217,6 +227,21 @@ def test_a_proxy_that_is_away(web: HttpWeb, monkeypatch: pytest.MonkeyPatch) -> 
     assert (reply.trouble, reply.reason, reply.proxy) == (
         "unreachable", "the proxy: connection refused", f"127.0.0.1:{port}"
     )  # fmt: skip
+
+
+def test_a_proxy_that_does_not_let_it_through(server: WebServer, web: HttpWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", server.url)
+    server.answers["shop.example:443"] = lambda taken, _: taken.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+    reply = web.get("https://shop.example/healthz", 5)
+    assert (reply.trouble, reply.reason) == ("broken", "the proxy: it makes no tunnel: 403 Forbidden")
+
+
+def test_the_deadline_holds_behind_a_proxy(server: WebServer, web: HttpWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", server.url)
+    server.answers["shop.example:443"] = lambda taken, _: taken.recv(1)  # type: ignore[assignment, return-value]
+    reply = web.get("https://shop.example/healthz", 0.5)
+    assert (reply.trouble, reply.reason) == ("late", "no whole answer in 0.5 s")
+    until(lambda: server.open == 0)
 
 
 def test_ipv6(web: HttpWeb) -> None:

@@ -134,6 +134,8 @@ class WebServer:
                 taken.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
             case "headers":
                 taken.sendall(b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % at for at in range(500)) + b"\r\n")
+            case "odd-headers":
+                taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nno colon here\r\n\r\n")
             case "loop":
                 self.redirect(taken, path)
             case "hop":

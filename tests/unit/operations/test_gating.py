@@ -354,6 +354,19 @@ def test_before_a_wave_those_are_left_out_that_ask_each_node() -> None:
     assert ground.web.asked == [(URL, True)]
 
 
+def test_a_node_that_left_the_spec_meanwhile_is_not_asked() -> None:
+    ground = Ground()
+    ground.web = MemoryWeb({"http://h/nice-x": [OK]})
+    nodes = ["nice-x", "gone-1"]
+    node, http = ground.ask(NodeGate(timeout=5), HttpGate(timeout=5, url="http://h/{node.name}"), nodes=nodes)
+    assert (node.outcome, node.measured) == (
+        "passed",
+        "1 of 1 node well, 1 unit looked at, 1 node not in the spec any more",
+    )
+    assert http.measured == "200 from 1 node, the slowest in 0.2 s, 1 node not in the spec any more"
+    assert [asked for _, asked in ground.hand.tasks] == [("nice-x",)]
+
+
 def test_what_cannot_be_asked_is_no_error() -> None:
     ground = Ground()
 

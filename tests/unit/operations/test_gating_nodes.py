@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from fleet.errors import UsageError
 from fleet.model.batch import NodeAnswer, NodeTask
 from fleet.model.cluster_node import ClusterNode
 from fleet.model.gate import ClusterGate, GateAnswer, NodeGate
-from tests.unit.operations.gating import NODES, UP, Ground
+from tests.unit.operations.gating import NODES, UP, Ground, order
 
 NODE = NodeGate(timeout=60)
 CLUSTER = ClusterGate(timeout=60)
@@ -244,3 +245,36 @@ def test_a_cluster_without_an_enrolled_server() -> None:
     ground = Ground(enrolled=("lyon-a", "nice-s"))
     (answer,) = ground.ask(CLUSTER, nodes=["lyon-a"])
     assert (answer.outcome, answer.reason) == ("unknown", "no server of lyon is enrolled")
+    assert ground.clock.now() == 1000
+
+
+def test_what_no_time_mends_is_asked_once() -> None:
+    ground = Ground()
+
+    def nodes() -> Sequence[ClusterNode]:
+        raise UsageError("talking to Kubernetes needs the kubernetes package", "pip install 'edgefleet[kubernetes]'")
+
+    for each in ground.clusters.values():
+        each.nodes = nodes  # type: ignore[method-assign]
+    node, cluster = ground.ask(NODE, CLUSTER)
+    needs = (
+        "could not be asked: talking to Kubernetes needs the kubernetes package (pip install 'edgefleet[kubernetes]')"
+    )
+    assert (node.outcome, node.ill["lyon-a"]) == ("unknown", f"lyon {needs}")
+    assert (cluster.outcome, cluster.reason) == ("unknown", f"lyon {needs}, nice {needs}")
+    assert (ground.clock.now(), len(ground.hand.tasks)) == (1000, 1)
+
+
+def test_a_stop_while_clusters_are_asked_again() -> None:
+    ground = Ground()
+    ground.set_ready("lyon-a", "KubeletNotReady: no cni")
+    gates = ground.gates()
+    nodes = ground.clusters["lyon"].nodes
+
+    def stopping() -> Sequence[ClusterNode]:
+        gates.stop_now()
+        return nodes()
+
+    ground.clusters["lyon"].nodes = stopping  # type: ignore[method-assign]
+    (answer,) = gates.ask(order(CLUSTER))
+    assert (answer.outcome, answer.reason) == ("unknown", "it was stopped")

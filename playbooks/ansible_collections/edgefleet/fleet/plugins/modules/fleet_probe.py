@@ -25,8 +25,8 @@ options:
     default: []
   watch:
     description: How many seconds to look whether one of O(units) is started again.
-    type: int
-    default: 0
+    type: float
+    default: 0.0
   root:
     description: Directory that stands for C(/).
     type: path
@@ -180,7 +180,7 @@ def main():
         argument_spec={
             "modules": {"type": "list", "elements": "str", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
-            "watch": {"type": "int", "default": 0},
+            "watch": {"type": "float", "default": 0.0},
             "root": {"type": "path", "default": "/"},
         },
         supports_check_mode=True,
