@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
 WAVE, BUDGET, SCHEDULE = "decide/wave.py", "decide/budget.py", "decide/schedule.py"
 PICKING, LAYOUT, EVOLUTION = "decide/picking.py", "decide/layout.py", "decide/evolution.py"
 SNAPSHOT, WAVES, BUDGETS = "decide/snapshot.py", "resolve/waves.py", "resolve/budgets.py"
-COURSE, GATING = "decide/course.py", "decide/gating.py"
+COURSE, GATING, UNDOING = "decide/course.py", "decide/gating.py", "decide/undoing.py"
 WAITING, WINDOWS, DECISION = "decide/waiting.py", "decide/windows.py", "decide/decision.py"
 MUTANTS = (
     Mutant("a budget off by one", BUDGET, "if used >= group.allowed:", "if used > group.allowed:"),
@@ -139,6 +139,14 @@ MUTANTS = (
     Mutant("no rollback", COURSE, 'state.order.on_failure == "rollback" and', "False and"),
     Mutant("a rollback of nothing", COURSE, "(state.applied | state.failed) > 0", "True"),
     Mutant("a rollback begins more", EVOLUTION, 'status="withdrawing"', 'status="running"'),
+    Mutant("what failed does not go back", UNDOING, "state.applied | state.failed |", "state.applied |"),
+    Mutant("who never answered does not go back", UNDOING, "| state.unreachable)", ")"),
+    Mutant("a rollback goes forwards", UNDOING, "for wave in reversed(order.waves)]\n    if", "for wave in order.waves]\n    if"),
+    Mutant("a rollback waits for windows", UNDOING, "timing=Timing(deadline=order.timing.deadline, offline_after=order.timing.offline_after),", ""),
+    Mutant("a rollback asks gates", UNDOING, "        gates=(),\n", ""),
+    Mutant("a rollback stops at the first who cannot", UNDOING, '        on_failure="continue",\n', ""),
+    Mutant("agents go back before their servers", UNDOING, "max(at, last.get(node.cluster, 0))", "at"),
+    Mutant("a new node goes back to nothing", UNDOING, "if node.name in touched and node.base]", "if node.name in touched]"),
     Mutant("near ones start too", BUDGET, "some & ~kept", "some & kept"),
     Mutant("limits are rounded down", "model/policy.py", "math.ceil(self.number * total / 100)",
            "int(self.number * total / 100)"),

@@ -44,12 +44,12 @@ def command(
     face: Face, *, rollout_id: str, sandbox: str, yes: bool, forks: int, detach: bool, no_cluster: bool,
     vault_password_file: str, asks_become: bool, become_password_file: str, as_json: bool,
 ) -> int:  # fmt: skip
-    """Bring back what a rollout brought: its nodes go back to what they held before.
+    """Bring back what a rollout brought.
 
-    A rollout of its own, in reverse order, under the same budgets, without windows, gates and approvals. One that has not ended
-    ends first. What it brought is held back: it comes again once it changes in git, or by `fleet rollout retry`. K3s
-    versions, tokens, datastores and packages do not go back: such nodes stay as they are, and say so. Exit codes are those of
-    `fleet apply`.
+    Its nodes go back to what they held before: in a rollout of its own, in reverse order, under the same budgets, without windows,
+    gates and approvals. One that has not ended ends first. What it brought is held back: it comes again once it changes in git,
+    or by `fleet rollout retry`. K3s versions, tokens, datastores and packages do not go back: such nodes stay as they are, and
+    say so. Exit codes are those of `fleet apply`.
     """
     workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
     rollouts = workspace.rollouts()
