@@ -8,13 +8,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fleet.adapters.ansible.process import is_alive
 from fleet.adapters.ansible.workdir import Workdir
 from fleet.model.rollout import ENDED
 from tests.kills.ground import SECONDS, Ground, Process, alive, processes
-from tests.kills.injected import CHILD
+from tests.kills.injected import CHILD, PAPERS
 
 FROM_THE_START = ("apply", "--yes", "--json")
 
@@ -55,12 +55,16 @@ def kill(ground: Ground, case: Case, run: str, *words: str) -> Scene | None:
     end without that point.
     """
     controller = ground.start(*words, run=run, at=case.point)
-    stopped = _stopped(ground, controller, run)
-    if not stopped:
+    at = _stopped(ground, controller, run)
+    if not at:
         assert controller.returncode == 0, ground.said(controller.returncode)
         return None
     controller.send_signal(signal.SIGKILL)
     assert controller.wait(SECONDS) == -signal.SIGKILL
+    papers = [name for name, kind in PAPERS.items() if kind == case.kind != "record"]
+    if papers and run == "1":
+        is_there = (ground.runs / at["batch"] / papers[0]).exists()
+        assert is_there is (case.when == "after"), f"it did not stop {case.point}"
     living = processes(ground.runs)
     children = [one.pid for one in living if CHILD in one.command]
     if case.with_child:
@@ -68,8 +72,8 @@ def kill(ground: Ground, case: Case, run: str, *words: str) -> Scene | None:
             os.kill(pid, signal.SIGKILL)
         _wait(lambda: not any(map(alive, children)), "children do not die")
     hangs = case.with_child and case.kind == "record"  # a module that waits for its disk: whoever goes on must end it
-    if alive(stopped) and not hangs:
-        os.kill(stopped, signal.SIGCONT)
+    if alive(at["pid"]) and not hangs:
+        os.kill(at["pid"], signal.SIGCONT)
     return _scene(ground, living)
 
 
@@ -81,15 +85,15 @@ def next_words(ground: Ground) -> tuple[str, ...]:
     return () if found[0]["status"] in ENDED else ("rollout", "resume", found[0]["id"], "--json")
 
 
-def _stopped(ground: Ground, controller: subprocess.Popen[str], run: str) -> int:
-    """The process that stands still; 0 where the controller has ended."""
+def _stopped(ground: Ground, controller: subprocess.Popen[str], run: str) -> dict[str, Any]:
+    """The point at which a process stands still; empty where the controller has ended."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         for line in ground.points():
             if line["stops"] and line["run"] == run and alive(line["pid"]) == "T":
-                return int(line["pid"])
+                return line
         if controller.poll() is not None:
-            return 0
+            return {}
         time.sleep(0.005)
     controller.kill()
     raise AssertionError(f"it does not end: {ground.said(controller.wait())}")

@@ -113,6 +113,8 @@ def remains(ground: Ground) -> list[str]:
         if not wrong or time.monotonic() > deadline:
             break
         time.sleep(0.05)
+    wrong += [f"{path} lies about" for path in ground.runs.rglob(".*")]
+    wrong += [f"{path} lies about" for path in ground.nodes.rglob(".fleet-*")]
     plan = ground.fleet("plan")
     return wrong + ([f"a plan has something to do, or does not go: {plan}"] if plan.code else [])
 
