@@ -1,4 +1,4 @@
-"""Names for the shell's completion: of nodes, sites, rollouts and secrets of the fleet in the folder that -C names."""
+"""Names for the shell's completion, of the fleet in the folder that -C names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -19,15 +20,36 @@ _KEPT = ".fleet/names.json"
 _SPEC = (".yaml", ".yml", ".csv")
 _SKIPPED = frozenset({".git", ".fleet", "rendered", "secrets"})
 
-Names = dict[str, str]
+
+class Names(NamedTuple):
+    """`nodes` maps each to its site. `key` is the fingerprint of the spec that says so."""
+
+    key: str
+    nodes: dict[str, str]
+    policies: tuple[str, ...] = ()
 
 
 def complete_nodes(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return _matching(_sites_by_node(context), incomplete)
+    return _matching(_names(context).nodes, incomplete)
 
 
 def complete_sites(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return _matching(_sites_by_node(context).values(), incomplete)
+    return _matching(_names(context).nodes.values(), incomplete)
+
+
+def complete_policies(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return _matching(_names(context).policies, incomplete)
+
+
+def complete_waves(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The one that waits for an approval, of the rollout that was named before."""
+    # An option whose value is still to come ends click's parsing: the id is among the rest then.
+    rollout = context.params.get("rollout_id") or next(iter(context.args), "")
+    try:
+        name = context.ensure_object(Face).workspace(context.params.get("sandbox") or "").rollouts().waiting(rollout)
+    except FleetError:
+        return []
+    return _matching([name] if name else [], incomplete)
 
 
 def complete_rollouts(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -53,7 +75,7 @@ def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(name) for name in found[:_MOST]]
 
 
-def _sites_by_node(context: click.Context) -> Names:
+def _names(context: click.Context) -> Names:
     """Nothing at all for a spec that is wrong: a shell waits for names, and `fleet validate` says what is wrong.
 
     A large spec takes seconds, so its names are kept below `.fleet/` for as long as no file of it changes.
@@ -65,10 +87,12 @@ def _sites_by_node(context: click.Context) -> Names:
         kept = _kept(root, key)
         if kept is not None:
             return kept
-        names = {row.name: row.site for row in face.workspace().nodes()}
-        _keep(root, key, names)
+        workspace = face.workspace()
+        sites = {row.name: row.site for row in workspace.nodes()}
+        names = Names(key, sites, tuple(workspace.policies()))
+        _keep(root, names)
     except (FleetError, OSError):
-        return {}
+        return Names("", {})
     return names
 
 
@@ -93,15 +117,15 @@ def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
 
 def _kept(root: Path, key: str) -> Names | None:
     try:
-        kept = json.loads((root / _KEPT).read_bytes())
-    except (OSError, ValueError):
+        kept = Names(**json.loads((root / _KEPT).read_bytes()))
+    except (OSError, ValueError, TypeError):  # nothing is there, or what an older fleet kept
         return None
-    return kept["names"] if isinstance(kept, dict) and kept.get("key") == key else None
+    return kept if kept.key == key else None
 
 
-def _keep(root: Path, key: str, names: Names) -> None:
+def _keep(root: Path, names: Names) -> None:
     """Only where `.fleet/` is there already: looking for a name must not leave a folder behind."""
     if (root / _KEPT).parent.is_dir():
         from fleet.adapters.disk import write_atomic
 
-        write_atomic(root / _KEPT, json.dumps({"key": key, "names": names}).encode())
+        write_atomic(root / _KEPT, json.dumps(names._asdict()).encode())

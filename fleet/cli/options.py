@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from fleet.cli.names import complete_policies
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON: its schema is `fleet schema --output`.")
@@ -47,7 +49,11 @@ def become_option(function: F) -> F:
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask. Without a terminal nothing is asked anyway.")
 policy_option = click.option(
-    "--policy", default="", metavar="NAME", help="Follow this RolloutPolicy of the spec instead of the fleet's own."
+    "--policy",
+    default="",
+    metavar="NAME",
+    shell_complete=complete_policies,
+    help="Follow this RolloutPolicy of the spec instead of the fleet's own.",
 )
 detach_option = click.option(
     "--detach", is_flag=True, help="Go on in a process of its own, and return once the rollout has begun."

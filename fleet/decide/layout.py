@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from operator import or_
@@ -71,7 +72,7 @@ def _layout_of(order: RolloutOrder) -> RolloutLayout:
     index = {node.name: i for i, node in enumerate(nodes)}
     if len(index) != len(nodes):
         raise FleetError(f"rollout {order.id} names a node twice")
-    after, followers = _chains(nodes)
+    after, followers = _chains(order)
     waves = _wave_masks(order)
     begun = tuple(accumulate(waves, or_))
     _check_waves(order, nodes, after)
@@ -92,7 +93,12 @@ def _layout_of(order: RolloutOrder) -> RolloutLayout:
     )
 
 
-def _chains(nodes: Sequence[RolloutNode]) -> tuple[tuple[int, ...], dict[int, tuple[int, ...]]]:
+def _chains(order: RolloutOrder) -> tuple[tuple[int, ...], dict[int, tuple[int, ...]]]:
+    """Servers by rank; first, though, one that is away where nobody else may begin as long as it is: it may be back, and nobody
+    would ever know.
+    """
+    nodes, full = order.nodes, _used_up(order)
+    waves = [at for at, wave in enumerate(order.waves) for _ in wave.nodes]
     servers: dict[str, list[int]] = {}
     for i, node in enumerate(nodes):
         if node.role == "server":
@@ -100,6 +106,12 @@ def _chains(nodes: Sequence[RolloutNode]) -> tuple[tuple[int, ...], dict[int, tu
     after = [-1] * len(nodes)
     for chain in servers.values():
         chain.sort(key=lambda i: (nodes[i].rank, i))
+        wave = min(waves[i] for i in chain)
+        head = next((nodes[i] for i in chain if not nodes[i].is_away), None)
+        if head and (stuck := full.intersection(head.groups)):
+            chain.sort(
+                key=lambda i: not (nodes[i].is_away and waves[i] == wave and stuck.intersection(nodes[i].groups))
+            )
         for before, i in pairwise(chain):
             after[i] = before
     followers: dict[int, list[int]] = {}
@@ -109,6 +121,13 @@ def _chains(nodes: Sequence[RolloutNode]) -> tuple[tuple[int, ...], dict[int, tu
         if after[i] >= 0:
             followers.setdefault(after[i], []).append(i)
     return tuple(after), {i: tuple(those) for i, those in followers.items()}
+
+
+def _used_up(order: RolloutOrder) -> frozenset[str]:
+    """The budgets that are used up before anything begins, and that time does not free."""
+    away = Counter(name for node in order.nodes if node.is_away for name in node.groups)
+    lasting = (group for group in order.budgets if group.is_quorum or not order.timing.offline_after)
+    return frozenset(group.name for group in lasting if away[group.name] + len(group.away) >= group.allowed)
 
 
 def _wave_masks(order: RolloutOrder) -> tuple[int, ...]:

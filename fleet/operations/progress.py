@@ -8,8 +8,8 @@ import msgspec
 
 from fleet.formats.words import count, moment
 from fleet.model import event as ev
-from fleet.model.event import Event
-from fleet.model.rollout import RolloutCounts, RolloutSummary
+from fleet.model.event import STATUS_AFTER, Event
+from fleet.model.rollout import ENDED, RolloutCounts, RolloutSummary
 from fleet.model.status import RolloutRow
 from fleet.ports.engine import Rollouts
 
@@ -86,6 +86,17 @@ def story(rollouts: Rollouts, rollout_id: str) -> Story:
     events = [entry.event for entry in rollouts.events_after(rollout_id)]
     summary = next(each for each in rollouts.list() if each.id == rollout_id)
     return Story(_row(rollouts, summary, events), tuple(events))
+
+
+def waiting_wave(rollouts: Rollouts, rollout_id: str) -> str:
+    """The wave that somebody is asked to approve; empty for none. Raises UsageError for a rollout that is not known."""
+    wave = ""
+    for entry in rollouts.events_after(rollout_id):
+        if isinstance(entry.event, ev.ApprovalAwaited):
+            wave = entry.event.wave
+        elif isinstance(entry.event, ev.WaveApproved) or STATUS_AFTER.get(type(entry.event)) in ENDED:
+            wave = ""
+    return wave
 
 
 def _row(rollouts: Rollouts, summary: RolloutSummary, events: Sequence[Event] = ()) -> RolloutRow:

@@ -52,6 +52,12 @@ class Rollouts:
 
         return story(self._wiring.rollouts, rollout_id)
 
+    def waiting(self, rollout_id: str) -> str:
+        """The wave that waits for an approval; empty for none."""
+        from fleet.operations.progress import waiting_wave
+
+        return waiting_wave(self._wiring.rollouts, rollout_id)
+
     def events(self, rollout_id: str, after: int = 0) -> Iterator[Event]:
         """What happened in a rollout behind its event number `after`, from the journal."""
         return (entry.event for entry in self._wiring.rollouts.events_after(rollout_id, after))

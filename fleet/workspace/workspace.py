@@ -89,15 +89,9 @@ class Workspace:
         )
 
     def plan(  # noqa: PLR0913 - the options of one plan
-        self,
-        scope: Scope = EVERYTHING,
-        *,
-        refresh: bool = False,
-        forks: int = 20,
-        updates: bool = False,
-        policy: str = "",
+        self, scope: Scope = EVERYTHING, *, refresh: bool = False, forks: int = 20, updates: bool = False, policy: str = "",
         retrying: str = "",
-    ) -> Plan:
+    ) -> Plan:  # fmt: skip
         """What would change. `refresh` asks the nodes of the scope first what they hold; `updates`: OS updates that name
         no day are taken as of today; `policy`: another RolloutPolicy of the spec than the fleet's own; `retrying`: a rollout
         that was rolled back, and that holds nothing back here. `forks` nodes are asked, and brought forward, at once.
@@ -208,6 +202,10 @@ class Workspace:
         from fleet.operations.nodes import rows
 
         return rows(self._read(), scope)
+
+    def policies(self) -> Sequence[str]:
+        """Names of the spec's RolloutPolicies."""
+        return sorted(self._read().spec.policies)
 
     def node(self, name: str, *, origin: bool = False, log: bool = False) -> NodeDetail:
         """One node, whole; with `origin` the line of the spec for each value, with `log` what rollouts did to it."""

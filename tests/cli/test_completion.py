@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.detaching import BOX, gone, rollout, row, until
 from tests.cli.running import environment, run
+from tests.cli.test_detach import GATED
 
 BASH = """
 eval "$(%(name)s completion bash)"
@@ -79,9 +81,45 @@ def test_bash_completes_names_of_the_fleet_that_c_names(shop: Path, path: str):
 def test_bash_completes_rollouts_of_the_sandbox(applied_shop: Path, path: str):
     (rollout,) = json.loads(run("rollout", "list", "--json", "--sandbox", "nodes", cwd=applied_shop).out)["rollouts"]
 
-    for verb in ("show", "watch", "pause", "resume", "approve", "cancel"):
+    for verb in ("show", "watch", "pause", "resume", "approve", "cancel", "retry"):
         assert complete(f"fleet rollout {verb} --sandbox nodes ''", cwd=applied_shop, path=path) == [rollout["id"]]
     assert complete("fleet rollout pause ''", cwd=applied_shop, path=path) == [""]
+
+
+def test_bash_completes_policies(shop: Path, path: str):
+    assert complete("fleet plan --policy ''", cwd=shop, path=path) == [""]
+    (shop / ".fleet").mkdir()
+    (shop / "policy.yaml").write_text(GATED + GATED.replace("gated", "careful"))
+
+    assert complete("fleet plan --policy ''", cwd=shop, path=path) == ["careful", "gated"]
+    assert complete("fleet apply --policy ga", cwd=shop, path=path) == ["gated"]
+    assert complete("fleet plan --site ''", cwd=shop, path=path) == ["lyon", "paris"]
+
+
+def test_bash_completes_the_wave_that_waits(shop: Path, path: str):
+    (shop / "policy.yaml").write_text(GATED)
+    ran = run("apply", *BOX, "--policy", "gated", "--detach", "--json", cwd=shop)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    approve = f"fleet rollout approve {found['rollout_id']} --sandbox nodes --wave"
+    try:
+        until(lambda: row(found, shop)["waits_for"] == "an approval of wave ramp")
+        assert complete(f"{approve} ''", cwd=shop, path=path) == ["ramp"]
+        assert complete(f"{approve} p", cwd=shop, path=path) == [""]
+        assert complete("fleet rollout approve dead --sandbox nodes --wave ''", cwd=shop, path=path) == [""]
+    finally:
+        rollout("cancel", found, shop)
+        gone(found["pid"])
+    assert complete(f"{approve} ''", cwd=shop, path=path) == [""]
+
+
+def test_names_that_an_older_fleet_kept_are_made_anew(shop: Path, path: str):
+    (shop / ".fleet").mkdir()
+    complete("fleet node show par", cwd=shop, path=path)
+    kept = shop / ".fleet" / "names.json"
+    kept.write_text(json.dumps({"key": json.loads(kept.read_text())["key"], "names": {"old": "old"}}))
+
+    assert complete("fleet node show ''", cwd=shop, path=path) == ["lyon-a", "lyon-b", "paris-a"]
 
 
 def test_a_spec_that_is_wrong_gives_no_names_and_no_noise(shop: Path, path: str):

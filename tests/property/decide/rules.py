@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from fleet.model import event as ev
@@ -356,8 +356,29 @@ class Rules:
     def _before(self, name: str) -> Iterator[str]:
         node = self.nodes[name]
         for other in self.nodes.values():
-            if _comes_before(other, node):
+            if _comes_before(other, node, self._tried_first(node.cluster)):
                 yield other.name
+
+    def _tried_first(self, cluster: str) -> set[str]:
+        """Servers of a cluster that are away, and without which its first one would wait for ever."""
+        servers = [node for node in self.nodes.values() if cluster == node.cluster != "" and node.role == "server"]
+        there = [node for node in servers if not node.is_away]
+        if not there:
+            return set()
+        head = min(there, key=lambda node: node.rank)
+        stuck = {name for name in head.groups if self._is_full_for_ever(name)}
+        wave = min(self.wave_of[node.name] for node in servers)
+        return {
+            node.name
+            for node in servers
+            if node.is_away and self.wave_of[node.name] == wave and not stuck.isdisjoint(node.groups)
+        }
+
+    def _is_full_for_ever(self, name: str) -> bool:
+        """As it was before anything began."""
+        (group,) = [group for group in self.order.budgets if group.name == name]
+        members = sum(node.is_away and name in node.groups for node in self.nodes.values())
+        return members + len(group.away) >= group.allowed and (group.is_quorum or not self.order.timing.offline_after)
 
     def _resume(self) -> None:
         if self.is_held:
@@ -376,10 +397,11 @@ def _offset(order: RolloutOrder, node: RolloutNode) -> int:
     return -int(zone.removeprefix("Etc/GMT"))
 
 
-def _comes_before(first: RolloutNode, node: RolloutNode) -> bool:
+def _comes_before(first: RolloutNode, node: RolloutNode, tried: Collection[str]) -> bool:
+    """`tried` are those that come before all others."""
     if first.role != "server" or node.role == "none" or first.cluster != node.cluster:
         return False
-    return node.role == "agent" or first.rank < node.rank
+    return node.role == "agent" or (first.name not in tried, first.rank) < (node.name not in tried, node.rank)
 
 
 def _endings(left: int) -> Iterator[tuple[int, int]]:
