@@ -22,6 +22,8 @@ class Crowd(Generic[T]):
 
     def __init__(self, scene: Scene, timeout: float, tries: Callable[[T, float], Try]) -> None:
         self._clock, self._stop, self._timeout, self._tries = scene.clock, scene.stop, timeout, tries
+        # With less time than this left, nobody is asked again: that it did not answer so quickly would say nothing.
+        self._fair = min(1.0, timeout / 4)
         self._lock = threading.Lock()
         self._found: dict[int, Try] = {}
         self._begun: dict[int, float] = {}
@@ -36,13 +38,16 @@ class Crowd(Generic[T]):
 
     def _work(self, those: Sequence[T]) -> None:
         while (at := self._next()) is not None:
-            began = self._begun.setdefault(at, self._clock.now())
-            found = self._tries(those[at], began + self._timeout - self._clock.now())
+            ends = self._begun.setdefault(at, self._clock.now()) + self._timeout
+            left = ends - self._clock.now()
+            if left < self._fair:  # woken late: what its last try found stands
+                continue
+            found = self._tries(those[at], left)
             with self._lock:
                 self._found[at] = found
                 self._count[at] = self._count.get(at, 0) + 1
                 due = self._clock.now() + min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (self._count[at] - 1))
-                if found.why and not found.is_final and due < began + self._timeout:
+                if found.why and not found.is_final and due + self._fair <= ends:
                     heapq.heappush(self._due, (due, at))
 
     def _next(self) -> int | None:

@@ -116,7 +116,7 @@ def test_a_bad_day_of_a_url(server: WebServer, gates: FleetGates, path: str, rea
     began = time.monotonic()
     (answer,) = gates.ask(order(HttpGate(timeout=1.5, url=f"{server.url}/{path}")))
     assert (answer.outcome, answer.reason) == ("failed", reason)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
 
 
 def test_an_error_page_that_says_200_passes(server: WebServer, gates: FleetGates) -> None:

