@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import msgspec
 
 from fleet.check import check
 from fleet.diff import changes, content_id, edits, groups, secret_texts
-from fleet.estimate import radius
+from fleet.estimate import confirmed, radius
 from fleet.k3s.paths import AGENT_TOKEN, SERVER_TOKEN
 from fleet.load import to_problems
 from fleet.model.bundle import Bundle, BundleFacts, SecretRef
@@ -43,8 +43,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
     sketches = each_rendered(intent, nodes, intent.renderer.sketch)
     adopting = tuple(node.name for node in nodes if intent.is_waiting(node.name))
     due = upkeep(intent, nodes, wish)
-    looked = zip(nodes, sketches, strict=True)
-    moved = [each for each in looked if each[0].name in due.changes or _moves(intent, each[1])]
+    moved = _moved(intent, zip(nodes, sketches, strict=True), due.changes)
     removed = _removed(intent) if scope.is_everything else ()
     held = _held(intent, records, {node.name for node, _ in moved} | _concerned(intent, moved) | {*removed})
     bundles: dict[str, Bundle] = {}
@@ -71,6 +70,7 @@ def plan(intent: Intent, records: Records, scope: Scope, wish: UpkeepWish = _NO_
         rebooting_later=due.later,
         next_window=due.opens,
         draining=_draining(intent, changing),
+        confirming=confirmed(intent.fleet, changing),
         walking=_walking(intent, changing),
     )
     return in_waves(intent, made, gone, wish.now)
@@ -110,6 +110,10 @@ def _tokens(manifest: Manifest) -> dict[str, str]:
     files = (file for file in manifest.files if file.path in (SERVER_TOKEN, AGENT_TOKEN))
     segments = (part for file in files for part in file.segments)
     return {part.name: part.fingerprint for part in segments if isinstance(part, SecretRef)}
+
+
+def _moved(intent: Intent, looked: Iterable[tuple[Node, Sketch]], due: Container[str]) -> list[tuple[Node, Sketch]]:
+    return [(node, sketch) for node, sketch in looked if node.name in due or _moves(intent, sketch)]
 
 
 def _moves(intent: Intent, sketch: Sketch) -> bool:

@@ -102,6 +102,17 @@ options:
     description: With O(undo), what a change of has to be confirmed, as in a bundle. The action plugin sets it.
     type: dict
     default: {}
+  users:
+    description:
+      - Users as the role C(users) is about to make them. Where that changes one, what it is now is kept, and the probation of
+        the bundle O(wanted) begins. Nothing else is done.
+    type: list
+    elements: dict
+    default: []
+  wanted:
+    description: With O(users), the digest of the bundle that comes next. The action plugin sets it.
+    type: str
+    default: ""
   program:
     description: Text of this module, which puts back what is not confirmed. The action plugin sets it where it is asked for.
     type: str
@@ -2215,9 +2226,9 @@ def begin_probation(work, made):
     tree, look, old, manager = work.tree, work.look, work.record, work.manager
     how = work.bundle.get("confirm") or work.opts["way_in"]
     before = json.loads(old.get("manifest") or "{}")
-    plan = {"wanted": work.bundle["digest"], "phase": "begun", "seconds": how["seconds"], "connection": connection()}
-    plan.update(stays=what_stays(before, work.manifest), places=k3s_places(work.bundle), before=old or None)
-    plan.update(boot=boot_id(), ends=time.monotonic() + how["seconds"], private=tree.read_json(PRIVATE))
+    plan = blank_plan(tree, work.bundle["digest"], how["seconds"], old)
+    plan.update(stays=what_stays(before, work.manifest), places=k3s_places(work.bundle))
+    plan["users"] = work.plan["users"] if work.plan is not None else []
     plan.update(restart=sorted(look.restart), reload=sorted(look.reload), daemon_reload=look.daemon_reload)
     plan["sysctl"] = {key: read_sysctl(key) for key in work.sysctl}
     names = {unit["name"] for one in (before, work.manifest) for unit in one.get("units", ())}
@@ -2230,16 +2241,156 @@ def begin_probation(work, made):
     plan["folders"] = [styled(tree, path) for path in old.get("folders", ()) if tree.stat(path) is not None]
     plan["partial"] = work.record_of(partial=True, files=managed(work.items, old, look.take), folders=made)
     plan["manifest"] = work.manifest
-    tree.beside(PROGRAM, [work.opts["program"].encode("utf-8")], 0o700, (-1, -1))
-    tree.place(PROGRAM)
+    arm(tree, manager, plan, work.opts["program"])
+    return plan
+
+
+def blank_plan(tree, wanted, seconds, record):
+    """Of a probation that begins now, and has nothing yet to put back."""
+    plan = {"wanted": wanted, "phase": "begun", "seconds": seconds, "connection": connection(), "boot": boot_id()}
+    plan.update(ends=time.monotonic() + seconds, before=record or None, private=tree.read_json(PRIVATE))
+    plan.update(stays=[], places=[], users=[], files=[], style=[], made=[], folders=[])
+    plan.update(sysctl={}, units={}, restart=[], reload=[], daemon_reload=False)
+    return plan
+
+
+def arm(tree, manager, plan, program):
+    """The plan last of all. One that is there already holds until then, and is not taken away by a failure."""
     try:
+        tree.beside(PROGRAM, [program.encode("utf-8")], 0o700, (-1, -1))
+        tree.place(PROGRAM)
         arm_at_boot(tree)
         manager.arm(plan["seconds"])
         tree.write_json(PLAN, plan, 0o600)
     except (OSError, Failure):
-        drop_probation(tree, manager)
+        if tree.stat(PLAN) is None:
+            drop_probation(tree, manager)
         raise
-    return plan
+
+
+def open_probation(tree, wanted, is_retired=False):
+    """The plan of a probation of this very bundle, which has time left; None where none is open any more.
+
+    Any other is put back first. Who comes with a bundle that the node put back by itself is told, once: Failure.
+    """
+    plan = read_plan(tree)
+    if plan is not None:
+        is_same = plan["wanted"] == wanted and plan["phase"] in ("applied", "users") and not is_due(plan)
+        if is_same and not is_retired and not is_confirmed(read_record(tree), plan):
+            return plan
+        why = LATE if is_due(plan) else "another run came before it was confirmed"
+        end_probation(tree, manager_of(tree, UNDO_SECONDS), plan, why)
+    undone = tree.read_json(UNDONE) or {}
+    if undone.get("digest") == wanted and not undone["told"]:
+        tell_undone(tree, undone)
+    return None
+
+
+def is_confirmed(record, plan):
+    """While only users are on probation, the record is still the one of before; it may claim the very same digest."""
+    return claims(record, plan["wanted"]) and plan["phase"] != "users"
+
+
+# ---- users: a role makes them, before the bundle comes; what they were is kept before that
+
+
+def keep_users(opts):
+    """Begin the probation where the role will change one of them."""
+    tree, how = Tree(opts["root"], make=False), opts["way_in"]
+    out, bundle = {"changed": False, "kept": []}, {"node": opts["node"], "digest": opts["wanted"]}
+    manager = manager_of(tree, UNDO_SECONDS)
+    differs = [user for user in opts["users"] if is_other_user(tree, user)]
+    guard(read_record(tree), bundle, opts, machine_id(tree))
+    if not differs or not how or opts["check"] or not tree.real or not manager.can_undo():
+        return out
+    if not opts["program"]:
+        raise Failure("program", differs[0]["name"], "it has to be confirmed: what puts it back was not sent along")
+    with locked(tree, write=True):
+        if open_probation(tree, opts["wanted"]) is None:
+            drop_probation(tree, manager)
+            plan = blank_plan(tree, opts["wanted"], how["seconds"], read_record(tree))
+            make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
+            plan.update(phase="users", users=[user_kept(tree, user["name"]) for user in differs])
+            arm(tree, manager, plan, opts["program"])
+    return dict(out, kept=[user["name"] for user in differs])
+
+
+def found_user(name):
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def groups_of(name):
+    """Those that it is in besides its own."""
+    return sorted(one.gr_name for one in grp.getgrall() if name in one.gr_mem)
+
+
+def keys_of(home):
+    return os.path.join(home, ".ssh/authorized_keys")
+
+
+def is_other_user(tree, user):
+    """Whether the role has something to do for it: as ansible.builtin.user and blockinfile see that."""
+    found = found_user(user["name"])
+    if found is None or user.get("shell", "") not in ("", found.pw_shell):
+        return True
+    if set(user.get("groups", ())) - set(groups_of(user["name"])):
+        return True
+    if "authorized_keys" not in user:
+        return False
+    block = ["# BEGIN kept by fleet", *user["authorized_keys"], "# END kept by fleet"]
+    path = keys_of(found.pw_dir)
+    with telling("keep", path):
+        held = tree.read(path).decode("utf-8", "replace") if tree.stat(path) is not None else ""
+    return "\n".join(block) + "\n" not in held + "\n"
+
+
+def user_kept(tree, name):
+    """What it is now; `was` is None for one that is to be made."""
+    found = found_user(name)
+    if found is None:
+        return {"name": name, "was": None, "has_home": tree.stat("/home/" + name) is not None}
+    path = keys_of(found.pw_dir)
+    with telling("keep", path):
+        has_keys = tree.stat(path) is not None
+        if has_keys:
+            tree.copy(path, keys_kept(name))
+    return {
+        "name": name,
+        "was": {"shell": found.pw_shell, "groups": groups_of(name), "keys": path},
+        "has_keys": has_keys,
+    }
+
+
+def keys_kept(name):
+    return os.path.join(PROBATION, "files", "keys-of-" + name)
+
+
+def put_back_users(tree, users):
+    """name -> what was said of a failure. One that was made goes, with its home if that was made, too."""
+    bad = {}
+    for one in users:
+        name, was, found = one["name"], one["was"], found_user(one["name"])
+        commands = []
+        if found is not None and was is None:
+            commands.append(["userdel", "--force", *(() if one["has_home"] else ("--remove",)), name])
+        elif found is not None:
+            if found.pw_shell != was["shell"]:
+                commands.append(["usermod", "--shell", was["shell"], name])
+            commands += [
+                ["gpasswd", "--delete", name, group] for group in groups_of(name) if group not in was["groups"]
+            ]
+            if one["has_keys"]:
+                tree.copy(keys_kept(name), was["keys"])
+            else:
+                tree.unlink(was["keys"])
+        for command in commands:
+            code, output = run_command(command, UNDO_SECONDS)
+            if code not in (0, 12):  # userdel: its mail or home could not be removed
+                bad[name] = f"{command[0]}: {output.strip() or code}"
+    return bad
 
 
 def is_unit(path):
@@ -2316,11 +2467,11 @@ def confirm(opts):
     manager, digest = manager_of(tree, UNDO_SECONDS), opts["confirm"]
     with locked(tree, write=tree.stat(STATE) is not None):
         plan, record = read_plan(tree) if tree.base is not None else None, read_record(tree)
-        if plan is not None and plan["wanted"] == digest and not claims(record, digest):
-            if plan["phase"] != "applied":
-                end_probation(tree, manager, plan, "the run that brought it in did not come to its end")
-            elif is_due(plan):
-                end_probation(tree, manager, plan, LATE)
+        if plan is not None and plan["wanted"] == digest and not is_confirmed(record, plan):
+            if plan["phase"] != "applied" or is_due(plan):
+                why = LATE if plan["phase"] == "applied" else "the run that brought it in did not come to its end"
+                end_probation(tree, manager, plan, why)
+                record = {}
             elif plan["connection"] and plan["connection"] == connection():
                 raise Failure("confirm", "", "this is the connection by which it came: a new one is needed")
             else:
@@ -2361,7 +2512,9 @@ def put_back_late(opts):
 
 def end_probation(tree, manager, plan, why, at_boot=False):
     """Put back what was not confirmed, and say so; True if there was something. Cut off anywhere, the next call does it all."""
-    if claims(read_record(tree), plan["wanted"]):  # it was confirmed, and the run that did it was cut off
+    if is_confirmed(
+        read_record(tree), plan
+    ):  # and the run that did it was cut off, and the run that did it was cut off
         end_well(tree, manager, plan)
         return False
     put_back(tree, manager, plan, why % plan["seconds"] if "%d" in why else why, at_boot)
@@ -2403,6 +2556,7 @@ def put_back(tree, manager, plan, why="", at_boot=False):
     for key, value in plan["sysctl"].items() if tree.real else ():
         if value is not None:
             try_sysctl(key, value)
+    bad.update(put_back_users(tree, plan["users"]))
     bad.update(put_back_units(manager, units, plan, at_boot))
     sync_links(tree)
     manager.save()
@@ -2585,7 +2739,7 @@ class Apply:
             if not self.look.changes and not self.steps and self.changed:
                 self.look.add("record", RECORD, "update")
             is_nearly_gone = self.opts["retire"] and not self.record  # only the rest of STATE was left
-            if self.changed and not self.check and not is_nearly_gone:
+            if (self.changed or self.plan is not None) and not self.check and not is_nearly_gone:
                 self.carry_out()
             if self.opts["retire"] and not self.check:
                 self.give_back()
@@ -2596,21 +2750,16 @@ class Apply:
 
         A run that was told of what the node put back by itself tries it once more.
         """
-        tree, wanted = self.tree, self.bundle["digest"]
-        plan = read_plan(tree)
-        if plan is not None:
-            record, manager = read_record(tree), manager_of(tree, UNDO_SECONDS)
-            is_waiting = plan["wanted"] == wanted and plan["phase"] == "applied" and not is_due(plan)
-            if is_waiting and not self.opts["retire"] and not claims(record, plan["wanted"]):
-                self.plan, self.record, self.changed = plan, record, True
-                wait_for_confirmation(tree, manager, plan)
-                return True
-            end_probation(tree, manager, plan, LATE if is_due(plan) else "another run came before it was confirmed")
-        self.record = self.read_record()
-        undone = tree.read_json(UNDONE) or {}
-        if undone.get("digest") == wanted and not undone["told"]:
-            tell_undone(tree, undone)
-        return False
+        try:
+            plan = open_probation(self.tree, self.bundle["digest"], self.opts["retire"])
+        finally:
+            self.record = self.read_record()
+        if plan is None or plan["phase"] == "users":
+            self.plan = plan
+            return False
+        self.plan, self.changed = plan, True
+        wait_for_confirmation(self.tree, manager_of(self.tree, UNDO_SECONDS), plan)
+        return True
 
     def untaken(self):
         """Paths that differ and were not asked for. Raises Failure for one that is asked for and does not differ."""
@@ -2685,8 +2834,10 @@ class Apply:
 
     def carry_out(self):
         """On probation, what fails is put back at once."""
+        self.ask_for_snapshot()
+        risky = self.way_in()
         try:
-            self.bring_in()
+            self.bring_in(risky)
         except BaseException as exc:
             if self.plan is None:
                 raise
@@ -2702,10 +2853,8 @@ class Apply:
             first, _, rest = exc.reason.partition("\n")
             raise Failure(exc.step, exc.path, f"{first}; {said}\n{rest}".rstrip())
 
-    def bring_in(self):
+    def bring_in(self, risky):
         tree, look, old = self.tree, self.look, self.record
-        self.ask_for_snapshot()
-        risky = self.way_in()
         try:
             stage(tree, look, self.ids, self.warnings, self.secrets, self.opts["fetch_timeout"])
             self.save_datastore()
@@ -2719,7 +2868,7 @@ class Apply:
             if risky:
                 self.plan = begin_probation(self, made)
             self.touched = True
-            if look.changes and look.changes[0]["kind"] != "record":
+            if self.plan is not None or (look.changes and look.changes[0]["kind"] != "record"):
                 self.write_record(partial=True, files=dict(old.get("files", {}), **files), folders=made)
             if not self.opts["adopt"]:
                 stop_gone(self.manager, look, old)
@@ -2789,7 +2938,8 @@ class Apply:
         opts, how = self.opts, self.bundle.get("confirm") or self.opts["way_in"]
         if not how or not opts["probation"] or opts["adopt"] or opts["retire"]:
             return []
-        found = way_in(how, self.look, self.steps, self.sysctl)
+        found = [one["name"] for one in self.plan["users"]] if self.plan is not None else []
+        found += way_in(how, self.look, self.steps, self.sysctl)
         if found and not self.manager.can_undo():
             self.warnings.append(f"{found[0]}: there is no systemd-run here: it is not confirmed, and never put back")
             return []
@@ -2993,6 +3143,8 @@ def run(opts):
             return put_back_late(opts)
         if opts["confirm"]:
             return confirm(opts)
+        if opts["users"]:
+            return keep_users(opts)
         if opts["undo"]:
             bundle, blobs = earlier_bundle(opts)
         else:
@@ -3028,6 +3180,8 @@ OPTIONS = {
     "confirm": ("text", ""),
     "undo": ("text", ""),
     "way_in": ("values", {}),
+    "users": ("names", []),
+    "wanted": ("text", ""),
     "program": ("text", ""),
     "probation": ("flag", True),
     "put_back": ("text", ""),
@@ -3089,7 +3243,18 @@ def alone(argv):
     """For hands and for seeding a node without a network: secrets come as a JSON object on stdin."""
     parser = argparse.ArgumentParser(description="Bring a bundle onto this node and print the result as JSON.")
     for name, (kind, default) in OPTIONS.items():
-        if name in ("project", "after", "payload", "secrets", "learned", "snapshot", "way_in", "program"):
+        if name in (
+            "project",
+            "after",
+            "payload",
+            "secrets",
+            "learned",
+            "snapshot",
+            "way_in",
+            "program",
+            "users",
+            "wanted",
+        ):
             continue
         flag = "--" + name.replace("_", "-")
         if kind == "flag":
@@ -3109,6 +3274,8 @@ def alone(argv):
     opts.update(
         payload="",
         way_in={},
+        users=[],
+        wanted="",
         learned={},
         snapshot=not opts.pop("no_snapshot"),
         secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {},
