@@ -256,16 +256,20 @@ def test_what_a_new_login_cannot_get_through_is_undone(
     settled.checkout.plan("--refresh")
 
 
+def order_back(place: Place, digest: str, folder: Path) -> None:
+    """By stock Ansible, as a controller orders it."""
+    project = folder / "rendered"
+    place.checkout.fleet("render", str(project))
+    said = place.checkout.run([str(BIN / "ansible-playbook"), "site.yml", "-e", f"fleet_undo={digest}"], cwd=project)
+    assert "changed=1" in said.out, said.text
+
+
 def test_a_host_goes_back_to_the_bundle_before_by_order(settled: Place, tmp_path: Path) -> None:
     before, ruled = settled.record()["digest"], settled.host.read(RULES)
     settled.rule(GOOD, BETTER)
     settled.checkout.fleet("apply", "--yes")
     assert settled.record()["digest"] != before
-    project = tmp_path / "rendered"
-    settled.checkout.fleet("render", str(project))
-    command = [str(BIN / "ansible-playbook"), "site.yml", "-e", f"fleet_undo={before}"]
-    said = settled.checkout.run(command, cwd=project)
-    assert "changed=1" in said.out
+    order_back(settled, before, tmp_path)
     assert settled.record()["digest"] == before
     assert settled.host.read(RULES) == ruled
     assert GOOD in settled.ruleset()
@@ -294,14 +298,19 @@ def test_users_come_back_and_those_that_were_made_go(settled: Place) -> None:
     assert settled.is_clean()
 
 
-def test_good_users_are_confirmed_and_stay(settled: Place) -> None:
-    users = "    users: [{name: ops, groups: [adm], shell: /bin/bash, authorizedKeys: [ssh-ed25519 AAAA ops]}]\n"
+def test_good_users_are_confirmed_and_stay_until_they_are_ordered_back(settled: Place, tmp_path: Path) -> None:
+    before, said = settled.record()["digest"], settled.host.run(["getent", "passwd", "fleet"])
+    users = "    users: [{name: ops, groups: [adm], shell: /bin/bash, authorizedKeys: [ssh-ed25519 AAAA ops]},"
+    users += " {name: fleet, shell: /bin/sh}]\n"
     settled.checkout.edit("fleet.yaml", "  os:\n    files:", f"  os:\n{users}    files:")
     settled.checkout.commit("A user")
     settled.checkout.fleet("apply", "--yes")
     assert settled.is_clean()
     assert settled.host.run(["id", "-nG", "ops"]) == "ops adm\n"
     assert "AAAA" in settled.host.read("/home/ops/.ssh/authorized_keys")
-    settled.host.run(["usermod", "--shell", "/bin/sh", "ops"])
-    settled.checkout.fleet("apply", "--yes")
-    assert settled.checkout.plan("--refresh")["changing"] == 0
+    assert settled.host.run(["getent", "passwd", "fleet"]) != said
+    order_back(settled, before, tmp_path)
+    assert settled.record()["digest"] == before
+    assert settled.host.run(["getent", "passwd", "ops"], check=False) == ""
+    assert settled.host.run(["getent", "passwd", "fleet"]) == said
+    assert settled.is_clean()

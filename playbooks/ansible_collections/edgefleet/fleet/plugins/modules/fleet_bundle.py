@@ -261,6 +261,7 @@ DOWNLOADS = STATE + "/downloads"  # by sha256: what a link that broke has left, 
 ORIGINALS = STATE + "/originals"
 GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
 MANIFEST = "manifest.json"
+USERS = "users.json"  # in a generation: what those were that the next bundle changed, their keys beside it
 PROBATION = STATE + "/probation"  # while a change is not confirmed: what was there before, and what puts it back
 PLAN = PROBATION + "/plan.json"  # written last, removed first
 PROGRAM = PROBATION + "/fleet_bundle.py"
@@ -1601,7 +1602,12 @@ def earlier_bundle(opts):
         found = ", ".join(str(kept.get("digest")) for _name, kept in held) or "none"
         raise Failure("undo", "", f"{digest} is not kept here: found {found}")
     manifest = json.loads(kept["manifest"])
-    stays = what_stays(json.loads(record.get("manifest") or "{}"), manifest)
+    now = json.loads(record.get("manifest") or "{}")
+    stays = what_stays(now, manifest)
+    users = []
+    if now.get("users", []) != manifest.get("users", []):
+        users = users_of(tree, later[0]) if len(later) == 1 else None
+        stays += ["users, of which this node kept nothing"] if users is None else []
     if stays:
         raise Failure("undo", "", "never goes back by itself: " + ", ".join(stays) + "; apply what git is to say")
     blobs, lost = earlier_contents(tree, manifest, later)
@@ -1609,7 +1615,13 @@ def earlier_bundle(opts):
         raise Failure("undo", lost[0], "what it held is not on the node any more: " + ", ".join(lost))
     opts["commit"] = kept.get("commit") or ""
     bundle = {"format": "fleet.bundle/v1", "node": record.get("node"), "fleet": record.get("fleet"), "digest": digest}
-    return dict(bundle, manifest=manifest, learn=record.get("learn", [])), blobs
+    return dict(bundle, manifest=manifest, learn=record.get("learn", []), users_before=users), blobs
+
+
+def users_of(tree, generation):
+    """What users were under that bundle, as far as the next one changed them; None where that is not kept."""
+    kept = tree.read_json(os.path.join(GENERATIONS, generation, USERS))
+    return None if kept is None else kept["users"]
 
 
 def earlier_contents(tree, manifest, later):
@@ -2229,12 +2241,13 @@ def begin_probation(work, made):
     plan = blank_plan(tree, work.bundle["digest"], how["seconds"], old)
     plan.update(stays=what_stays(before, work.manifest), places=k3s_places(work.bundle))
     plan["users"] = work.plan["users"] if work.plan is not None else []
+    make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
+    plan["users"] += [user_kept(tree, one["name"]) for one in work.bundle.get("users_before") or ()]
     plan.update(restart=sorted(look.restart), reload=sorted(look.reload), daemon_reload=look.daemon_reload)
     plan["sysctl"] = {key: read_sysctl(key) for key in work.sysctl}
     names = {unit["name"] for one in (before, work.manifest) for unit in one.get("units", ())}
     names |= look.restart | look.reload | {os.path.basename(path) for path in look.gone if is_unit(path)}
     plan["units"] = {name: state_kept(state) for name, state in manager.states(sorted(names)).items()}
-    make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
     plan["files"] = [keep_for_undo(tree, path) for path in [item.path for item in look.write] + look.gone]
     plan["style"] = [styled(tree, item.path) for item in look.style]
     plan["made"] = [path for path, _mode, _ids in look.make]
@@ -2364,18 +2377,19 @@ def user_kept(tree, name):
     }
 
 
-def keys_kept(name):
-    return os.path.join(PROBATION, "files", "keys-of-" + name)
+def keys_kept(name, folder=PROBATION):
+    return os.path.join(folder, "files", "keys-of-" + name)
 
 
-def put_back_users(tree, users):
-    """name -> what was said of a failure. One that was made goes, with its home if that was made, too."""
+def put_back_users(tree, users, folder=PROBATION):
+    """name -> what was said of a failure. One that was made goes, with its home if that was made just now, too."""
     bad = {}
     for one in users:
         name, was, found = one["name"], one["was"], found_user(one["name"])
         commands = []
         if found is not None and was is None:
-            commands.append(["userdel", "--force", *(() if one["has_home"] else ("--remove",)), name])
+            stays = one["has_home"] or folder != PROBATION
+            commands.append(["userdel", "--force", *(() if stays else ("--remove",)), name])
         elif found is not None:
             if found.pw_shell != was["shell"]:
                 commands.append(["usermod", "--shell", was["shell"], name])
@@ -2383,7 +2397,7 @@ def put_back_users(tree, users):
                 ["gpasswd", "--delete", name, group] for group in groups_of(name) if group not in was["groups"]
             ]
             if one["has_keys"]:
-                tree.copy(keys_kept(name), was["keys"])
+                tree.copy(keys_kept(name, folder), was["keys"])
             else:
                 tree.unlink(was["keys"])
         for command in commands:
@@ -2531,10 +2545,26 @@ def told_now(opts):
 
 
 def end_well(tree, manager, plan):
-    """What came back to the node for good is not kept any more, nor is what the change replaced."""
+    """What came back to the node for good is not kept any more, nor is what the change replaced, but for users."""
+    keep_users_of_before(tree, plan)
     for path in plan.get("forget", ()):
         tree.unlink(original_path(path))
     drop_probation(tree, manager)
+
+
+def keep_users_of_before(tree, plan):
+    """With the generation that the change replaced: the node may be ordered back to it."""
+    before = (plan["before"] or {}).get("digest", "")
+    names = [name for name in tree.names(GENERATIONS) if name.endswith("-" + before.split(":")[-1][:16])]
+    if not plan["users"] or not before or not names:
+        return
+    folder = os.path.join(GENERATIONS, names[-1])
+    if tree.stat(os.path.join(folder, USERS)) is not None:
+        return
+    for one in plan["users"]:
+        if one.get("has_keys"):
+            tree.copy(keys_kept(one["name"]), keys_kept(one["name"], folder))
+    tree.write_json(os.path.join(folder, USERS), {"users": plan["users"]}, 0o600)
 
 
 def put_back(tree, manager, plan, why="", at_boot=False):
@@ -2915,6 +2945,7 @@ class Apply:
         if self.opts["adopt"]:
             return self.finish_adopting(files, folders)
         self.refused.update(set_sysctl(self.sysctl, self.warnings))
+        self.bring_users_back()
         bad = self.units()
         self.learned = self.learn()
         hashes = {item.path: item.sha256 for item in self.items if item.secret}
@@ -2939,6 +2970,7 @@ class Apply:
         if not how or not opts["probation"] or opts["adopt"] or opts["retire"]:
             return []
         found = [one["name"] for one in self.plan["users"]] if self.plan is not None else []
+        found += [one["name"] for one in self.bundle.get("users_before") or ()]
         found += way_in(how, self.look, self.steps, self.sysctl)
         if found and not self.manager.can_undo():
             self.warnings.append(f"{found[0]}: there is no systemd-run here: it is not confirmed, and never put back")
@@ -2946,6 +2978,15 @@ class Apply:
         if found and not opts["program"]:
             raise Failure("program", found[0], "it has to be confirmed: what puts it back was not sent along")
         return found
+
+    def bring_users_back(self):
+        """By order, to what they were under the bundle of before. Where that is kept, the node has its own users."""
+        users = self.bundle.get("users_before")
+        if users and self.tree.real:
+            mark = "-" + self.bundle["digest"].split(":")[-1][:16]
+            folders = [name for name in self.tree.names(GENERATIONS) if name.endswith(mark)]
+            for name, said in put_back_users(self.tree, users, os.path.join(GENERATIONS, folders[-1])).items():
+                raise Failure("users", name, said)
 
     def forget_gone(self):
         for path in self.look.gone:
