@@ -89,6 +89,7 @@ options:
     description:
       - Digest of a bundle that came in on probation. Only now the record claims it, and nothing is put back any more.
       - Refused over the connection by which the bundle came. The action plugin does this by itself.
+      - V(users) where the users of a bundle are on probation; the action plugin knows the digest.
     type: str
     default: ""
   undo:
@@ -104,13 +105,13 @@ options:
     default: {}
   users:
     description:
-      - Users as the role C(users) is about to make them. Where that changes one, what it is now is kept, and the probation of
-        the bundle O(wanted) begins. Nothing else is done.
+      - Users as the role C(users) is about to make them. Where that changes one, what it is now is kept, and they are on
+        probation. Nothing else is done.
     type: list
     elements: dict
     default: []
   wanted:
-    description: With O(users), the digest of the bundle that comes next. The action plugin sets it.
+    description: With O(users), the digest of the bundle that they belong to. The action plugin sets it.
     type: str
     default: ""
   program:
@@ -262,6 +263,7 @@ ORIGINALS = STATE + "/originals"
 GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
 MANIFEST = "manifest.json"
 USERS = "users.json"  # in a generation: what those were that the next bundle changed, their keys beside it
+KEPT_USERS = STATE + "/users"  # the same, until the bundle under which they were that is a generation
 PROBATION = STATE + "/probation"  # while a change is not confirmed: what was there before, and what puts it back
 PLAN = PROBATION + "/plan.json"  # written last, removed first
 PROGRAM = PROBATION + "/fleet_bundle.py"
@@ -1560,6 +1562,7 @@ def keep_generation(tree, record, look):
         if known and known.get("kind", "file") == "file" and found is not None and stat.S_ISREG(found.st_mode):
             with telling("keep", path):
                 tree.link(path, os.path.join(files, os.path.basename(original_path(path))))
+    take_users(tree, record["digest"], folder)
     kept = {key: record.get(key) for key in ("digest", "commit", "at", "manifest")}
     tree.write_json(os.path.join(folder, MANIFEST), kept)
     for old in tree.names(GENERATIONS)[:-KEPT_GENERATIONS]:
@@ -1974,7 +1977,7 @@ class Systemd:
         command = ["systemd-run", "--quiet", "--collect", "--unit=" + name, *when, *again, "--"]
         code, output = run_command(command + [sys.executable, PROGRAM, "--put-back", "deadline"], 60)
         if code != 0:
-            raise Failure("probation", "", f"systemd-run: {output.strip() or code}; nothing was touched")
+            raise Failure("probation", "", f"systemd-run: {output.strip() or code}")
 
     def disarm(self):
         run_command(["systemctl", "--no-pager", "stop", UNDO + "-*.timer"], 60)
@@ -2240,9 +2243,8 @@ def begin_probation(work, made):
     before = json.loads(old.get("manifest") or "{}")
     plan = blank_plan(tree, work.bundle["digest"], how["seconds"], old)
     plan.update(stays=what_stays(before, work.manifest), places=k3s_places(work.bundle))
-    plan["users"] = work.plan["users"] if work.plan is not None else []
     make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
-    plan["users"] += [user_kept(tree, one["name"]) for one in work.bundle.get("users_before") or ()]
+    plan["users"] = [user_kept(tree, one["name"]) for one in work.bundle.get("users_before") or ()]
     plan.update(restart=sorted(look.restart), reload=sorted(look.reload), daemon_reload=look.daemon_reload)
     plan["sysctl"] = {key: read_sysctl(key) for key in work.sysctl}
     names = {unit["name"] for one in (before, work.manifest) for unit in one.get("units", ())}
@@ -2281,15 +2283,15 @@ def arm(tree, manager, plan, program):
         raise
 
 
-def open_probation(tree, wanted, is_retired=False):
-    """The plan of a probation of this very bundle, which has time left; None where none is open any more.
+def open_probation(tree, wanted, is_retired=False, phase="applied"):
+    """The plan of a probation of this very bundle in that phase, which has time left; None where none is open any more.
 
     Any other is put back first. Who comes with a bundle that the node put back by itself is told, once: Failure.
     """
     plan = read_plan(tree)
     if plan is not None:
-        is_same = plan["wanted"] == wanted and plan["phase"] in ("applied", "users") and not is_due(plan)
-        if is_same and not is_retired and not is_confirmed(read_record(tree), plan):
+        is_same = plan["wanted"] == wanted and plan["phase"] == phase and not is_due(plan)
+        if is_same and not is_retired and not is_confirmed(tree, plan):
             return plan
         why = LATE if is_due(plan) else "another run came before it was confirmed"
         end_probation(tree, manager_of(tree, UNDO_SECONDS), plan, why)
@@ -2299,9 +2301,9 @@ def open_probation(tree, wanted, is_retired=False):
     return None
 
 
-def is_confirmed(record, plan):
-    """While only users are on probation, the record is still the one of before; it may claim the very same digest."""
-    return claims(record, plan["wanted"]) and plan["phase"] != "users"
+def is_confirmed(tree, plan):
+    """The record says it. While users are on probation it is still the one of before, which may claim the very same digest."""
+    return claims(read_record(tree, "whatever it is"), plan["wanted"]) and plan["phase"] != "users"
 
 
 # ---- users: a role makes them, before the bundle comes; what they were is kept before that
@@ -2319,7 +2321,7 @@ def keep_users(opts):
     if not opts["program"]:
         raise Failure("program", differs[0]["name"], "it has to be confirmed: what puts it back was not sent along")
     with locked(tree, write=True):
-        if open_probation(tree, opts["wanted"]) is None:
+        if open_probation(tree, opts["wanted"], phase="users") is None:
             drop_probation(tree, manager)
             plan = blank_plan(tree, opts["wanted"], how["seconds"], read_record(tree))
             make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
@@ -2481,13 +2483,17 @@ def confirm(opts):
     manager, digest = manager_of(tree, UNDO_SECONDS), opts["confirm"]
     with locked(tree, write=tree.stat(STATE) is not None):
         plan, record = read_plan(tree) if tree.base is not None else None, read_record(tree)
-        if plan is not None and plan["wanted"] == digest and not is_confirmed(record, plan):
-            if plan["phase"] != "applied" or is_due(plan):
-                why = LATE if plan["phase"] == "applied" else "the run that brought it in did not come to its end"
+        if plan is not None and plan["wanted"] == digest and not is_confirmed(tree, plan):
+            if plan["phase"] == "begun" or is_due(plan):
+                why = "the run that brought it in did not come to its end" if plan["phase"] == "begun" else LATE
                 end_probation(tree, manager, plan, why)
                 record = {}
             elif plan["connection"] and plan["connection"] == connection():
                 raise Failure("confirm", "", "this is the connection by which it came: a new one is needed")
+            elif plan["phase"] == "users":
+                save_users(tree, plan, KEPT_USERS)
+                drop_probation(tree, manager)
+                return {"changed": False, "confirmed": sorted(one["name"] for one in plan["users"])}
             else:
                 record = dict(plan["record"], at=time.time())
                 tree.write_json(RECORD, record)
@@ -2526,9 +2532,7 @@ def put_back_late(opts):
 
 def end_probation(tree, manager, plan, why, at_boot=False):
     """Put back what was not confirmed, and say so; True if there was something. Cut off anywhere, the next call does it all."""
-    if is_confirmed(
-        read_record(tree), plan
-    ):  # and the run that did it was cut off, and the run that did it was cut off
+    if is_confirmed(tree, plan):  # and the run that did it was cut off
         end_well(tree, manager, plan)
         return False
     put_back(tree, manager, plan, why % plan["seconds"] if "%d" in why else why, at_boot)
@@ -2556,15 +2560,29 @@ def keep_users_of_before(tree, plan):
     """With the generation that the change replaced: the node may be ordered back to it."""
     before = (plan["before"] or {}).get("digest", "")
     names = [name for name in tree.names(GENERATIONS) if name.endswith("-" + before.split(":")[-1][:16])]
-    if not plan["users"] or not before or not names:
-        return
-    folder = os.path.join(GENERATIONS, names[-1])
-    if tree.stat(os.path.join(folder, USERS)) is not None:
-        return
+    if plan["users"] and before and names:
+        save_users(tree, plan, os.path.join(GENERATIONS, names[-1]))
+
+
+def save_users(tree, plan, folder):
+    """What they were under the bundle of before, with their keys. Written last, so that it is whole."""
+    before = (plan["before"] or {}).get("digest", "")
+    make_folders(tree, [(folder, 0o700, (-1, -1)), (folder + "/files", 0o700, (-1, -1))])
+    tree.unlink(os.path.join(folder, USERS))
     for one in plan["users"]:
         if one.get("has_keys"):
             tree.copy(keys_kept(one["name"]), keys_kept(one["name"], folder))
-    tree.write_json(os.path.join(folder, USERS), {"users": plan["users"]}, 0o600)
+    tree.write_json(os.path.join(folder, USERS), {"digest": before, "users": plan["users"]}, 0o600)
+
+
+def take_users(tree, digest, folder):
+    """Into the generation of the bundle under which they were that, once it is kept."""
+    kept = tree.read_json(os.path.join(KEPT_USERS, USERS))
+    if kept is not None and kept["digest"] == digest:
+        for one in kept["users"]:
+            if one.get("has_keys"):
+                tree.copy(keys_kept(one["name"], KEPT_USERS), keys_kept(one["name"], folder))
+        tree.write_json(os.path.join(folder, USERS), kept, 0o600)
 
 
 def put_back(tree, manager, plan, why="", at_boot=False):
@@ -2769,7 +2787,7 @@ class Apply:
             if not self.look.changes and not self.steps and self.changed:
                 self.look.add("record", RECORD, "update")
             is_nearly_gone = self.opts["retire"] and not self.record  # only the rest of STATE was left
-            if (self.changed or self.plan is not None) and not self.check and not is_nearly_gone:
+            if self.changed and not self.check and not is_nearly_gone:
                 self.carry_out()
             if self.opts["retire"] and not self.check:
                 self.give_back()
@@ -2784,8 +2802,7 @@ class Apply:
             plan = open_probation(self.tree, self.bundle["digest"], self.opts["retire"])
         finally:
             self.record = self.read_record()
-        if plan is None or plan["phase"] == "users":
-            self.plan = plan
+        if plan is None:
             return False
         self.plan, self.changed = plan, True
         wait_for_confirmation(self.tree, manager_of(self.tree, UNDO_SECONDS), plan)
@@ -2898,7 +2915,7 @@ class Apply:
             if risky:
                 self.plan = begin_probation(self, made)
             self.touched = True
-            if self.plan is not None or (look.changes and look.changes[0]["kind"] != "record"):
+            if look.changes and look.changes[0]["kind"] != "record":
                 self.write_record(partial=True, files=dict(old.get("files", {}), **files), folders=made)
             if not self.opts["adopt"]:
                 stop_gone(self.manager, look, old)
@@ -2969,8 +2986,7 @@ class Apply:
         opts, how = self.opts, self.bundle.get("confirm") or self.opts["way_in"]
         if not how or not opts["probation"] or opts["adopt"] or opts["retire"]:
             return []
-        found = [one["name"] for one in self.plan["users"]] if self.plan is not None else []
-        found += [one["name"] for one in self.bundle.get("users_before") or ()]
+        found = [one["name"] for one in self.bundle.get("users_before") or ()]
         found += way_in(how, self.look, self.steps, self.sysctl)
         if found and not self.manager.can_undo():
             self.warnings.append(f"{found[0]}: there is no systemd-run here: it is not confirmed, and never put back")
