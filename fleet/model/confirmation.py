@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from fnmatch import translate
+
 import msgspec
 
 _UNITS = (
@@ -47,6 +51,12 @@ _PATHS = (
     "/etc/NetworkManager/*",
     "/etc/wpa_supplicant/*",
 )
+_UNIT_FOLDERS = (
+    "/etc/systemd/system/",
+    "/usr/lib/systemd/system/",
+    "/lib/systemd/system/",
+    "/run/systemd/system/",
+)
 _SYSCTL = ("net.ipv4.conf.*", "net.ipv6.conf.*")
 
 
@@ -60,6 +70,32 @@ class Confirmation(msgspec.Struct, frozen=True):
     paths: tuple[str, ...] = _PATHS
     units: tuple[str, ...] = _UNITS
     sysctl: tuple[str, ...] = _SYSCTL
+
+    def has_path(self, path: str) -> bool:
+        return _matches(path, self.paths) or self.has_unit(_unit_of(path))
+
+    def has_unit(self, *names: str) -> bool:
+        return any(_matches(name, self.units) for name in names)
+
+    def has_sysctl(self, key: str) -> bool:
+        return _matches(key, self.sysctl)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return _compiled(patterns).match(name) is not None
+
+
+@functools.cache
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """One for all: a plan may ask for a hundred thousand nodes."""
+    return re.compile("|".join(map(translate, patterns)))
+
+
+def _unit_of(path: str) -> str:
+    """The unit that a file of systemd's folders is, or is a drop-in of; empty for another one."""
+    folder = next((one for one in _UNIT_FOLDERS if path.startswith(one)), "")
+    name, _, rest = path.removeprefix(folder).partition("/") if folder else ("", "", "")
+    return name.removesuffix(".d") if rest else name
 
 
 DEFAULT_SECONDS = 90

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from fleet.model.bundle import BundlePackage, BundleUnit, BundleUser
+from fleet.model.confirmation import Confirmation
 from fleet.model.problem import Place
 
 Role = Literal["server", "agent", "none"]
@@ -133,6 +134,15 @@ class Node(msgspec.Struct, frozen=True, eq=False):
     @property
     def is_k3s(self) -> bool:
         return self.role != "none"
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What of it is confirmed when it changes: the way to it, and what the spec marks. None for nothing."""
+        if not self.connection.confirm_seconds:
+            return None
+        known = Confirmation(self.connection.confirm_seconds)
+        marked = tuple(file.path for file in self.settings.os.files if file.confirm)
+        return msgspec.structs.replace(known, paths=(*known.paths, *marked)) if marked else known
 
     @property
     def k3s_unit(self) -> str:

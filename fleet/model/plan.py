@@ -140,6 +140,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Nodes on which something waits to be taken: left alone until then."""
     draining: tuple[str, ...] = ()
     """Servers whose pods are moved away first, unless `apply` is told not to talk to Kubernetes."""
+    confirming: tuple[str, ...] = ()
+    """Nodes whose way in changes: each is confirmed over a new connection, or undoes it."""
     walking: tuple[Walk, ...] = ()
     """Clusters that are more than one minor behind: what the plan says is their next step, and not their last one."""
 

@@ -8,7 +8,7 @@ import msgspec
 
 from fleet.check import check
 from fleet.diff import changes, content_id, edits, groups, secret_texts
-from fleet.estimate import radius
+from fleet.estimate import confirmed, radius
 from fleet.k3s.paths import AGENT_TOKEN, SERVER_TOKEN
 from fleet.load import to_problems
 from fleet.model.bundle import Bundle, BundleFacts, SecretRef
@@ -71,6 +71,7 @@ def plan(  # noqa: PLR0913 - the circumstances of one plan
         rebooting_later=due.later,
         next_window=due.opens,
         draining=_draining(intent, changing),
+        confirming=confirmed(intent.fleet, changing),
         walking=_walking(intent, changing),
         held_back=_held_back(intent, nodes),
     )

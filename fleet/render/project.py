@@ -74,7 +74,7 @@ def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterat
         ca_hash = inputs.ca_hashes.get(node.cluster, "")
         variables = host_vars(inputs.fleet, node, inputs.machine_ids.get(node.name, ""), ca_hash)
         yield ProjectFile(f"inventory/host_vars/{node.name}.yml", dump(variables).encode())
-        yield ProjectFile(f"bundles/{node.name}.json", bundle_text(inputs, bundle, confirmation(node)))
+        yield ProjectFile(f"bundles/{node.name}.json", bundle_text(inputs, bundle, node.confirmation))
         for sha256, content in bundle.blobs.items():
             if sha256 not in written:
                 written.add(sha256)
@@ -106,15 +106,6 @@ def bundle_text(inputs: ProjectInputs, bundle: Bundle, asked: Confirmation | Non
         b',\n"urls":', encoded(urls), b"}\n",
     )  # fmt: skip
     return b"".join(parts)
-
-
-def confirmation(node: Node) -> Confirmation | None:
-    """What of a node is confirmed when it changes: the way to it, and what the spec marks."""
-    if not node.connection.confirm_seconds:
-        return None
-    known = Confirmation(node.connection.confirm_seconds)
-    marked = tuple(file.path for file in node.settings.os.files if file.confirm)
-    return msgspec.structs.replace(known, paths=(*known.paths, *marked)) if marked else known
 
 
 def _snapshot(inputs: ProjectInputs, how: BundleSnapshot) -> dict[str, object]:

@@ -71,6 +71,8 @@ class PlanReport(msgspec.Struct, frozen=True):
     next_window: float = 0.0
     draining: tuple[str, ...] = ()
     """Servers whose pods are moved away before K3s is exchanged there."""
+    confirming: tuple[str, ...] = ()
+    """Nodes whose way in changes: each is confirmed over a new connection, or undoes it."""
     walking: tuple[Walk, ...] = ()
     budget: PlannedBudget = PlannedBudget()
     time: PlannedTime = PlannedTime()
@@ -116,6 +118,7 @@ def plan_document(plan: Plan) -> PlanReport:
         rebooting_later=plan.rebooting_later,
         next_window=plan.next_window,
         draining=plan.draining,
+        confirming=plan.confirming,
         walking=plan.walking,
         budget=plan.budget,
         time=plan.time,

@@ -35,6 +35,7 @@ def _lines(plan: Plan) -> Iterator[Line]:
         if plan.draining:
             servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
             yield _labelled("Drained", f"{servers} before K3s is exchanged there, one at a time in each cluster")
+        yield from _confirming(plan.confirming)
         yield _labelled("Risk", _risk(plan))
     yield from _verdicts(plan)
     if plan.nodes:
@@ -141,6 +142,13 @@ def _budget(budget: PlannedBudget) -> Iterator[Line]:
     yield _labelled("Budget", f"{count(budget.groups, 'group')}{apart}")
     if budget.stuck:
         yield line(f"  ! whose budget lets no node change: {some(budget.stuck)}", "warning")
+
+
+def _confirming(nodes: Sequence[str]) -> Iterator[Line]:
+    if nodes:
+        are = "is" if len(nodes) == 1 else "are"
+        who = f"{count(len(nodes), 'node')} {are} confirmed over a new connection"
+        yield _labelled("Way in", f"{who}, or put back what changes there")
 
 
 def _walks(plan: Plan) -> dict[tuple[str, str], list[str]]:

@@ -6,16 +6,21 @@ sandbox; what calls the undoing there is the test, as the node's timer or its bo
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.crash import judge, worlds
+from tests.crash import judge, recorded, strace, worlds
 from tests.crash.cases import Ended, Node, Step, units_lost
-from tests.crash.trees import Tree, put
+from tests.crash.cuts import Judged, cut_everywhere
+from tests.crash.recorded import Recording
+from tests.crash.trees import Tree, put, take
 from tests.crash.worlds import STATE, World
 from tests.turn import turn
 
@@ -82,9 +87,9 @@ def in_between(tree: Tree, step: Step) -> list[str]:
     """Each path old or new, and no claim that is not true."""
     seen = {path: leaf for path, leaf in tree.items() if path not in OURS}
     wrong = judge.paths(seen, step.old, step.new)
-    return wrong + (
-        [] if PLAN in tree and not is_new(tree, step) else judge.claims(seen, record_of(tree), step.old, step.new)
-    )
+    if is_new(tree, step):  # it was confirmed; what was kept is on its way out
+        return wrong + judge.differences(judge.outside(seen), step.new.tree)
+    return wrong + ([] if PLAN in tree else judge.claims(seen, record_of(seen), step.old, step.new))
 
 
 def ends_new(node: Watched, step: Step) -> list[str]:
@@ -172,3 +177,49 @@ def test_killed_while_it_is_undone_it_is_undone_later(
     assert wrong == []
     assert nth > 60
     record_property("kills_while_undoing", nth - 1)
+
+
+# ---- power cuts
+
+
+def recorded_run(folder: Path, start: Tree, *arguments: str, stdin: str = "{}") -> Recording:
+    root = folder.resolve() / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    put(start, str(root))
+    command = [sys.executable, str(recorded.DRIVER), str(recorded.MODULE), "--root", str(root), *arguments]
+    calls, said = strace.record(command, folder / "strace", trace=strace.TRACED, cwd=recorded.ROOT, stdin=stdin)
+    return Recording(str(root), start, calls, take(str(root)), said)
+
+
+def after_a_cut(module: ModuleType, step: Step, tree: Tree, quick: str) -> list[str]:
+    """The node boots, and is as before or confirmed; without a plan nothing had begun, or all had ended."""
+    wrong = in_between(tree, step)
+    node = made(module, tree, quick)
+    node.call(put_back="boot")
+    found = node.tree()
+    if is_new(tree, step):
+        left = [path for path in found if path.startswith(f"{STATE}/prob") or path in OURS - {WANTS}]
+        return wrong + judge.differences(judge.outside(found), step.new.tree) + left
+    if PLAN in tree:
+        return wrong + as_before(found, step)
+    return wrong + judge.claims(found, record_of(found), step.old, step.new)
+
+
+@pytest.mark.parametrize("part", ["it comes in", "it is confirmed", "it is undone"])
+def test_wherever_the_power_goes_the_next_boot_knows(
+    module: ModuleType, change: Step, tmp_path: Path, quick: str, part: str, record_property: Told
+) -> None:
+    bundle = json.loads(Path(worlds.write_bundle(change.after, str(tmp_path / "project"))).read_text())
+    path = tmp_path / "project/bundles/way.json"
+    path.write_text(json.dumps({**bundle, "confirm": WAY}))
+    secrets = json.dumps(change.after.secrets)
+    way = ("--bundle", str(path), "--probation", "--secrets-stdin")
+    recording = recorded_run(tmp_path, change.start, *way, stdin=secrets)
+    assert '"unconfirmed"' in recording.said
+    if part != "it comes in":
+        more = ("--confirm", change.new.digest) if part == "it is confirmed" else ("--put-back", "boot")
+        recording = recorded_run(tmp_path, recording.end, *more)
+    judged = Judged(lambda tree: after_a_cut(module, change, tree, quick))
+    assert list(cut_everywhere(recording, judged)) == []
+    assert len(judged.states) >= {"it comes in": 300, "it is confirmed": 15, "it is undone": 60}[part]
+    record_property("power_cut_states_on_probation", len(judged.states))

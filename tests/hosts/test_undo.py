@@ -1,22 +1,26 @@
 """Changes that would cut a host off: it undoes them alone, whatever becomes of the controller and of itself."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.hosts.checkout import Checkout
+from tests.hosts.checkout import BIN, Checkout
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(300)
 SECONDS = 15
 NODE = "till"
-RULES, SSHD, SUDOERS = "/etc/nftables.conf", "/etc/ssh/sshd_config.d/acme.conf", "/etc/sudoers.d/acme"
+RULES, SSHD, SUDOERS = "/etc/nftables.conf", "/etc/ssh/sshd_config.d/acme.conf", "/etc/sudoers.d/zz-acme"
 KEPT = ("/etc/nftables.conf", "/etc/ssh", "/etc/sudoers.d", "/etc/systemd/system", "/etc/motd")
 GOOD, BETTER = "tcp dport 23 drop", "tcp dport { 23, 24 } drop"
-CUT = "tcp dport 22 drop"
+CUTS = (f"tcp dport {{ 22, {port} }} drop" for port in range(1000, 1100))
+"""Each cuts SSH, and is another bundle: of one that was undone the next run is told first."""
 RECORD = "/var/lib/fleet/record.json"
 UNDONE = f"undone: nobody confirmed it over a new connection within {SECONDS} s: what was there before is back"
 
@@ -76,10 +80,14 @@ class Place:
     def ruleset(self) -> str:
         return self.host.run(["nft", "list", "ruleset"])
 
-    def hashes(self) -> str:
+    def hashes(self, *more: str) -> str:
         """Of all that fleet and its undoing could touch, with modes, owners and the record."""
         script = 'find "$@" -xdev \\( -type f -o -type l \\) -printf "%m %u %g %p %l\\n" -exec sha256sum {} + | sort'
-        return self.host.run(["sh", "-c", script, "sh", *KEPT, RECORD])
+        return self.host.run(["sh", "-c", script, "sh", *KEPT, RECORD, *more])
+
+    def record(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.host.read(RECORD))
+        return found
 
     def is_clean(self) -> bool:
         """Nothing is left of a probation."""
@@ -101,6 +109,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     try:
         (host,) = lab.grow(1)
         (folder / "home").mkdir()
+        (folder / "home/vault-password").write_text("of no vault")
         checkout = Checkout(lab, folder / "acme", folder / "home")
         checkout.folder.mkdir()
         checkout.git("init", "--quiet", "--initial-branch=main")
@@ -128,10 +137,12 @@ def settled(place: Place) -> Iterator[Place]:
 
 
 def failure(place: Place, *argv: str) -> str:
+    """The node's own words, in the rollout that this begins; of one that was killed before it may tell as well."""
     said = place.checkout.fleet("apply", "--yes", "--json", *argv, code=4)
-    (one,) = [*said.events("NodeFailed"), *said.events("NodeUnreachable")]
-    assert one["event"] == "NodeFailed", said.text
-    return str(one["reason"])
+    (rollout,) = {one["rollout_id"] for one in said.events("RolloutStarted")}
+    ended = [one for one in said.events() if one.get("batch_id", "").startswith(rollout) and "node" in one]
+    assert [one["event"] for one in ended] == ["NodeFailed"], said.text
+    return str(ended[0]["reason"])
 
 
 def test_a_good_change_is_confirmed_and_stays_over_a_reboot(settled: Place) -> None:
@@ -148,7 +159,7 @@ def test_a_good_change_is_confirmed_and_stays_over_a_reboot(settled: Place) -> N
 
 def test_a_change_that_cuts_ssh_is_undone_by_the_host_alone(settled: Place) -> None:
     before = settled.hashes()
-    settled.rule(GOOD, CUT)
+    settled.rule(GOOD, next(CUTS))
     reason = failure(settled)
     assert reason.startswith(UNDONE), reason
     assert settled.hashes() == before
@@ -156,3 +167,150 @@ def test_a_change_that_cuts_ssh_is_undone_by_the_host_alone(settled: Place) -> N
     assert settled.is_clean()
     (said,) = settled.host.run(["journalctl", "--no-pager", "-o", "cat", "-t", "fleet"]).splitlines()
     assert said.startswith("undone: b1:")
+
+
+def test_a_change_that_fails_there_is_undone_at_once(settled: Place) -> None:
+    before = settled.hashes()
+    settled.rule(GOOD, "tcp dport nonsense drop")
+    began = time.monotonic()
+    reason = failure(settled)
+    assert "nftables.service" in reason
+    assert reason.endswith("; what was there before is back"), reason
+    assert time.monotonic() - began < SECONDS
+    assert settled.hashes() == before
+    assert GOOD in settled.ruleset()
+    assert settled.is_clean()
+
+
+def cut_off(place: Place, seconds: int) -> str:
+    """The change that cuts SSH is in place, and of the controller nothing is left. Returns the rollout."""
+    cut = next(CUTS)
+    place.checkout.edit("fleet.yaml", f"confirmTimeout: {SECONDS}s", f"confirmTimeout: {seconds}s")
+    place.rule(GOOD, cut)
+    running = place.checkout.start("apply", "--yes", "--json")
+    rollout = running.wait_for("RolloutStarted")["rollout_id"]
+    ends = time.monotonic() + 60
+    while cut not in place.ruleset():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    running.kill()
+    place.checkout.lab.in_controller(["pkill", "-9", "-f", str(place.checkout.folder)], check=False)
+    running.end()
+    return str(rollout)
+
+
+def test_with_the_controller_killed_the_host_is_as_alone(settled: Place) -> None:
+    before = settled.hashes()
+    rollout = cut_off(settled, SECONDS)
+    settled.wait_until(GOOD, SECONDS + 10)
+    assert settled.hashes() == before
+    said = settled.checkout.fleet("rollout", "resume", rollout, "--json", code=4)
+    (failed,) = said.events("NodeFailed")
+    assert failed["reason"] == UNDONE, "who asks first is told, and nothing is tried again"
+    assert settled.hashes() == before
+
+
+@pytest.mark.parametrize("way", ["in order", "by the plug"])
+def test_a_reboot_before_the_confirmation_undoes_it(settled: Place, way: str) -> None:
+    before = settled.hashes()
+    cut_off(settled, 280)
+    if way == "in order":
+        settled.host.reboot()
+    else:
+        settled.host.kill()
+        settled.host.start()
+        settled.host.wait_running()
+    assert GOOD in settled.ruleset()
+    assert settled.is_clean()
+    assert settled.hashes() == before
+    assert settled.host.unit_show("nftables.service", "ActiveState") == {"ActiveState": "active"}
+    times = {
+        unit: int(settled.host.unit_show(unit, name)[name])
+        for unit, name in (
+            ("fleet-undo.service", "ExecMainExitTimestampMonotonic"),
+            ("nftables.service", "ExecMainStartTimestampMonotonic"),
+            ("ssh.service", "ExecMainStartTimestampMonotonic"),
+        )
+    }
+    assert times["fleet-undo.service"] <= min(times["nftables.service"], times["ssh.service"]), times
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "mode", "more", "stood"),
+    [
+        (SSHD, "Port 2222", "0644", "reload: [ssh.service], ", "refused"),
+        (SUDOERS, "fleet ALL=(ALL) !ALL", "0440", "", "sudo"),
+    ],
+    ids=["sshd listens elsewhere", "sudo lets nobody through"],
+)
+def test_what_a_new_login_cannot_get_through_is_undone(
+    settled: Place, path: str, text: str, mode: str, more: str, stood: str
+) -> None:
+    before = settled.hashes()
+    settled.more(f'      - {{path: {path}, content: "{text}\\n", {more}mode: "{mode}"}}\n')
+    reason = failure(settled)
+    assert reason.startswith(UNDONE), reason
+    assert stood in reason
+    assert settled.hashes() == before
+    assert settled.is_clean()
+    settled.checkout.plan("--refresh")
+
+
+def order_back(place: Place, digest: str, folder: Path) -> None:
+    """By stock Ansible, as a controller orders it."""
+    project = folder / "rendered"
+    place.checkout.fleet("render", str(project))
+    said = place.checkout.run([str(BIN / "ansible-playbook"), "site.yml", "-e", f"fleet_undo={digest}"], cwd=project)
+    assert "changed=1" in said.out, said.text
+
+
+def test_a_host_goes_back_to_the_bundle_before_by_order(settled: Place, tmp_path: Path) -> None:
+    before, ruled = settled.record()["digest"], settled.host.read(RULES)
+    settled.rule(GOOD, BETTER)
+    settled.checkout.fleet("apply", "--yes")
+    assert settled.record()["digest"] != before
+    order_back(settled, before, tmp_path)
+    assert settled.record()["digest"] == before
+    assert settled.host.read(RULES) == ruled
+    assert GOOD in settled.ruleset()
+    assert settled.is_clean()
+
+
+USERS = "/etc/passwd", "/etc/group", "/etc/shadow", "/home/fleet/.ssh"
+
+
+def test_users_come_back_and_those_that_were_made_go(settled: Place) -> None:
+    """One user is made, the one that fleet logs in as gets a shell that lets nobody in, and other keys."""
+    before = settled.hashes(*USERS)
+    settled.checkout.edit(
+        "fleet.yaml",
+        "  os:\n    files:",
+        "  os:\n    users:\n"
+        "      - {name: ops, groups: [adm], shell: /bin/bash, authorizedKeys: [ssh-ed25519 AAAA ops]}\n"
+        "      - {name: fleet, groups: [adm], shell: /usr/sbin/nologin, authorizedKeys: [ssh-ed25519 BBBB me]}\n"
+        "    files:",
+    )
+    settled.checkout.commit("Users")
+    reason = failure(settled)
+    assert reason.startswith(UNDONE), reason
+    assert settled.hashes(*USERS) == before
+    assert settled.host.run(["sh", "-c", "ls /home"]) == "fleet\n"
+    assert settled.is_clean()
+
+
+def test_good_users_are_confirmed_and_stay_until_they_are_ordered_back(settled: Place, tmp_path: Path) -> None:
+    before, said = settled.record()["digest"], settled.host.run(["getent", "passwd", "fleet"])
+    users = "    users: [{name: ops, groups: [adm], shell: /bin/bash, authorizedKeys: [ssh-ed25519 AAAA ops]},"
+    users += " {name: fleet, shell: /bin/sh}]\n"
+    settled.checkout.edit("fleet.yaml", "  os:\n    files:", f"  os:\n{users}    files:")
+    settled.checkout.commit("A user")
+    settled.checkout.fleet("apply", "--yes")
+    assert settled.is_clean()
+    assert settled.host.run(["id", "-nG", "ops"]) == "ops adm\n"
+    assert "AAAA" in settled.host.read("/home/ops/.ssh/authorized_keys")
+    assert settled.host.run(["getent", "passwd", "fleet"]) != said
+    order_back(settled, before, tmp_path)
+    assert settled.record()["digest"] == before
+    assert settled.host.run(["getent", "passwd", "ops"], check=False) == ""
+    assert settled.host.run(["getent", "passwd", "fleet"]) == said
+    assert settled.is_clean()

@@ -63,6 +63,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("fleet_bundle: `node` is needed")
         bundle = self._read_json(project, f"bundles/{node}.json")
         packed = b""
+        if args.get("confirm") == "users":
+            return dict(result, **self._confirm_users(args, bundle, task_vars))
+        if args.get("users"):
+            args.update(wanted=bundle["digest"], way_in=bundle.get("confirm") or {})
+            return dict(result, **self._keep(args, task_vars))
         if args.get("undo"):  # the node has it all itself
             args["way_in"] = bundle.get("confirm") or {}
         else:
@@ -70,6 +75,22 @@ class ActionModule(ActionBase):
             args["learned"] = learned(args.get("learned") or {}, after, task_vars["hostvars"])
             packed = pack(bundle, lambda name: self._read(project, f"files/{name[:2]}/{name}"))
         return dict(result, **self._bring_in(args, bundle, packed, task_vars))
+
+    def _confirm_users(self, args, bundle, task_vars):
+        """The answer has no digest: the bundle is yet to come."""
+        ways = {"digest": bundle["digest"], "seconds": bundle["confirm"]["seconds"]}
+        done = self._confirm(args, {"changed": False}, ways, task_vars)
+        return done if done.get("failed") else {"changed": False}
+
+    def _keep(self, args, task_vars):
+        """What users are, before they change: they are on probation from here on, and confirmed before the bundle comes."""
+        if not args["way_in"]:
+            return {"changed": False}
+        try:
+            done = self._call(args, b"", task_vars)
+            return self._call(dict(args, program=program()), b"", task_vars) if done.get("step") == "program" else done
+        except AnsibleConnectionFailure as exc:
+            return unreachable(exc)
 
     def _bring_in(self, args, bundle, packed, task_vars):
         try:

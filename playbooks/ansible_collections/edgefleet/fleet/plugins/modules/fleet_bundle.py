@@ -89,6 +89,7 @@ options:
     description:
       - Digest of a bundle that came in on probation. Only now the record claims it, and nothing is put back any more.
       - Refused over the connection by which the bundle came. The action plugin does this by itself.
+      - V(users) where the users of a bundle are on probation; the action plugin knows the digest.
     type: str
     default: ""
   undo:
@@ -102,6 +103,17 @@ options:
     description: With O(undo), what a change of has to be confirmed, as in a bundle. The action plugin sets it.
     type: dict
     default: {}
+  users:
+    description:
+      - Users as the role C(users) is about to make them. Where that changes one, what it is now is kept, and they are on
+        probation. Nothing else is done.
+    type: list
+    elements: dict
+    default: []
+  wanted:
+    description: With O(users), the digest of the bundle that they belong to. The action plugin sets it.
+    type: str
+    default: ""
   program:
     description: Text of this module, which puts back what is not confirmed. The action plugin sets it where it is asked for.
     type: str
@@ -251,6 +263,8 @@ ORIGINALS = STATE + "/originals"
 APPLICATIONS = STATE + "/applications.jsonl"  # a line for each time that something here was about to change
 GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
 MANIFEST = "manifest.json"
+USERS = "users.json"  # in a generation: what those were that the next bundle changed, their keys beside it
+KEPT_USERS = STATE + "/users"  # the same, until the bundle under which they were that is a generation
 PROBATION = STATE + "/probation"  # while a change is not confirmed: what was there before, and what puts it back
 PLAN = PROBATION + "/plan.json"  # written last, removed first
 PROGRAM = PROBATION + "/fleet_bundle.py"
@@ -1567,6 +1581,7 @@ def keep_generation(tree, record, look):
         if known and known.get("kind", "file") == "file" and found is not None and stat.S_ISREG(found.st_mode):
             with telling("keep", path):
                 tree.link(path, os.path.join(files, os.path.basename(original_path(path))))
+    take_users(tree, record["digest"], folder)
     kept = {key: record.get(key) for key in ("digest", "commit", "at", "manifest")}
     tree.write_json(os.path.join(folder, MANIFEST), kept)
     for old in tree.names(GENERATIONS)[:-KEPT_GENERATIONS]:
@@ -1609,7 +1624,12 @@ def earlier_bundle(opts):
         found = ", ".join(str(kept.get("digest")) for _name, kept in held) or "none"
         raise Failure("undo", "", f"{digest} is not kept here: found {found}")
     manifest = json.loads(kept["manifest"])
-    stays = what_stays(json.loads(record.get("manifest") or "{}"), manifest)
+    now = json.loads(record.get("manifest") or "{}")
+    stays = what_stays(now, manifest)
+    users = []
+    if now.get("users", []) != manifest.get("users", []):
+        users = users_of(tree, later[0]) if len(later) == 1 else None
+        stays += ["users, of which this node kept nothing"] if users is None else []
     if stays:
         raise Failure("undo", "", "never goes back by itself: " + ", ".join(stays) + "; apply what git is to say")
     blobs, lost = earlier_contents(tree, manifest, later)
@@ -1617,7 +1637,13 @@ def earlier_bundle(opts):
         raise Failure("undo", lost[0], "what it held is not on the node any more: " + ", ".join(lost))
     opts["commit"] = kept.get("commit") or ""
     bundle = {"format": "fleet.bundle/v1", "node": record.get("node"), "fleet": record.get("fleet"), "digest": digest}
-    return dict(bundle, manifest=manifest, learn=record.get("learn", [])), blobs
+    return dict(bundle, manifest=manifest, learn=record.get("learn", []), users_before=users), blobs
+
+
+def users_of(tree, generation):
+    """What users were under that bundle, as far as the next one changed them; None where that is not kept."""
+    kept = tree.read_json(os.path.join(GENERATIONS, generation, USERS))
+    return None if kept is None else kept["users"]
 
 
 def earlier_contents(tree, manifest, later):
@@ -1970,7 +1996,7 @@ class Systemd:
         command = ["systemd-run", "--quiet", "--collect", "--unit=" + name, *when, *again, "--"]
         code, output = run_command(command + [sys.executable, PROGRAM, "--put-back", "deadline"], 60)
         if code != 0:
-            raise Failure("probation", "", f"systemd-run: {output.strip() or code}; nothing was touched")
+            raise Failure("probation", "", f"systemd-run: {output.strip() or code}")
 
     def disarm(self):
         run_command(["systemctl", "--no-pager", "stop", UNDO + "-*.timer"], 60)
@@ -2234,31 +2260,172 @@ def begin_probation(work, made):
     tree, look, old, manager = work.tree, work.look, work.record, work.manager
     how = work.bundle.get("confirm") or work.opts["way_in"]
     before = json.loads(old.get("manifest") or "{}")
-    plan = {"wanted": work.bundle["digest"], "phase": "begun", "seconds": how["seconds"], "connection": connection()}
-    plan.update(stays=what_stays(before, work.manifest), places=k3s_places(work.bundle), before=old or None)
-    plan.update(boot=boot_id(), ends=time.monotonic() + how["seconds"], private=tree.read_json(PRIVATE))
+    plan = blank_plan(tree, work.bundle["digest"], how["seconds"], old)
+    plan.update(stays=what_stays(before, work.manifest), places=k3s_places(work.bundle))
+    make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
+    plan["users"] = [user_kept(tree, one["name"]) for one in work.bundle.get("users_before") or ()]
     plan.update(restart=sorted(look.restart), reload=sorted(look.reload), daemon_reload=look.daemon_reload)
     plan["sysctl"] = {key: read_sysctl(key) for key in work.sysctl}
     names = {unit["name"] for one in (before, work.manifest) for unit in one.get("units", ())}
     names |= look.restart | look.reload | {os.path.basename(path) for path in look.gone if is_unit(path)}
     plan["units"] = {name: state_kept(state) for name, state in manager.states(sorted(names)).items()}
-    make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
     plan["files"] = [keep_for_undo(tree, path) for path in [item.path for item in look.write] + look.gone]
     plan["style"] = [styled(tree, item.path) for item in look.style]
     plan["made"] = [path for path, _mode, _ids in look.make]
     plan["folders"] = [styled(tree, path) for path in old.get("folders", ()) if tree.stat(path) is not None]
     plan["partial"] = work.record_of(partial=True, files=managed(work.items, old, look.take), folders=made)
     plan["manifest"] = work.manifest
-    tree.beside(PROGRAM, [work.opts["program"].encode("utf-8")], 0o700, (-1, -1))
-    tree.place(PROGRAM)
+    arm(tree, manager, plan, work.opts["program"])
+    return plan
+
+
+def blank_plan(tree, wanted, seconds, record):
+    """Of a probation that begins now, and has nothing yet to put back."""
+    plan = {"wanted": wanted, "phase": "begun", "seconds": seconds, "connection": connection(), "boot": boot_id()}
+    plan.update(ends=time.monotonic() + seconds, before=record or None, private=tree.read_json(PRIVATE))
+    plan.update(stays=[], places=[], users=[], files=[], style=[], made=[], folders=[])
+    plan.update(sysctl={}, units={}, restart=[], reload=[], daemon_reload=False)
+    return plan
+
+
+def arm(tree, manager, plan, program):
+    """The plan last of all. One that is there already holds until then, and is not taken away by a failure."""
     try:
+        tree.beside(PROGRAM, [program.encode("utf-8")], 0o700, (-1, -1))
+        tree.place(PROGRAM)
         arm_at_boot(tree)
         manager.arm(plan["seconds"])
         tree.write_json(PLAN, plan, 0o600)
     except (OSError, Failure):
-        drop_probation(tree, manager)
+        if tree.stat(PLAN) is None:
+            drop_probation(tree, manager)
         raise
-    return plan
+
+
+def open_probation(tree, wanted, is_retired=False, phase="applied"):
+    """The plan of a probation of this very bundle in that phase, which has time left; None where none is open any more.
+
+    Any other is put back first. Who comes with a bundle that the node put back by itself is told, once: Failure.
+    """
+    plan = read_plan(tree)
+    if plan is not None:
+        is_same = plan["wanted"] == wanted and plan["phase"] == phase and not is_due(plan)
+        if is_same and not is_retired and not is_confirmed(tree, plan):
+            return plan
+        why = LATE if is_due(plan) else "another run came before it was confirmed"
+        end_probation(tree, manager_of(tree, UNDO_SECONDS), plan, why)
+    undone = tree.read_json(UNDONE) or {}
+    if undone.get("digest") == wanted and not undone["told"]:
+        tell_undone(tree, undone)
+    return None
+
+
+def is_confirmed(tree, plan):
+    """The record says it. While users are on probation it is still the one of before, which may claim the very same digest."""
+    return claims(read_record(tree, "whatever it is"), plan["wanted"]) and plan["phase"] != "users"
+
+
+# ---- users: a role makes them, before the bundle comes; what they were is kept before that
+
+
+def keep_users(opts):
+    """Begin the probation where the role will change one of them."""
+    tree, how = Tree(opts["root"], make=False), opts["way_in"]
+    out, bundle = {"changed": False, "kept": []}, {"node": opts["node"], "digest": opts["wanted"]}
+    manager = manager_of(tree, UNDO_SECONDS)
+    differs = [user for user in opts["users"] if is_other_user(tree, user)]
+    guard(read_record(tree), bundle, opts, machine_id(tree))
+    if not differs or not how or opts["check"] or not tree.real or not manager.can_undo():
+        return out
+    if not opts["program"]:
+        raise Failure("program", differs[0]["name"], "it has to be confirmed: what puts it back was not sent along")
+    with locked(tree, write=True):
+        if open_probation(tree, opts["wanted"], phase="users") is None:
+            drop_probation(tree, manager)
+            plan = blank_plan(tree, opts["wanted"], how["seconds"], read_record(tree))
+            make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
+            plan.update(phase="users", users=[user_kept(tree, user["name"]) for user in differs])
+            arm(tree, manager, plan, opts["program"])
+    return dict(out, kept=[user["name"] for user in differs])
+
+
+def found_user(name):
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def groups_of(name):
+    """Those that it is in besides its own."""
+    return sorted(one.gr_name for one in grp.getgrall() if name in one.gr_mem)
+
+
+def keys_of(home):
+    return os.path.join(home, ".ssh/authorized_keys")
+
+
+def is_other_user(tree, user):
+    """Whether the role has something to do for it: as ansible.builtin.user and blockinfile see that."""
+    found = found_user(user["name"])
+    if found is None or user.get("shell", "") not in ("", found.pw_shell):
+        return True
+    if set(user.get("groups", ())) - set(groups_of(user["name"])):
+        return True
+    if "authorized_keys" not in user:
+        return False
+    block = ["# BEGIN kept by fleet", *user["authorized_keys"], "# END kept by fleet"]
+    path = keys_of(found.pw_dir)
+    with telling("keep", path):
+        held = tree.read(path).decode("utf-8", "replace") if tree.stat(path) is not None else ""
+    return "\n".join(block) + "\n" not in held + "\n"
+
+
+def user_kept(tree, name):
+    """What it is now; `was` is None for one that is to be made."""
+    found = found_user(name)
+    if found is None:
+        return {"name": name, "was": None, "has_home": tree.stat("/home/" + name) is not None}
+    path = keys_of(found.pw_dir)
+    with telling("keep", path):
+        has_keys = tree.stat(path) is not None
+        if has_keys:
+            tree.copy(path, keys_kept(name))
+    return {
+        "name": name,
+        "was": {"shell": found.pw_shell, "groups": groups_of(name), "keys": path},
+        "has_keys": has_keys,
+    }
+
+
+def keys_kept(name, folder=PROBATION):
+    return os.path.join(folder, "files", "keys-of-" + name)
+
+
+def put_back_users(tree, users, folder=PROBATION):
+    """name -> what was said of a failure. One that was made goes, with its home if that was made just now, too."""
+    bad = {}
+    for one in users:
+        name, was, found = one["name"], one["was"], found_user(one["name"])
+        commands = []
+        if found is not None and was is None:
+            stays = one["has_home"] or folder != PROBATION
+            commands.append(["userdel", "--force", *(() if stays else ("--remove",)), name])
+        elif found is not None:
+            if found.pw_shell != was["shell"]:
+                commands.append(["usermod", "--shell", was["shell"], name])
+            commands += [
+                ["gpasswd", "--delete", name, group] for group in groups_of(name) if group not in was["groups"]
+            ]
+            if one["has_keys"]:
+                tree.copy(keys_kept(name, folder), was["keys"])
+            else:
+                tree.unlink(was["keys"])
+        for command in commands:
+            code, output = run_command(command, UNDO_SECONDS)
+            if code not in (0, 12):  # userdel: its mail or home could not be removed
+                bad[name] = f"{command[0]}: {output.strip() or code}"
+    return bad
 
 
 def is_unit(path):
@@ -2335,13 +2502,17 @@ def confirm(opts):
     manager, digest = manager_of(tree, UNDO_SECONDS), opts["confirm"]
     with locked(tree, write=tree.stat(STATE) is not None):
         plan, record = read_plan(tree) if tree.base is not None else None, read_record(tree)
-        if plan is not None and plan["wanted"] == digest and not claims(record, digest):
-            if plan["phase"] != "applied":
-                end_probation(tree, manager, plan, "the run that brought it in did not come to its end")
-            elif is_due(plan):
-                end_probation(tree, manager, plan, LATE)
+        if plan is not None and plan["wanted"] == digest and not is_confirmed(tree, plan):
+            if plan["phase"] == "begun" or is_due(plan):
+                why = "the run that brought it in did not come to its end" if plan["phase"] == "begun" else LATE
+                end_probation(tree, manager, plan, why)
+                record = {}
             elif plan["connection"] and plan["connection"] == connection():
                 raise Failure("confirm", "", "this is the connection by which it came: a new one is needed")
+            elif plan["phase"] == "users":
+                save_users(tree, plan, KEPT_USERS)
+                drop_probation(tree, manager)
+                return {"changed": False, "confirmed": sorted(one["name"] for one in plan["users"])}
             else:
                 record = dict(plan["record"], at=time.time())
                 tree.write_json(RECORD, record)
@@ -2380,7 +2551,7 @@ def put_back_late(opts):
 
 def end_probation(tree, manager, plan, why, at_boot=False):
     """Put back what was not confirmed, and say so; True if there was something. Cut off anywhere, the next call does it all."""
-    if claims(read_record(tree), plan["wanted"]):  # it was confirmed, and the run that did it was cut off
+    if is_confirmed(tree, plan):  # and the run that did it was cut off
         end_well(tree, manager, plan)
         return False
     put_back(tree, manager, plan, why % plan["seconds"] if "%d" in why else why, at_boot)
@@ -2397,10 +2568,40 @@ def told_now(opts):
 
 
 def end_well(tree, manager, plan):
-    """What came back to the node for good is not kept any more, nor is what the change replaced."""
+    """What came back to the node for good is not kept any more, nor is what the change replaced, but for users."""
+    keep_users_of_before(tree, plan)
     for path in plan.get("forget", ()):
         tree.unlink(original_path(path))
     drop_probation(tree, manager)
+
+
+def keep_users_of_before(tree, plan):
+    """With the generation that the change replaced: the node may be ordered back to it."""
+    before = (plan["before"] or {}).get("digest", "")
+    names = [name for name in tree.names(GENERATIONS) if name.endswith("-" + before.split(":")[-1][:16])]
+    if plan["users"] and before and names:
+        save_users(tree, plan, os.path.join(GENERATIONS, names[-1]))
+
+
+def save_users(tree, plan, folder):
+    """What they were under the bundle of before, with their keys. Written last, so that it is whole."""
+    before = (plan["before"] or {}).get("digest", "")
+    make_folders(tree, [(folder, 0o700, (-1, -1)), (folder + "/files", 0o700, (-1, -1))])
+    tree.unlink(os.path.join(folder, USERS))
+    for one in plan["users"]:
+        if one.get("has_keys"):
+            tree.copy(keys_kept(one["name"]), keys_kept(one["name"], folder))
+    tree.write_json(os.path.join(folder, USERS), {"digest": before, "users": plan["users"]}, 0o600)
+
+
+def take_users(tree, digest, folder):
+    """Into the generation of the bundle under which they were that, once it is kept."""
+    kept = tree.read_json(os.path.join(KEPT_USERS, USERS))
+    if kept is not None and kept["digest"] == digest:
+        for one in kept["users"]:
+            if one.get("has_keys"):
+                tree.copy(keys_kept(one["name"], KEPT_USERS), keys_kept(one["name"], folder))
+        tree.write_json(os.path.join(folder, USERS), kept, 0o600)
 
 
 def put_back(tree, manager, plan, why="", at_boot=False):
@@ -2422,6 +2623,7 @@ def put_back(tree, manager, plan, why="", at_boot=False):
     for key, value in plan["sysctl"].items() if tree.real else ():
         if value is not None:
             try_sysctl(key, value)
+    bad.update(put_back_users(tree, plan["users"]))
     bad.update(put_back_units(manager, units, plan, at_boot))
     sync_links(tree)
     manager.save()
@@ -2615,21 +2817,15 @@ class Apply:
 
         A run that was told of what the node put back by itself tries it once more.
         """
-        tree, wanted = self.tree, self.bundle["digest"]
-        plan = read_plan(tree)
-        if plan is not None:
-            record, manager = read_record(tree), manager_of(tree, UNDO_SECONDS)
-            is_waiting = plan["wanted"] == wanted and plan["phase"] == "applied" and not is_due(plan)
-            if is_waiting and not self.opts["retire"] and not claims(record, plan["wanted"]):
-                self.plan, self.record, self.changed = plan, record, True
-                wait_for_confirmation(tree, manager, plan)
-                return True
-            end_probation(tree, manager, plan, LATE if is_due(plan) else "another run came before it was confirmed")
-        self.record = self.read_record()
-        undone = tree.read_json(UNDONE) or {}
-        if undone.get("digest") == wanted and not undone["told"]:
-            tell_undone(tree, undone)
-        return False
+        try:
+            plan = open_probation(self.tree, self.bundle["digest"], self.opts["retire"])
+        finally:
+            self.record = self.read_record()
+        if plan is None:
+            return False
+        self.plan, self.changed = plan, True
+        wait_for_confirmation(self.tree, manager_of(self.tree, UNDO_SECONDS), plan)
+        return True
 
     def untaken(self):
         """Paths that differ and were not asked for. Raises Failure for one that is asked for and does not differ."""
@@ -2704,8 +2900,10 @@ class Apply:
 
     def carry_out(self):
         """On probation, what fails is put back at once."""
+        self.ask_for_snapshot()
+        risky = self.way_in()
         try:
-            self.bring_in()
+            self.bring_in(risky)
         except BaseException as exc:
             if self.plan is None:
                 raise
@@ -2721,10 +2919,8 @@ class Apply:
             first, _, rest = exc.reason.partition("\n")
             raise Failure(exc.step, exc.path, f"{first}; {said}\n{rest}".rstrip())
 
-    def bring_in(self):
+    def bring_in(self, risky):
         tree, look, old = self.tree, self.look, self.record
-        self.ask_for_snapshot()
-        risky = self.way_in()
         try:
             stage(tree, look, self.ids, self.warnings, self.secrets, self.opts["fetch_timeout"])
             self.save_datastore()
@@ -2793,6 +2989,7 @@ class Apply:
         if self.opts["adopt"]:
             return self.finish_adopting(files, folders)
         self.refused.update(set_sysctl(self.sysctl, self.warnings))
+        self.bring_users_back()
         bad = self.units()
         self.learned = self.learn()
         hashes = {item.path: item.sha256 for item in self.items if item.secret}
@@ -2816,13 +3013,23 @@ class Apply:
         opts, how = self.opts, self.bundle.get("confirm") or self.opts["way_in"]
         if not how or not opts["probation"] or opts["adopt"] or opts["retire"]:
             return []
-        found = way_in(how, self.look, self.steps, self.sysctl)
+        found = [one["name"] for one in self.bundle.get("users_before") or ()]
+        found += way_in(how, self.look, self.steps, self.sysctl)
         if found and not self.manager.can_undo():
             self.warnings.append(f"{found[0]}: there is no systemd-run here: it is not confirmed, and never put back")
             return []
         if found and not opts["program"]:
             raise Failure("program", found[0], "it has to be confirmed: what puts it back was not sent along")
         return found
+
+    def bring_users_back(self):
+        """By order, to what they were under the bundle of before. Where that is kept, the node has its own users."""
+        users = self.bundle.get("users_before")
+        if users and self.tree.real:
+            mark = "-" + self.bundle["digest"].split(":")[-1][:16]
+            folders = [name for name in self.tree.names(GENERATIONS) if name.endswith(mark)]
+            for name, said in put_back_users(self.tree, users, os.path.join(GENERATIONS, folders[-1])).items():
+                raise Failure("users", name, said)
 
     def forget_gone(self):
         for path in self.look.gone:
@@ -3020,6 +3227,8 @@ def run(opts):
             return put_back_late(opts)
         if opts["confirm"]:
             return confirm(opts)
+        if opts["users"]:
+            return keep_users(opts)
         if opts["undo"]:
             bundle, blobs = earlier_bundle(opts)
         else:
@@ -3055,6 +3264,8 @@ OPTIONS = {
     "confirm": ("text", ""),
     "undo": ("text", ""),
     "way_in": ("values", {}),
+    "users": ("names", []),
+    "wanted": ("text", ""),
     "program": ("text", ""),
     "probation": ("flag", True),
     "put_back": ("text", ""),
@@ -3116,7 +3327,18 @@ def alone(argv):
     """For hands and for seeding a node without a network: secrets come as a JSON object on stdin."""
     parser = argparse.ArgumentParser(description="Bring a bundle onto this node and print the result as JSON.")
     for name, (kind, default) in OPTIONS.items():
-        if name in ("project", "after", "payload", "secrets", "learned", "snapshot", "way_in", "program"):
+        if name in (
+            "project",
+            "after",
+            "payload",
+            "secrets",
+            "learned",
+            "snapshot",
+            "way_in",
+            "program",
+            "users",
+            "wanted",
+        ):
             continue
         flag = "--" + name.replace("_", "-")
         if kind == "flag":
@@ -3136,6 +3358,8 @@ def alone(argv):
     opts.update(
         payload="",
         way_in={},
+        users=[],
+        wanted="",
         learned={},
         snapshot=not opts.pop("no_snapshot"),
         secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {},
