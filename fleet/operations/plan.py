@@ -68,14 +68,21 @@ def plan(  # noqa: PLR0913 - the circumstances of one plan
         pending=intent.fleet.pending,
         sandbox=intent.sandbox,
         adopting=adopting,
+    )
+    return in_waves(intent, _with_sequel(intent, made, nodes, due), gone, wish.now, pace)
+
+
+def _with_sequel(intent: Intent, plan: Plan, nodes: Sequence[Node], due: Upkeep) -> Plan:
+    """What the change brings with it, what comes after it, and what does not come."""
+    return msgspec.structs.replace(
+        plan,
         rebooting_later=due.later,
         next_window=due.opens,
-        draining=_draining(intent, changing),
-        confirming=confirmed(intent.fleet, changing),
-        walking=_walking(intent, changing),
+        draining=_draining(intent, plan.nodes),
+        confirming=confirmed(intent.fleet, plan.nodes),
+        walking=_walking(intent, plan.nodes),
         held_back=_held_back(intent, nodes),
     )
-    return in_waves(intent, made, gone, wish.now, pace)
 
 
 def _to_check(
