@@ -39,6 +39,8 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("ConnectionLayer", "port"): "`22`",
     ("ConnectionLayer", "user"): "`fleet`",
     ("ConnectionLayer", "become"): "`true`",
+    ("ConnectionLayer", "confirmTimeout"): "`90s`",
+    ("FileSpec", "confirm"): "`false`",
     ("ArtifactsSpec", "mirrors"): "K3s's releases on github.com",
     ("SecretsSpec", "type"): "`vault`",
     ("FleetSpec", "maxRemoved"): "`1%`",
@@ -70,9 +72,6 @@ NOT_YET: dict[tuple[str, str], str] = {
     ("SecretsSpec", "command"): "no program is asked; secrets come from vault files",
     ("ClusterSpec", "snapshot"): "no snapshot is taken",
     ("SiteSpec", "segmentation"): "no rule reaches a node",
-    ("RolloutPolicySpec", "drain"): "agents are not drained; servers are",
-    ("RolloutPolicySpec", "gates"): "nothing is asked between waves",
-    ("RolloutPolicySpec", "onFailure"): "`rollback` pauses",
 }
 NOT_YET_KINDS: dict[str, str] = {
     "Segmentation": "No rule reaches a node: a plan says so, and `fleet apply` asks for `--unenforced`.",

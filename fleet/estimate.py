@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from fleet.model.change import NodeChange
+from fleet.model.change import Change, NodeChange
+from fleet.model.confirmation import Confirmation
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.lock import Lock, LockedFile
+from fleet.model.node import Node
 from fleet.model.plan import BlastRadius
 from fleet.model.verdict import Verdict
 
@@ -50,6 +52,55 @@ def radius(
             tally.down.add(fleet.clusters[change.cluster].site)
     lost = len({verdict.subject for verdict in verdicts if verdict.rule == "quorum" and verdict.outcome == "refused"})
     return tally.radius(len(changes), lost)
+
+
+def confirmed(fleet: ResolvedFleet, changes: Iterable[NodeChange]) -> tuple[str, ...]:
+    """Nodes whose way in changes: they are confirmed over a new connection, or undo it."""
+    nodes = {node.name: node for node in fleet.nodes}
+    seen: dict[tuple[int, int, int], bool] = {}
+    found = []
+    for each in changes:
+        if (node := nodes.get(each.node)) is None:
+            continue
+        # Nodes that are new share one tuple of changes, and many of them their settings.
+        key = (id(each.changes), id(node.settings), node.connection.confirm_seconds)
+        if (known := seen.get(key)) is None:
+            known = seen[key] = _is_confirmed(node, each.changes)
+        if known:
+            found.append(each.node)
+    return tuple(found)
+
+
+def _is_confirmed(node: Node, changes: Iterable[Change]) -> bool:
+    asked = node.confirmation
+    if asked is None:
+        return False
+    return any(_comes(node, asked) if each.kind == "first" else _touches(node, each, asked) for each in changes)
+
+
+def _comes(node: Node, asked: Confirmation) -> bool:
+    """Of a node that holds nothing yet everything is new."""
+    own = node.settings.os
+    files = any(asked.has_path(file.path) or asked.has_unit(*file.restart, *file.reload) for file in own.files)
+    others = any(asked.has_unit(unit.name) for unit in own.units) or any(map(asked.has_sysctl, own.sysctl))
+    return files or others or bool(own.users)
+
+
+def _touches(node: Node, change: Change, asked: Confirmation) -> bool:
+    """Of kernel parameters a plan knows no more than that their file changes."""
+    if change.subject.startswith("/etc/sysctl.d/") and any(map(asked.has_sysctl, node.settings.os.sysctl)):
+        return True
+    match change.kind:
+        case "user":
+            return True
+        case "unit":
+            return asked.has_unit(change.subject)
+        case "sysctl":
+            return asked.has_sysctl(change.subject)
+        case "file" | "folder" | "artifact" | "config":
+            return asked.has_path(change.subject) or asked.has_unit(*change.restarts, *change.reloads)
+        case _:
+            return False
 
 
 class _Cost(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fleet.adapters.ansible import AnsibleApplier, AnsibleObserver, Settings
+    from fleet.adapters.gates import HttpWeb
     from fleet.adapters.sqlite import Database
     from fleet.model.node import Node
     from fleet.model.project import Shipped
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     Around = Callable[[Applier], Applier]
     from fleet.ports.clock import Clock
     from fleet.ports.cluster import Cluster
+    from fleet.ports.commands import Commands
     from fleet.ports.engine import Engine, Rollouts
     from fleet.ports.folder import Folder
+    from fleet.ports.gates import Gates
     from fleet.ports.host_keys import HostKeys
     from fleet.ports.inventories import Inventories
     from fleet.ports.journal import Journal
     from fleet.ports.journal_file import JournalFile
+    from fleet.ports.metrics import Metrics
     from fleet.ports.mirror import Mirror
     from fleet.ports.records import Records
     from fleet.ports.secrets import Secrets
@@ -176,13 +180,21 @@ class Wiring:
         return self.given_password()
 
     def engine(
-        self, write_project: ProjectWriter, forks: int, verbosity: int = 0, around: Around | None = None
+        self,
+        write_project: ProjectWriter,
+        forks: int,
+        verbosity: int = 0,
+        around: Around | None = None,
+        gates: Callable[[], Gates] | None = None,
     ) -> Engine:
-        """`around` puts the applier behind another one."""
+        """`around` puts the applier behind another one. `gates` makes those of one rollout; without, none is asked, and none passes."""
+        from fleet.engine.crew import NO_GATES
         from fleet.engine.local import LocalEngine
 
         applier: Applier = self._applier(write_project, forks, verbosity)
-        return LocalEngine(self.journal, around(applier) if around else applier, self.records)
+        return LocalEngine(
+            self.journal, around(applier) if around else applier, self.records, gates=gates or (lambda: NO_GATES)
+        )
 
     def observer(self, write_project: ProjectWriter, forks: int, *, opens_vaults: bool = False) -> AnsibleObserver:
         """`opens_vaults`: a node of it has its sudo password there; a look needs no other secret."""
@@ -206,6 +218,22 @@ class Wiring:
         from fleet.adapters.kubernetes import KubernetesCluster, SshAccess
 
         return KubernetesCluster(SshAccess(server, known_hosts, become=become or self._become), self.clock)
+
+    def web(self) -> HttpWeb:
+        from fleet.adapters.gates import HttpWeb
+
+        return HttpWeb()
+
+    def metrics(self, web: HttpWeb) -> Metrics:
+        """What stops `web` stops it as well."""
+        from fleet.adapters.gates import PrometheusMetrics
+
+        return PrometheusMetrics(web)
+
+    def commands(self) -> Commands:
+        from fleet.adapters.gates import LocalCommands
+
+        return LocalCommands(self.root, self.state / "gates")
 
     def _applier(self, write_project: ProjectWriter, forks: int, verbosity: int) -> AnsibleApplier:
         from fleet.adapters.ansible import AnsibleApplier

@@ -115,7 +115,13 @@ def k3s(_cases: int, seed: int) -> Found:
     return of_pytest(["tests/hosts/k3s"], seed, {"FLEET_EVERY_CLUSTER": "1"})
 
 
-def of_pytest(paths: list[str], seed: int, more: dict[str, str]) -> Found:
+def kills(_cases: int, seed: int) -> Found:
+    """A tenth of all kills of tests/kills; any ten seeds in a row are all of them."""
+    return of_pytest(["tests/kills"], seed, {"FLEET_EVERY_KILL": "1", "TURN": str(seed)}, counts=True)
+
+
+def of_pytest(paths: list[str], seed: int, more: dict[str, str], *, counts: bool = False) -> Found:
+    """With `counts`, what tests tell with `record_property` is added up; but `..._points` are how many there are."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         options = ["--quiet", "-o", "junit_family=xunit1", f"--junit-xml={report}"]
@@ -124,7 +130,12 @@ def of_pytest(paths: list[str], seed: int, more: dict[str, str]) -> Found:
         suite = ET.parse(report).getroot()[0]
     wrong = said.returncode != 0
     failures = [{"seed": seed, "error": f"{' '.join(paths)}:\n{said.stdout}{said.stderr}"}] if wrong else []
-    return Found({"tests": int(suite.get("tests", "0")), "files": len(paths)}, {}, failures)
+    told = [(one.attrib["name"], int(one.attrib["value"])) for one in suite.iter("property")] if counts else []
+    found = {"tests": int(suite.get("tests", "0")), "files": len(paths)}
+    for name, value in told:
+        if not name.endswith(POINTS):
+            found[name] = found.get(name, 0) + value
+    return Found(found, {name: value for name, value in told if name.endswith(POINTS)}, failures)
 
 
 def wrong_hosts(progress: Progress) -> list[str]:
@@ -133,6 +144,17 @@ def wrong_hosts(progress: Progress) -> list[str]:
     return [
         f"{progress.counts[name]} {name}: expected {few}" for name, few in least.items() if progress.counts[name] < few
     ]
+
+
+def wrong_kills(progress: Progress) -> list[str]:
+    """Each point once with its child and once without it, and each run that goes on."""
+    found = {name.removesuffix(POINTS): 2 * int(most) for name, most in progress.most.items()} | {"twice": KILLED_TWICE}
+    wrong = [
+        f"{progress.counts.get(f'{kind}_kills', 0)} kills of {kind}: expected {least}"
+        for kind, least in found.items()
+        if progress.counts.get(f"{kind}_kills", 0) < least
+    ]
+    return wrong if len(found) == KILL_KINDS + 1 else [*wrong, f"points are of {sorted(found)}"]
 
 
 def wrong_k3s(progress: Progress) -> list[str]:
@@ -146,6 +168,10 @@ HOSTS = (
 )
 HOSTS_TESTS = 33
 K3S_TESTS = 40
+POINTS = "_points"
+KILL_ROUNDS = 10
+KILL_KINDS = 8
+KILLED_TWICE = 100
 CRASH_ROUNDS = 35
 CRASH_LEAST = {
     "kills": 800,
@@ -161,6 +187,7 @@ LANES = {
     "mutations": Lane(10_000, 500, mutate, wrong_mutations, ("fleet", "tests/property/load")),
     "hosts": Lane(len(HOSTS), 1, hosts, wrong_hosts, ("fleet", "playbooks", "tests/hosts", "tests/lab")),
     "k3s": Lane(1, 1, k3s, wrong_k3s, ("fleet", "playbooks", "tests/hosts/k3s", "tests/lab")),
+    "kills": Lane(KILL_ROUNDS, 1, kills, wrong_kills, ("fleet", "playbooks", "tests/kills", "tests/crash/trees.py")),
     "crash": Lane(
         CRASH_ROUNDS, 1, crash, wrong_crash, ("fleet", "playbooks", "tests/crash", "tests/hosts/test_crash.py")
     ),

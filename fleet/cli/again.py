@@ -30,3 +30,20 @@ def bring_again(
         return EXIT_INTERRUPTED
     events = workspace.apply(plan, forks=forks, verbosity=face.verbosity, cluster=cluster, one_wave=wave)
     return roll(face, workspace, events, as_json=as_json)
+
+
+def bring_held_back(
+    face: Face, workspace: Workspace, names: Sequence[str], rollout_id: str, *, asks: bool, forks: int, cluster: bool,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """A rollout of what another one brought that was rolled back: in all its waves, and held back no more."""
+    from fleet.model.plan import Scope
+
+    plan = workspace.plan(Scope(nodes=tuple(names)), retrying=rollout_id)
+    if not may_go_on(face, plan, asks=asks and not as_json):
+        face.err.line("not applied")
+        return EXIT_INTERRUPTED
+    workspace.check(plan)
+    workspace.rollouts().let_go(rollout_id)
+    events = workspace.apply(plan, forks=forks, verbosity=face.verbosity, cluster=cluster)
+    return roll(face, workspace, events, as_json=as_json)

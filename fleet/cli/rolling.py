@@ -34,18 +34,20 @@ class JsonWatcher:
 
 def roll(face: Face, workspace: Workspace, events: Iterator[Event], *, as_json: bool) -> int:
     """Shows every event. 0: each node came through; 4: some did not; 130: it was stopped on request before its end."""
-    from fleet.model.event import RolloutPaused, RolloutStarted, RolloutTakenOver
+    from fleet.model.event import RolloutPaused, RolloutStarted, RolloutTakenOver, RolloutWithdrawn
 
     gc.enable()  # main turned it off; a rollout may run for hours
-    code = EXIT_DONE
+    code, is_withdrawn = EXIT_DONE, False
     with face.diagnostics.stage("apply"), stopping(workspace.stop, face.err) as stops, shown(face, as_json) as screen:
         for event in events:
             if isinstance(event, RolloutStarted | RolloutTakenOver):
                 face.began(event.rollout_id)
             screen.show(event)
+            is_withdrawn |= isinstance(event, RolloutWithdrawn)
             is_asked = isinstance(event, RolloutPaused) and stops.count
             code = EXIT_INTERRUPTED if is_asked else code_after(event, code)
-    return code
+    # A rollback that came through is not what was asked for.
+    return EXIT_UNFINISHED if is_withdrawn and code == EXIT_DONE else code
 
 
 def shown(face: Face, as_json: bool) -> Watcher:
@@ -57,9 +59,10 @@ def shown(face: Face, as_json: bool) -> Watcher:
 
 def code_after(event: Event, code: int) -> int:
     """The exit code once an event has happened; most change nothing."""
-    from fleet.model.event import RolloutCancelled, RolloutFinished, RolloutHalted, RolloutPaused, RolloutSuperseded
+    from fleet.model import event as ev
 
-    if isinstance(event, RolloutFinished):
+    if isinstance(event, ev.RolloutFinished):
         return EXIT_DONE
-    is_short = isinstance(event, RolloutHalted | RolloutPaused | RolloutCancelled | RolloutSuperseded)
+    ends = ev.RolloutHalted | ev.RolloutPaused | ev.RolloutCancelled | ev.RolloutSuperseded | ev.RolloutWithdrawn
+    is_short = isinstance(event, ends)
     return EXIT_UNFINISHED if is_short else code

@@ -21,7 +21,7 @@ VERBS = {
     "simulate": "Rehearse a rollout with pretend nodes, before anything is touched.",
     "apply": "Bring nodes to what the spec says.",
     "status": "Say what is applied where, since when, by which commit.",
-    "rollout": "List rollouts, watch one, pause, resume, approve or cancel it; try again what it left.",
+    "rollout": "List rollouts, watch one, pause, resume, approve or cancel it; roll it back, or try again what it left.",
     "journal": "Look after the file that holds rollouts and records.",
     "node": "Look at nodes; let hosts come and go.",
     "secret": "Make, store, list and rotate the secrets of a fleet.",

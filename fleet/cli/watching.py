@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Protocol, Self
 
 from fleet.cli.face import Face
-from fleet.cli.lines.events import EventLines, trouble_of
+from fleet.cli.lines.events import EventLines, Troubled, trouble_of
 from fleet.formats.words import some
 from fleet.model.event import (
     BatchStarted,
@@ -14,6 +14,7 @@ from fleet.model.event import (
     NodeApplied,
     NodeBlocked,
     NodeFailed,
+    NodeUnhealthy,
     NodeUnreachable,
     WaveFinished,
     WaveStarted,
@@ -105,7 +106,9 @@ class TerminalWatcher:
             self._begin(event)
         elif outcome is not None:
             self._count(outcome)
-        if isinstance(event, NodeFailed | NodeUnreachable | NodeBlocked):
+        elif isinstance(event, NodeUnhealthy):
+            self._count("failed", instead_of="ok")
+        if isinstance(event, Troubled):
             self._trouble(event)
         elif not isinstance(event, WaveStarted | WaveFinished | BatchStarted | NodeApplied):
             self._print(self._lines.of(event))
@@ -115,13 +118,14 @@ class TerminalWatcher:
             self._outcomes.clear()
             self._task = self._progress.add_task(event.wave, total=event.nodes, outcomes="")
 
-    def _count(self, outcome: str) -> None:
+    def _count(self, outcome: str, instead_of: str = "") -> None:
         self._outcomes[outcome] += 1
+        self._outcomes[instead_of] -= bool(instead_of)
         if self._progress is not None and self._task is not None:
-            told = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items())
-            self._progress.update(self._task, advance=1, outcomes=told)
+            told = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items() if count)
+            self._progress.update(self._task, advance=0 if instead_of else 1, outcomes=told)
 
-    def _trouble(self, event: NodeFailed | NodeUnreachable | NodeBlocked) -> None:
+    def _trouble(self, event: Troubled) -> None:
         trouble = trouble_of(event)
         prefix = "" if trouble.kind == "failed" else f"{trouble.kind}: "
         if self._told < _TOLD_AT_ONCE:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from fleet.decide.course import Course, block_behind
 from fleet.decide.evolution import check_version
-from fleet.decide.schedule import Course, batch_order, block_behind, go_on
+from fleet.decide.gating import ask_again, hear_answers
+from fleet.decide.schedule import batch_order, go_on
 from fleet.decide.waiting import long_offline, wake_at
 from fleet.model import event as ev
 from fleet.model import signal as sig
 from fleet.model.batch import NodeResult
 from fleet.model.effect import Decision, RunBatch
 from fleet.model.rollout import RolloutNode, RolloutState, RunningBatch
-from fleet.model.signal import Signal
+from fleet.model.signal import Request, Signal
 
 
 def decide(state: RolloutState, signal: Signal) -> Decision:
@@ -27,7 +29,7 @@ def decide(state: RolloutState, signal: Signal) -> Decision:
     if gone := long_offline(state, course.now):
         course.add(ev.NodesLongOffline(gone))
     _hear(course, signal)
-    return Decision(tuple(course.events), tuple(course.effects), wake_at(course.state, course.now))
+    return Decision(tuple(course.events), tuple(course.effects), wake_at(course.state, course.now), course.gates)
 
 
 def _hear(course: Course, signal: Signal) -> None:
@@ -40,20 +42,29 @@ def _hear(course: Course, signal: Signal) -> None:
             _finish_batch(course, signal)
         case sig.BatchLost():
             _lose_batch(course, signal)
+        case sig.GatesAnswered():
+            if hear_answers(course, signal):
+                go_on(course)
+        case sig.Tick():
+            go_on(course)
+        case _:
+            _hear_request(course, signal)
+
+
+def _hear_request(course: Course, request: Request) -> None:
+    match request:
         case sig.Pause():
-            _pause(course, signal)
+            _pause(course, request)
         case sig.Resume():
             _resume(course)
         case sig.Cancel():
-            _cancel(course, signal)
-        case sig.Tick():
-            go_on(course)
+            _cancel(course, request)
         case sig.Approve():
-            _approve(course, signal)
+            _approve(course, request)
         case sig.Supersede():
-            _supersede(course, signal)
+            _supersede(course, request)
         case _:
-            assert_never(signal)
+            assert_never(request)
 
 
 def _begin(course: Course, signal: sig.Begin) -> None:
@@ -66,6 +77,8 @@ def _begin(course: Course, signal: sig.Begin) -> None:
     )
     if order.policy:
         course.add(ev.PolicyFollowed(order.id, order.policy, len(order.budgets), order.stop_at))
+    if order.undoes:
+        course.add(ev.RollbackBegun(order.id, order.undoes, order.stays))
     if order.break_glass:
         course.add(ev.GlassBroken(order.id, order.break_glass, order.controller))
     go_on(course)
@@ -79,6 +92,7 @@ def _take_over(course: Course, signal: sig.TakeOver) -> None:
     batches = tuple(batch.batch_id for batch in state.running)
     course.add(ev.RolloutTakenOver(state.order.id, signal.controller, signal.epoch, batches))
     course.effects.extend(RunBatch(batch_order(course.state, batch)) for batch in state.running)
+    ask_again(course)
 
 
 def _pause(course: Course, signal: sig.Pause) -> None:

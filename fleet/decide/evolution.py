@@ -11,7 +11,7 @@ from fleet.decide.layout import bits, lapses_at
 from fleet.errors import UsageError
 from fleet.model import event as ev
 from fleet.model.event import Event
-from fleet.model.rollout import KNOWN_VERSIONS, STATE_VERSION, RolloutState, RunningBatch
+from fleet.model.rollout import KNOWN_VERSIONS, STATE_VERSION, RolloutState, RunningBatch, RunningCheck
 from fleet.model.window import Wait
 
 
@@ -144,6 +144,11 @@ def _long_offline(state: RolloutState, event: ev.NodesLongOffline) -> RolloutSta
     return replace(state, lapsed=state.lapsed | those, lost=tuple((moment, some) for moment, some in left if some))
 
 
+def _unhealthy(state: RolloutState, event: ev.NodeUnhealthy) -> RolloutState:
+    bit = 1 << state.layout.index[event.node]
+    return replace(state, applied=state.applied & ~bit, failed=state.failed | bit, unhealthy=state.unhealthy | bit)
+
+
 def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
     bit = 1 << state.layout.index[event.node]
     by = state.layout.index.get(event.by)
@@ -159,19 +164,45 @@ def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
 
 
 def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutState:
-    return replace(state, status="pausing", reason=event.reason, is_held=event.by_policy)
+    return replace(state, status="pausing", reason=event.reason, is_held=event.by_policy, checking=None)
 
 
 def _cancel_requested(state: RolloutState, event: ev.CancelRequested) -> RolloutState:
-    return replace(state, status="cancelling", reason=event.reason)
+    return replace(state, status="cancelling", reason=event.reason, checking=None)
 
 
 def _supersede_requested(state: RolloutState, event: ev.SupersedeRequested) -> RolloutState:
-    return replace(state, status="superseding", reason=event.by)
+    return replace(state, status="superseding", reason=event.by, checking=None)
+
+
+def _rollback_requested(state: RolloutState, event: ev.RollbackRequested) -> RolloutState:
+    return replace(state, status="withdrawing", reason=event.reason, checking=None)
 
 
 def _soaking(state: RolloutState, event: ev.WaveSoaking) -> RolloutState:
     return replace(state, soaks_until=event.until)
+
+
+def _gates_asked(state: RolloutState, event: ev.GatesAsked) -> RolloutState:
+    check = RunningCheck(event.check_id, event.phase, event.index)
+    return replace(state, checking=check, checks=state.checks + 1)
+
+
+def _gates_passed(state: RolloutState, event: ev.GatesPassed) -> RolloutState:
+    place = RunningCheck(event.check_id, event.phase, event.index).place
+    unready = tuple(sorted({name for answer in event.answers for name in answer.unready}))
+    return replace(
+        state,
+        checking=None,
+        gated=place,
+        doubted=-1 if state.doubted == place else state.doubted,
+        unready=unready if event.phase == "before" else state.unready,
+    )
+
+
+def _gates_failed(state: RolloutState, event: ev.GatesFailed) -> RolloutState:
+    place = RunningCheck(event.check_id, event.phase, event.index).place
+    return replace(state, checking=None, doubted=place, gated=place if event.is_borne else state.gated)
 
 
 def _asked(state: RolloutState, event: ev.ApprovalAwaited) -> RolloutState:
@@ -213,6 +244,7 @@ _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.BatchRequeued: _batch_requeued,
     ev.NodeApplied: _applied,
     ev.NodeFailed: _failed,
+    ev.NodeUnhealthy: _unhealthy,
     ev.NodeUnreachable: _unreachable,
     ev.NodeBlocked: _blocked,
     ev.PauseRequested: _pause_requested,
@@ -223,11 +255,17 @@ _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.RolloutHalted: _status,
     ev.RolloutCancelled: _status,
     ev.GlassBroken: _same,
+    ev.RollbackBegun: _same,
     ev.WaveSoaking: _soaking,
+    ev.GatesAsked: _gates_asked,
+    ev.GatesPassed: _gates_passed,
+    ev.GatesFailed: _gates_failed,
     ev.ApprovalAwaited: _asked,
     ev.WaveApproved: _approved,
     ev.WaitStarted: _waits,
     ev.NodesLongOffline: _long_offline,
     ev.SupersedeRequested: _supersede_requested,
     ev.RolloutSuperseded: _status,
+    ev.RollbackRequested: _rollback_requested,
+    ev.RolloutWithdrawn: _status,
 }

@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from fleet.decide.budget import Room
-from fleet.decide.evolution import evolve_all, rate_of
-from fleet.decide.layout import members, waiting_behind
+from fleet.decide.course import Course, block, block_behind, fail_wave, hold, must_stop
+from fleet.decide.evolution import rate_of
+from fleet.decide.gating import gates_hold
+from fleet.decide.layout import members
 from fleet.decide.picking import pick
-from fleet.decide.waiting import reason_of, reboot_until, shut, wait_of
+from fleet.decide.waiting import reason_of, reboot_until, wait_of
 from fleet.decide.wave import WaveVerdict, judged
 from fleet.errors import FleetError
 from fleet.formats.words import count
 from fleet.model import event as ev
 from fleet.model.batch import BatchOrder
-from fleet.model.effect import Effect, RunBatch
-from fleet.model.event import Event
+from fleet.model.effect import RunBatch
 from fleet.model.rollout import RolloutState, RunningBatch
-
-
-class Course:
-    """A state on its way through one decision: what happens is added, and is true from then on."""
-
-    def __init__(self, state: RolloutState, now: float = 0.0) -> None:
-        self.layout = state.layout
-        self.now = now
-        self.events: list[Event] = []
-        self.effects: list[Effect] = []
-        self._state = state
-        self._behind = 0
-
-    @property
-    def state(self) -> RolloutState:
-        """Brought up to date when it is asked for: many events in a row are one step."""
-        if self._behind < len(self.events):
-            self._state = evolve_all(self._state, self.events[self._behind :])
-            self._behind = len(self.events)
-        return self._state
-
-    @property
-    def stamp(self) -> float:
-        """The time for an event that only a policy looks at."""
-        return self.now if self._state.order.policy else 0.0
-
-    @cached_property
-    def closed(self) -> int:
-        """Nodes whose window does not let them begin now."""
-        return shut(self._state, self.now)
-
-    def add(self, event: Event) -> None:
-        self.events.append(event)
 
 
 def go_on(course: Course) -> None:
     """Starts what may start, and says what is over. What a pause waited for may have been the last of all."""
     while _may_go_on(course.state) and _goes_on(course):
         pass
-    if course.state.status in ("pausing", "cancelling", "superseding") and not course.state.running:
+    if course.state.status in ("pausing", "cancelling", "superseding", "withdrawing") and not course.state.running:
         _come_to_rest(course)
 
 
@@ -65,16 +31,16 @@ def _goes_on(course: Course) -> bool:
     if course.state.wave >= 0:
         verdict = judged(course.state)
         if verdict.outcome == "failed" and not (course.state.has_failed or course.state.is_over):
-            _fail_wave(course, verdict.reason)
+            fail_wave(course, verdict.reason)
             return True
         if _has_failed_too_often(course.state):
-            _hold(course, _too_often(course.state))
+            hold(course, _too_often(course.state))
             return True
         _start_batches(course)
         if not course.state.running and _left(course.state) and _has_given_up(course):
             return True
         if not course.state.is_over:
-            if not (_wave_is_over(course.state, verdict) and _has_soaked(course)):
+            if not (_wave_is_over(course.state, verdict) and _has_soaked(course) and gates_hold(course, "after")):
                 return False
             _finish_wave(course)
     if course.state.wave + 1 == len(course.state.order.waves):
@@ -85,6 +51,7 @@ def _goes_on(course: Course) -> bool:
 
 def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
     nodes, index, order = state.layout.nodes, state.layout.index, state.order
+    wanted = {name: nodes[index[name]].wanted for name in batch.nodes}
     return BatchOrder(
         batch_id=batch.batch_id,
         rollout_id=state.order.id,
@@ -95,8 +62,9 @@ def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
         upkeep=order.upkeep,
         updates_now=order.updates_now,
         reboot_until=reboot_until(order, [nodes[index[name]] for name in batch.nodes], batch.at),
-        wanted={name: nodes[index[name]].wanted for name in batch.nodes},
+        wanted=wanted,
         deadline=order.timing.deadline,
+        undo=wanted if order.undoes else {},
     )
 
 
@@ -108,6 +76,8 @@ def _start_wave(course: Course) -> bool:
     if wave.needs_approval and wave.nodes and state.approved < index:
         if state.asked < index:
             course.add(ev.ApprovalAwaited(state.order.id, wave.name, index))
+        return False
+    if not gates_hold(course, "before"):
         return False
     course.add(ev.WaveStarted(wave.name, index, len(wave.nodes)))
     return True
@@ -142,20 +112,9 @@ def _wave_is_over(state: RolloutState, verdict: WaveVerdict) -> bool:
     return not (_left(state) if is_last else state.layout.waves[state.wave] & ~state.finals)
 
 
-def _fail_wave(course: Course, reason: str) -> None:
-    state = course.state
-    wave = state.order.waves[state.wave]
-    course.add(ev.WaveFailed(wave.name, state.wave, reason, state.counts(state.layout.waves[state.wave])))
-    if state.status == "running" and state.order.on_failure == "pause" and state.counts().waiting:
-        _hold(course, f"wave {wave.name} failed")
-
-
-def _hold(course: Course, reason: str) -> None:
-    course.add(ev.PauseRequested(reason, course.state.in_flight.bit_count(), by_policy=True))
-
-
 def _has_failed_too_often(state: RolloutState) -> bool:
-    if not state.order.stop_at or state.status != "running" or not state.counts().waiting:
+    """It stops rollouts also where a wave that fails does not."""
+    if not state.order.stop_at or not (must_stop(state) or (state.status == "running" and state.counts().waiting)):
         return False
     return _failures(state) >= state.order.stop_at
 
@@ -209,17 +168,6 @@ def _block_what_is_stuck(course: Course, *, in_time: bool) -> bool:
     return len(course.events) > before
 
 
-def block(course: Course, index: int, by: str, reason: str) -> None:
-    node = course.layout.nodes[index]
-    course.add(ev.NodeBlocked(node.name, node.site, by, reason))
-
-
-def block_behind(course: Course, index: int, by: str, reason: str) -> None:
-    """Everything that can only come after node `index`."""
-    for i in waiting_behind(course.layout, index):
-        block(course, i, by, reason)
-
-
 def _finish_wave(course: Course) -> None:
     state = course.state
     counts = state.counts(state.layout.waves[state.wave])
@@ -227,7 +175,9 @@ def _finish_wave(course: Course) -> None:
 
 
 def _may_go_on(state: RolloutState) -> bool:
-    return state.status == "running" or not (state.has_ended or state.counts().waiting)
+    if state.status in ("running", "withdrawing"):
+        return state.status == "running"
+    return not (state.has_ended or state.counts().waiting)
 
 
 def _come_to_rest(course: Course) -> None:
@@ -237,6 +187,8 @@ def _come_to_rest(course: Course) -> None:
         course.add(ev.RolloutPaused(state.order.id, state.reason, counts))
     elif state.status == "superseding":
         course.add(ev.RolloutSuperseded(state.order.id, state.reason, counts))
+    elif state.status == "withdrawing":
+        course.add(ev.RolloutWithdrawn(state.order.id, state.reason, counts))
     else:
         course.add(ev.RolloutCancelled(state.order.id, state.reason, counts))
 
@@ -244,7 +196,7 @@ def _come_to_rest(course: Course) -> None:
 def _end(course: Course) -> None:
     state = course.state
     counts = state.counts()
-    if counts.applied == len(state.layout.nodes) or _is_deferred(state):
+    if state.doubted < 0 and (counts.applied == len(state.layout.nodes) or _is_deferred(state)):
         course.add(ev.RolloutFinished(state.order.id, counts))
     else:
         course.add(ev.RolloutHalted(state.order.id, counts))

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from fleet.decide.evolution import check_version
 from fleet.decide.layout import bits, initial, ready_among
 from fleet.errors import UsageError
-from fleet.model.rollout import RolloutOrder, RolloutSnapshot, RolloutState
+from fleet.model.rollout import RolloutOrder, RolloutState
+from fleet.model.snapshot import RolloutSnapshot
 
 
 class _Versioned(msgspec.Struct):
     version: int
 
 
+_SAME = (
+    "version", "status", "epoch", "controller", "reason", "wave", "batches", "running", "is_held", "has_failed",
+    "soaks_until", "is_over", "asked", "approved", "wait", "paced_until", "is_barred",
+    "checking", "checks", "gated", "doubted", "unready",
+)  # fmt: skip
+"""Fields that are kept as they are."""
+_SETS = ("applied", "failed", "unreachable", "blocked", "forgiven", "lapsed", "unhealthy")
+
+
 def snapshot(state: RolloutState) -> RolloutSnapshot:
+    same: dict[str, Any] = {name: getattr(state, name) for name in _SAME}
+    sets: dict[str, Any] = {name: f"{getattr(state, name):x}" for name in _SETS}
     return RolloutSnapshot(
-        version=state.version,
-        status=state.status,
-        epoch=state.epoch,
-        controller=state.controller,
-        reason=state.reason,
-        wave=state.wave,
-        batches=state.batches,
-        running=state.running,
-        applied=f"{state.applied:x}",
-        failed=f"{state.failed:x}",
-        unreachable=f"{state.unreachable:x}",
-        blocked=f"{state.blocked:x}",
-        is_held=state.is_held,
-        has_failed=state.has_failed,
-        forgiven=f"{state.forgiven:x}",
-        soaks_until=state.soaks_until,
-        is_over=state.is_over,
-        asked=state.asked,
-        approved=state.approved,
-        wait=state.wait,
-        paced_until=state.paced_until,
+        **same,
+        **sets,
         lost=tuple((moment, f"{those:x}") for moment, those in state.lost),
-        lapsed=f"{state.lapsed:x}",
-        is_barred=state.is_barred,
     )
 
 
@@ -47,40 +40,14 @@ def restore(order: RolloutOrder, kept: RolloutSnapshot) -> RolloutState:
     """The state that `kept` was taken of. Raises `UsageError` for an unknown version."""
     check_version(kept.version)
     fresh = initial(order)
-    index = fresh.layout.index
-    applied, failed, unreachable, blocked = (
-        int(text, 16) for text in (kept.applied, kept.failed, kept.unreachable, kept.blocked)
-    )
-    in_flight = bits(index[name] for batch in kept.running for name in batch.nodes)
-    touched = applied | failed | unreachable | blocked | in_flight
-    return msgspec.structs.replace(
-        fresh,
-        status=kept.status,
-        epoch=kept.epoch,
-        controller=kept.controller,
-        reason=kept.reason,
-        wave=kept.wave,
-        batches=kept.batches,
-        running=kept.running,
-        ready=ready_among(fresh.layout, applied, touched),
-        in_flight=in_flight,
-        applied=applied,
-        failed=failed,
-        unreachable=unreachable,
-        blocked=blocked,
-        is_held=kept.is_held,
-        has_failed=kept.has_failed,
-        forgiven=int(kept.forgiven, 16),
-        soaks_until=kept.soaks_until,
-        is_over=kept.is_over,
-        asked=kept.asked,
-        approved=kept.approved,
-        wait=kept.wait,
-        paced_until=kept.paced_until,
-        lost=tuple((moment, int(those, 16)) for moment, those in kept.lost),
-        lapsed=int(kept.lapsed, 16),
-        is_barred=kept.is_barred,
-    )
+    sets = {name: int(getattr(kept, name), 16) for name in _SETS}
+    in_flight = bits(fresh.layout.index[name] for batch in kept.running for name in batch.nodes)
+    touched = sets["applied"] | sets["failed"] | sets["unreachable"] | sets["blocked"] | in_flight
+    # What came after a node that turned ill was let begin when it was well.
+    ready = ready_among(fresh.layout, sets["applied"] | sets["unhealthy"], touched)
+    same = {name: getattr(kept, name) for name in _SAME if name != "version"}
+    lost = tuple((moment, int(those, 16)) for moment, those in kept.lost)
+    return msgspec.structs.replace(fresh, **same, **sets, ready=ready, in_flight=in_flight, lost=lost)
 
 
 def encode_snapshot(kept: RolloutSnapshot) -> bytes:

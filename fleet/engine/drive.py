@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from fleet.decide import decide, evolve_all, snapshot
-from fleet.engine.crew import Crew, Done
+from fleet.engine.crew import Answered, Crew, Done
 from fleet.engine.heartbeat import Heartbeat
 from fleet.errors import FleetError, StoppedError
-from fleet.model.event import Event
+from fleet.model.event import Event, RolloutWithdrawn
+from fleet.model.gate import GateAnswer
 from fleet.model.record import Record
-from fleet.model.rollout import RolloutState
-from fleet.model.signal import BatchFinished, BatchLost, Pause, Signal, Tick
+from fleet.model.rollout import RolloutOrder, RolloutState
+from fleet.model.signal import BatchFinished, BatchLost, GatesAnswered, Pause, Signal, Tick
 from fleet.ports.journal import Journal, Step
 from fleet.ports.records import Records
 
@@ -78,6 +79,8 @@ class Drive:
             self._keep(state, Step(decision.events, decision.effects, handled=incoming.handled), incoming)
             for effect in decision.effects:
                 self._crew.start(effect.order)
+            if decision.gates:
+                self._crew.ask(decision.gates)
             yield from decision.events
         if self._error:
             raise self._error
@@ -111,6 +114,8 @@ class Drive:
                 self._records.save(incoming.records, lease)
             if incoming.unanswered:
                 self._records.note_unanswered(incoming.unanswered, lease)
+            if any(isinstance(event, RolloutWithdrawn) for event in step.events):
+                self._records.hold_back(sent_by(state.order), state.order.id, lease)
             self._journal.append(lease, state.order.id, step)
 
     def _next(self, rollout_id: str, poll_seconds: float) -> list[Incoming]:
@@ -119,7 +124,9 @@ class Drive:
         if self._heartbeat.lost:
             raise self._heartbeat.lost
         heard = self._hear_stop()
-        if done:
+        if isinstance(done, Answered):
+            heard.append(_hear_answers(done))
+        elif done:
             heard += self._hear_done(done)
         if time.monotonic() >= self._next_look:
             heard += inbox(self._journal, rollout_id)
@@ -150,6 +157,20 @@ class Drive:
         lost = [found.node for found in result.results if found.outcome == "unreachable"]
         sent = {name: done.order.wanted[name] for name in lost if name in done.order.wanted}
         return [Incoming(BatchFinished(batch_id, result.results), records=told, unanswered=sent)]
+
+
+def sent_by(order: RolloutOrder) -> dict[str, str]:
+    """What a rollout brings each of its nodes, or would have."""
+    return {node.name: node.wanted for node in order.nodes}
+
+
+def _hear_answers(done: Answered) -> Incoming:
+    """What kept gates from being asked is no pass."""
+    try:
+        answers = tuple(done.result())
+    except FleetError as error:
+        answers = (GateAnswer("gates", "unknown", reason=error.message),)
+    return Incoming(GatesAnswered(check_id=done.check_id, answers=answers))
 
 
 def inbox(journal: Journal, rollout_id: str) -> list[Incoming]:

@@ -21,6 +21,7 @@ _WHY = {
     "paused": "it is paused",
     "cancelling": "it is being cancelled",
     "superseding": "a newer rollout takes over from it",
+    "withdrawing": "it ends, to be rolled back",
 }
 _POSSIBLE = {
     "new": "fleet rollout resume {id} begins it.",
@@ -29,6 +30,7 @@ _POSSIBLE = {
     "paused": "fleet rollout resume {id} goes on, fleet rollout cancel {id} ends it.",
     "cancelling": "fleet rollout watch {id} shows what still runs.",
     "superseding": "fleet rollout watch {id} shows what still runs.",
+    "withdrawing": "fleet rollout watch {id} shows what still runs.",
 }
 NOTHING_LEFT = "fleet apply starts a new one, fleet rollout show {id} tells what became of this one."
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from secrets import token_hex
 
-from fleet.decide import after, initial, supersedes
-from fleet.engine.crew import Adopting, Bell, Crew
-from fleet.engine.drive import Drive, Incoming, inbox
+from msgspec.structs import replace
+
+from fleet.decide import after, initial, supersedes, undoing
+from fleet.engine.crew import NO_GATES, Adopting, Bell, Crew
+from fleet.engine.drive import Drive, Incoming, inbox, sent_by
 from fleet.engine.fitting import NOTHING_LEFT
 from fleet.engine.heartbeat import BEAT_SECONDS, Heartbeat
 from fleet.engine.rollouts import LocalRollouts, load
 from fleet.errors import BusyError, UsageError
-from fleet.model.event import Event, NodeApplied
+from fleet.model.event import Event, NodeApplied, RolloutWithdrawn
 from fleet.model.rollout import ENDED, RolloutOrder, RolloutState
 from fleet.model.signal import Begin, Resume, Supersede, TakeOver, Tick
 from fleet.ports.applier import Applier
+from fleet.ports.gates import Gates
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
 
@@ -37,20 +41,26 @@ class LocalEngine(LocalRollouts):
     and the applier's error is raised after `RolloutPaused`: `resume` goes on once its cause is mended.
     """
 
-    def __init__(  # noqa: PLR0913 - three ports, and how often to look
+    def __init__(  # noqa: PLR0913 - four ports, and how often to look
         self,
         journal: Journal,
         applier: Applier,
         records: Records,
         *,
+        gates: Callable[[], Gates] = lambda: NO_GATES,
         poll_seconds: float = 1.0,
         beat_seconds: float = BEAT_SECONDS,
         now: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = lambda: token_hex(4),
     ) -> None:
-        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`. `now` in seconds since 1970."""
+        """Looks into the inbox every `poll_seconds`, and renews its lease every `beat_seconds`. `now` in seconds since 1970.
+        `gates` makes those of one rollout: once they were told to stop, they ask nothing any more.
+        """
         super().__init__(journal, now)
+        self._new_id = new_id
         self._applier = applier
         self._records = records
+        self._gates = gates
         self._poll_seconds = poll_seconds
         self._beat_seconds = beat_seconds
         self._bell = Bell()
@@ -73,8 +83,7 @@ class LocalEngine(LocalRollouts):
                     order = yield from self._superseded(heartbeat, older, order)
                     if self._was_stopped:
                         return
-            self._journal.begin(lease, order)
-            yield from self._driven(heartbeat, initial(order), [Incoming(Begin(lease.epoch))])
+            yield from self._begun(heartbeat, order)
 
     def resume(self, rollout_id: str) -> Iterator[Event]:
         """What came into the inbox meanwhile is heard first: a cancel wins over going on."""
@@ -98,7 +107,42 @@ class LocalEngine(LocalRollouts):
                     Incoming(Tick()),
                 ]
             applier = Adopting(self._applier) if self.is_ending(rollout_id) else None
-            yield from self._driven(heartbeat, state, signals, applier)
+            yield from self._and_back(heartbeat, state, signals, applier)
+
+    def roll_back(self, rollout_id: str) -> Iterator[Event]:
+        """Ends a rollout that has not ended, as a newer one that supersedes it does, and brings back what it brought: in a
+        rollout of its own. What it brought is held back from then on, also where nothing has to go back.
+        """
+        order = self._journal.order(rollout_id)
+        lease = self._lease(order.controller)
+        with self._heartbeat(lease) as heartbeat:
+            state, by = load(self._journal, order), self._new_id()
+            if not state.has_ended:
+                yield from self._superseded(heartbeat, state, replace(order, id=by))
+                if self._was_stopped:
+                    return
+            yield from self._back(heartbeat, order, by)
+
+    def _begun(self, heartbeat: Heartbeat, order: RolloutOrder) -> Iterator[Event]:
+        self._journal.begin(heartbeat.lease, order)
+        yield from self._and_back(heartbeat, initial(order), [Incoming(Begin(heartbeat.lease.epoch))])
+
+    def _and_back(
+        self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming], applier: Applier | None = None
+    ) -> Iterator[Event]:
+        """A rollout, and the one that rolls it back where its policy says so."""
+        last = yield from self._driven(heartbeat, state, signals, applier)
+        if isinstance(last, RolloutWithdrawn) and not self._was_stopped:
+            yield from self._back(heartbeat, state.order, self._new_id())
+
+    def _back(self, heartbeat: Heartbeat, order: RolloutOrder, by: str) -> Iterator[Event]:
+        undo = undoing(load(self._journal, order), by)
+        with self._journal.together():
+            self._records.hold_back(sent_by(order), order.id, heartbeat.lease)
+            if undo:
+                self._journal.begin(heartbeat.lease, undo)
+        if undo:
+            yield from self._driven(heartbeat, initial(undo), [Incoming(Begin(heartbeat.lease.epoch))])
 
     def _superseded(
         self, heartbeat: Heartbeat, older: RolloutState, newer: RolloutOrder
@@ -130,19 +174,21 @@ class LocalEngine(LocalRollouts):
 
     def _driven(
         self, heartbeat: Heartbeat, state: RolloutState, signals: Iterable[Incoming], applier: Applier | None = None
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, Event | None]:
+        """Returns the last event."""
         self._bell = Bell()
+        event = None
 
         def elsewhere() -> None:
             self._cancel_others(heartbeat.lease, state.order.id)
 
-        crew = Crew(applier or self._applier, state.order.forks, self._bell)
+        crew = Crew(applier or self._applier, self._gates(), state.order.forks, self._bell)
         drive = Drive(
             self._journal, self._records, crew, heartbeat, stops=lambda: self._stops, elsewhere=elsewhere, now=self._now
         )
         events = drive.run(state, signals, self._poll_seconds)
         try:
-            for event in events:  # noqa: UP028 - `yield from` would close `events` too, and they are to end well
+            for event in events:
                 yield event
             elsewhere()
         except GeneratorExit:
@@ -153,3 +199,4 @@ class LocalEngine(LocalRollouts):
             crew.dismiss()
             self._was_stopped = self._stops > 0
             self._stops = 0
+        return event

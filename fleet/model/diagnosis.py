@@ -23,6 +23,21 @@ class Room(msgspec.Struct, frozen=True):
     noexec: bool = False
 
 
+class UnitState(msgspec.Struct, frozen=True):
+    """A unit as systemd tells it: LoadState, ActiveState, SubState, Result where that is not success, NRestarts.
+
+    `is_restarting`: it was started again while it was watched. `is_over`: it did all that it is there for, and ended well.
+    """
+
+    load: str
+    active: str
+    sub: str = ""
+    result: str = ""
+    restarts: int = 0
+    is_restarting: bool = False
+    is_over: bool = False
+
+
 class Probe(msgspec.Struct, frozen=True):
     """A host as fleet_probe saw it. `now` is its own clock; `modules` are loaded, built-in, available, absent, unknown."""
 
@@ -38,6 +53,8 @@ class Probe(msgspec.Struct, frozen=True):
     controllers: tuple[str, ...] = ()
     rooms: tuple[Room, ...] = ()
     modules: dict[str, str] = {}
+    units: dict[str, UnitState] = {}
+    """Those that were asked for. In a sandbox, what fleet_bundle would have made of them."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from fleet.errors import UsageError
+from fleet.model.gate import GateAnswer, Phase
 from fleet.model.rollout import RolloutCounts, RolloutStatus
 
 
@@ -38,6 +39,16 @@ class PolicyFollowed(_Event, frozen=True, tag=True):
     policy: str
     groups: int
     stop_at: int
+
+
+class RollbackBegun(_Event, frozen=True, tag=True):
+    """Comes after `RolloutStarted`: nodes go back to what they held before the rollout `undoes`. `stays` are those that held
+    nothing.
+    """
+
+    rollout_id: str
+    undoes: str
+    stays: tuple[str, ...] = ()
 
 
 class GlassBroken(_Event, frozen=True, tag=True):
@@ -84,6 +95,37 @@ class WaveApproved(_Event, frozen=True, tag=True):
     index: int
     by: str
     at: float
+
+
+class GatesAsked(_Event, frozen=True, tag=True):
+    """Before the wave begins, or after it has soaked. Nothing answers to a check that a pause ended: it is made anew."""
+
+    check_id: str
+    phase: Phase
+    wave: str
+    index: int
+
+
+class GatesPassed(_Event, frozen=True, tag=True):
+    """What was measured. Nodes that did not pass have an event of their own, and the wave's threshold judges them."""
+
+    check_id: str
+    phase: Phase
+    wave: str
+    index: int
+    answers: tuple[GateAnswer, ...] = ()
+
+
+class GatesFailed(_Event, frozen=True, tag=True):
+    """A gate did not pass, or could not be asked. `is_borne`: the policy goes on all the same."""
+
+    check_id: str
+    phase: Phase
+    wave: str
+    index: int
+    reason: str
+    answers: tuple[GateAnswer, ...] = ()
+    is_borne: bool = False
 
 
 class WaitStarted(_Event, frozen=True, tag=True):
@@ -139,6 +181,15 @@ class NodeFailed(_Event, frozen=True, tag=True):
     reason: str
     changed: int = 0
     warnings: tuple[str, ...] = ()
+
+
+class NodeUnhealthy(_Event, frozen=True, tag=True):
+    """The node was applied, and did not pass a gate after its wave: it counts as failed from here on."""
+
+    node: str
+    site: str
+    check_id: str
+    reason: str
 
 
 class NodeUnreachable(_Event, frozen=True, tag=True):
@@ -211,6 +262,13 @@ class SupersedeRequested(_Event, frozen=True, tag=True):
     in_flight: int
 
 
+class RollbackRequested(_Event, frozen=True, tag=True):
+    """The RolloutPolicy takes the change back: what runs ends, and another rollout brings back what this one brought."""
+
+    reason: str
+    in_flight: int
+
+
 class RolloutPaused(_Event, frozen=True, tag=True):
     rollout_id: str
     reason: str
@@ -248,12 +306,24 @@ class RolloutSuperseded(_Event, frozen=True, tag=True):
     counts: RolloutCounts
 
 
+class RolloutWithdrawn(_Event, frozen=True, tag=True):
+    """Ended, to be rolled back by another rollout."""
+
+    rollout_id: str
+    reason: str
+    counts: RolloutCounts
+
+
 RolloutEvent = (
-    RolloutStarted | PolicyFollowed | GlassBroken | RolloutTakenOver | PauseRequested | CancelRequested | SupersedeRequested
+    RolloutStarted | PolicyFollowed | RollbackBegun | GlassBroken | RolloutTakenOver | PauseRequested | CancelRequested | SupersedeRequested
     | RolloutPaused | RolloutResumed | RolloutFinished | RolloutHalted | RolloutCancelled | RolloutSuperseded
+    | RollbackRequested | RolloutWithdrawn
 )  # fmt: skip
-WaveEvent = ApprovalAwaited | WaveApproved | WaveStarted | WaveSoaking | WaveFinished | WaveFailed | WaitStarted
-NodeEvent = NodeApplied | NodeFailed | NodeUnreachable | NodeBlocked
+WaveEvent = (
+    ApprovalAwaited | WaveApproved | WaveStarted | WaveSoaking | GatesAsked | GatesPassed | GatesFailed
+    | WaveFinished | WaveFailed | WaitStarted
+)  # fmt: skip
+NodeEvent = NodeApplied | NodeFailed | NodeUnhealthy | NodeUnreachable | NodeBlocked
 Event = RolloutEvent | WaveEvent | BatchStarted | BatchEnded | BatchRequeued | NodeEvent | NodesLongOffline
 
 STATUS_AFTER: dict[type[Event], RolloutStatus] = {
@@ -267,6 +337,8 @@ STATUS_AFTER: dict[type[Event], RolloutStatus] = {
     RolloutHalted: "halted",
     RolloutCancelled: "cancelled",
     RolloutSuperseded: "superseded",
+    RollbackRequested: "withdrawing",
+    RolloutWithdrawn: "withdrawn",
 }
 """What a rollout's status is after an event; events that are not here leave it as it was."""
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from fleet.model.bundle import BundlePackage, BundleUnit, BundleUser
+from fleet.model.confirmation import Confirmation
 from fleet.model.problem import Place
 
 Role = Literal["server", "agent", "none"]
@@ -23,7 +24,9 @@ class ContentSource(msgspec.Struct, frozen=True):
 
 
 class NodeFile(msgspec.Struct, frozen=True):
-    """`has_mode`: the spec says the mode. Where it does not, a file that holds a secret is 0600 all the same."""
+    """`has_mode`: the spec says the mode. Where it does not, a file that holds a secret is 0600 all the same. `confirm`: a
+    change of it is confirmed over a new connection, wherever it stands.
+    """
 
     path: str
     content: ContentSource
@@ -34,6 +37,7 @@ class NodeFile(msgspec.Struct, frozen=True):
     validate: str = ""
     restart: tuple[str, ...] = ()
     reload: tuple[str, ...] = ()
+    confirm: bool = False
 
 
 class NodeManifest(msgspec.Struct, frozen=True):
@@ -86,7 +90,8 @@ class Settings(msgspec.Struct, frozen=True, eq=False):
 
 class Connection(msgspec.Struct, frozen=True):
     """How to reach a node. `address` is the dial address; root by sudo when `become`, and `become_password` names the
-    secret that sudo asks for, empty for none.
+    secret that sudo asks for, empty for none. `confirm_seconds`: in so many a change of the way to it must be confirmed
+    over a new connection; 0 for never.
     """
 
     type: Literal["ssh", "sandbox"]
@@ -98,6 +103,7 @@ class Connection(msgspec.Struct, frozen=True):
     proxy_command: str = ""
     private_key: str = ""
     become_password: str = ""
+    confirm_seconds: int = 0
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -128,6 +134,15 @@ class Node(msgspec.Struct, frozen=True, eq=False):
     @property
     def is_k3s(self) -> bool:
         return self.role != "none"
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What of it is confirmed when it changes: the way to it, and what the spec marks. None for nothing."""
+        if not self.connection.confirm_seconds:
+            return None
+        known = Confirmation(self.connection.confirm_seconds)
+        marked = tuple(file.path for file in self.settings.os.files if file.confirm)
+        return msgspec.structs.replace(known, paths=(*known.paths, *marked)) if marked else known
 
     @property
     def k3s_unit(self) -> str:

@@ -140,12 +140,21 @@ class Plan(msgspec.Struct, frozen=True):
     """Nodes on which something waits to be taken: left alone until then."""
     draining: tuple[str, ...] = ()
     """Servers whose pods are moved away first, unless `apply` is told not to talk to Kubernetes."""
+    confirming: tuple[str, ...] = ()
+    """Nodes whose way in changes: each is confirmed over a new connection, or undoes it."""
     walking: tuple[Walk, ...] = ()
     """Clusters that are more than one minor behind: what the plan says is their next step, and not their last one."""
+
+    held_back: dict[str, tuple[str, ...]] = {}
+    """Nodes that keep what they have, because what git wants was rolled back: by the rollout that brought it."""
 
     waves: tuple[PlannedWave, ...] = ()
     budget: PlannedBudget = PlannedBudget()
     time: PlannedTime = PlannedTime()
+    gates: tuple[str, ...] = ()
+    """What is asked before each wave and after it."""
+    rolls_back: bool = False
+    """Whether a failure rolls back what the rollout brought."""
     away: tuple[str, ...] = ()
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from fleet.model.gate import Gate
 from fleet.model.spec.selector import Selector
 from fleet.model.window import Timing
 
@@ -61,9 +62,10 @@ class RolloutPolicy(msgspec.Struct, frozen=True):
     batch_size: int
     budget: DisruptionBudget | None
     max_failures: Amount | None
-    on_failure: Literal["pause", "continue"]
+    on_failure: Literal["pause", "rollback", "continue"]
     offline: Literal["defer", "count"] = "defer"
     timing: Timing = Timing()
+    gates: tuple[Gate, ...] = ()
 
 
 class Wave(msgspec.Struct, frozen=True):

@@ -40,6 +40,15 @@ class Updates(msgspec.Struct, frozen=True, omit_defaults=True):
     rebooted: str = ""
 
 
+class HeldBack(msgspec.Struct, frozen=True):
+    """A bundle that `rollout` brought, or was to bring, and that was rolled back: it is not brought again, unless somebody
+    says so.
+    """
+
+    digest: str
+    rollout: str
+
+
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """As written by fleet_bundle to /var/lib/fleet/record.json and as kept in `.fleet/`.
 

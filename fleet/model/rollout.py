@@ -11,19 +11,21 @@ from typing import Literal
 
 import msgspec
 
+from fleet.model.gate import Gate, Phase
 from fleet.model.node import Role
 from fleet.model.window import Timing, Wait
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Of `RolloutState` and `RolloutSnapshot`. Raised when a state would be read wrongly by older code, or what that wrote by
-this one. 2: a policy's waves may fail, soak and wait."""
-KNOWN_VERSIONS = (1, 2)
+this one. 2: a policy's waves may fail, soak and wait. 3: gates, and rollouts that are rolled back."""
+KNOWN_VERSIONS = (1, 2, 3)
 """What this fleet reads. A state of version 1 is one in which no wave failed."""
 
 RolloutStatus = Literal[
-    "new", "running", "pausing", "paused", "cancelling", "superseding", "finished", "halted", "cancelled", "superseded"
-]
-ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled", "superseded"})
+    "new", "running", "pausing", "paused", "cancelling", "superseding", "withdrawing",
+    "finished", "halted", "cancelled", "superseded", "withdrawn",
+]  # fmt: skip
+ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled", "superseded", "withdrawn"})
 
 
 class RolloutNode(msgspec.Struct, frozen=True):
@@ -96,7 +98,9 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. `upkeep` and
     `updates_now` are as in `BatchOrder`. `policy` is the name of the RolloutPolicy that the rest came of, empty for none:
     `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`. Nodes that
-    could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone. `break_glass` is the operator's reason for overruling freezes, empty for none.
+    could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone. `break_glass` is the operator's reason for overruling freezes, empty for none. `gates` are asked before each
+    wave and after it. `undoes` is the rollout that this one rolls back, empty for none; `stays`
+    are nodes that have nothing to go back to.
     """
 
     id: str
@@ -112,11 +116,14 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     reboot_until: dict[str, float] = {}
     policy: str = ""
     stop_at: int = 0
-    on_failure: Literal["pause", "continue"] = "pause"
+    on_failure: Literal["pause", "rollback", "continue"] = "pause"
     budgets: tuple[GroupBudget, ...] = ()
     offline: Literal["leave", "defer", "count"] = "leave"
     timing: Timing = Timing()
     break_glass: str = ""
+    gates: tuple[Gate, ...] = ()
+    undoes: str = ""
+    stays: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[RolloutNode, ...]:
@@ -139,6 +146,19 @@ class RunningBatch(msgspec.Struct, frozen=True, omit_defaults=True):
     batch_id: str
     nodes: tuple[str, ...]
     at: float = 0.0
+
+
+class RunningCheck(msgspec.Struct, frozen=True):
+    """Gates that were asked, and have not answered; of the wave `index`."""
+
+    check_id: str
+    phase: Phase
+    index: int
+
+    @property
+    def place(self) -> int:
+        """Where in the rollout: grows from one check to the next."""
+        return 2 * self.index + (self.phase == "after")
 
 
 class BudgetGroup(msgspec.Struct, frozen=True):
@@ -195,6 +215,10 @@ class RolloutState(msgspec.Struct, frozen=True):
     the last wave that somebody was asked to approve, `approved` the last one that somebody did; `wait` is what was last
     told. No node begins before `paced_until`. `lost` are nodes that do not answer, by when they will have been away too long to use up budgets;
     `lapsed` are those that are (nodes outside the order, too). `is_barred`: some nodes can never begin under the policy.
+
+    `checking` are the gates that are being asked, `checks` how many times any were. `gated` is the last place (as in
+    `RunningCheck`) where they let the rollout go on, `doubted` one where they did not pass and have not since, -1 for none.
+    `unready` is as in `GateOrder`; `unhealthy` are nodes that were applied and failed at a gate: they are in `failed`.
     """
 
     order: RolloutOrder
@@ -225,6 +249,12 @@ class RolloutState(msgspec.Struct, frozen=True):
     lost: tuple[tuple[float, int], ...] = ()
     lapsed: int = 0
     is_barred: bool = False
+    checking: RunningCheck | None = None
+    checks: int = 0
+    gated: int = -1
+    doubted: int = -1
+    unready: tuple[str, ...] = ()
+    unhealthy: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -244,35 +274,6 @@ class RolloutState(msgspec.Struct, frozen=True):
             blocked=(self.blocked & among).bit_count(),
             waiting=total - (self.finals & among).bit_count(),
         )
-
-
-class RolloutSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A `RolloutState` without what the order already says. Bit sets are lower-case hex."""
-
-    version: int
-    status: RolloutStatus
-    epoch: int
-    controller: str
-    reason: str
-    wave: int
-    batches: int
-    running: tuple[RunningBatch, ...]
-    applied: str
-    failed: str
-    unreachable: str
-    blocked: str
-    is_held: bool = False
-    has_failed: bool = False
-    forgiven: str = "0"
-    soaks_until: float = 0.0
-    is_over: bool = False
-    asked: int = -1
-    approved: int = -1
-    wait: Wait | None = None
-    paced_until: float = 0.0
-    lost: tuple[tuple[float, str], ...] = ()
-    lapsed: str = "0"
-    is_barred: bool = False
 
 
 class RolloutSummary(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fleet.model.batch import NodeResult
+from fleet.model.gate import GateAnswer
 
 
 class _Signal(msgspec.Struct, frozen=True, kw_only=True, tag_field="signal"):
@@ -42,6 +43,11 @@ class BatchLost(_Signal, frozen=True, tag=True):
     reason: str
 
 
+class GatesAnswered(_Signal, frozen=True, tag=True):
+    check_id: str
+    answers: tuple[GateAnswer, ...]
+
+
 class Pause(_Signal, frozen=True, tag=True):
     reason: str
 
@@ -67,6 +73,8 @@ class Supersede(_Signal, frozen=True, tag=True):
     by: str
 
 
-Signal = Begin | TakeOver | Tick | BatchFinished | BatchLost | Pause | Resume | Cancel | Approve | Supersede
+Signal = (
+    Begin | TakeOver | Tick | BatchFinished | BatchLost | GatesAnswered | Pause | Resume | Cancel | Approve | Supersede
+)  # fmt: skip
 Request = Pause | Resume | Cancel | Approve | Supersede
 """What another process may put into a rollout's inbox."""

@@ -103,7 +103,7 @@ class SimulatedPause(msgspec.Struct, frozen=True):
     resumed_at: float | None = None
 
 
-Why = Literal["window", "rate", "soak", "approval", "pause", "nothing"]
+Why = Literal["window", "rate", "soak", "gates", "approval", "pause", "nothing"]
 
 
 class Quiet(msgspec.Struct, frozen=True):
@@ -133,7 +133,7 @@ class SimulatedRun(msgspec.Struct, frozen=True):
     """
 
     failures: float
-    outcome: Literal["finished", "halted", "paused", "cancelled", "waiting"]
+    outcome: Literal["finished", "halted", "paused", "cancelled", "withdrawn", "waiting"]
     reason: str
     seconds: float
     counts: RolloutCounts

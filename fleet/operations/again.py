@@ -46,7 +46,7 @@ def left(events: Iterable[ev.Event]) -> tuple[set[str], set[str]]:
         match event:
             case ev.NodeUnreachable():
                 away.add(event.node)
-            case ev.NodeFailed():
+            case ev.NodeFailed() | ev.NodeUnhealthy():
                 broken.add(event.node)
             case ev.NodeBlocked():
                 (broken if event.by in broken else away).add(event.node)

@@ -76,8 +76,8 @@ class DrainingApplier(ApplierAround):
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
-        # What was begun was drained before it was.
-        drained = () if order.only_adopt else order.nodes
+        # What was begun was drained before it was, and what goes back never changes K3s.
+        drained = () if order.only_adopt or order.undo else order.nodes
         kept = {name: why for name in drained if (why := self._drain(name, order.rollout_id))}
         going = tuple(name for name in order.nodes if name not in kept)
         found: dict[str, NodeResult] = {}

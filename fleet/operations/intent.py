@@ -18,7 +18,7 @@ from fleet.model.lock import Lock
 from fleet.model.manifest import read_manifest
 from fleet.model.node import Connection, Node
 from fleet.model.problem import Mistake, Place, Problem
-from fleet.model.record import Record
+from fleet.model.record import HeldBack, Record
 from fleet.model.spec.document import Spec
 from fleet.model.tree import Tree
 from fleet.ports.records import Records
@@ -49,6 +49,7 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
     sandbox: str = ""
     unanswered: Mapping[str, tuple[str, ...]] = {}
     policy: str = ""
+    held_back: Mapping[str, HeldBack] = {}
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -85,6 +86,11 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
         is_sure = {wanted}.issuperset(self.unanswered.get(node, ()))
         return record is not None and record.holds(wanted) and is_sure
 
+    def held_back_by(self, node: str, wanted: str) -> str:
+        """The rollout because of which the node is not brought to a bundle; empty for none."""
+        held = self.held_back.get(node)
+        return held.rollout if held and held.digest == wanted else ""
+
     def held_versions(self, records: Records) -> frozenset[str]:
         """The K3s versions that nodes last told: a minor between them and the spec's has to be walked through."""
         texts = records.manifests({record.digest for record in self.records.values() if record.digest})
@@ -96,22 +102,29 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
 
 
 def read_intent(  # noqa: PLR0913, PLR0917 - what an intent is made of
-    tree: Tree, records: Records, texts: Mapping[str, str], home: str, sandbox: str = "", policy: str = ""
+    tree: Tree,
+    records: Records,
+    texts: Mapping[str, str],
+    home: str,
+    sandbox: str = "",
+    policy: str = "",
+    retrying: str = "",
 ) -> Intent:
     """Load, resolve and make ready to render. Raises SpecError with every mistake, placed in its file, and UsageError for a
-    `policy` that the spec does not have; empty for the fleet's own.
+    `policy` that the spec does not have; empty for the fleet's own. What the rollout `retrying` holds back is not held back.
 
     With `sandbox`, every node is a folder below it; without, those whose spec says so are folders below `home`.
     """
     spec = _following(load(tree), policy)
     known = records.all()
+    held_back = {node: held for node, held in records.held_back().items() if held.rollout != retrying}
     learned = _learned(known, records)
     try:
         fleet = resolve(spec, learned)
     except MistakesError as error:
         raise SpecError(to_problems(error.mistakes, tree.files), spec.documents) from None
     fleet = _sandboxed(fleet, sandbox, everything=True) if sandbox else _sandboxed(fleet, home, everything=False)
-    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered(), policy)
+    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered(), policy, held_back)
 
 
 def _following(spec: Spec, policy: str) -> Spec:

@@ -130,8 +130,8 @@ class MarkingApplier(ApplierAround):
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
-        # What was begun was marked before it was.
-        due = {} if order.only_adopt else self._marks_of(order.nodes)
+        # What was begun was marked before it was; what goes back keeps the labels and taints that it has by now.
+        due = {} if order.only_adopt or order.undo else self._marks_of(order.nodes)
         step = _Step()
         for name in dict.fromkeys(mark.cluster for mark in due.values()):
             self._go_on(order.batch_id)

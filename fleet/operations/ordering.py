@@ -14,6 +14,7 @@ from fleet.model.check import Missing
 from fleet.model.plan import Forecast, Plan, PlannedBudget, PlannedTime, PlannedWave
 from fleet.model.policy import NodeGroup, RolloutPolicy, Wave
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
+from fleet.operations.gating.answers import named
 from fleet.operations.intent import Intent
 from fleet.operations.pace import Pace
 from fleet.resolve import budgets, matches_nothing, waves
@@ -29,7 +30,7 @@ def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0, pace: 
     away = tuple(sorted(name for name in silent.union(intent.unanswered) if intent.held(name)))
     found = waves(intent.fleet, changing) if changing else ()
     groups = budgets(intent.fleet, changing, away)
-    idle = matches_nothing(intent.fleet)
+    idle, policy = matches_nothing(intent.fleet), intent.fleet.policy
     plan = msgspec.structs.replace(
         plan,
         waves=tuple(
@@ -40,8 +41,10 @@ def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0, pace: 
         budget=_budget(groups),
         away=away,
         policy=intent.policy,
+        gates=tuple(named(gate, "{wave}") for gate in policy.gates) if policy else (),
+        rolls_back=policy is not None and policy.on_failure == "rollback",
     )
-    if pace is None or intent.fleet.policy is None or not changing:
+    if pace is None or policy is None or not changing:
         return plan
     return msgspec.structs.replace(plan, forecast=_forecast(intent, plan, found, groups, pace))
 
@@ -145,6 +148,7 @@ def policed(order: RolloutOrder, intent: Intent) -> RolloutOrder:
         on_failure=policy.on_failure,
         offline=policy.offline,
         timing=timing,
+        gates=policy.gates,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from fleet.check import check
 from fleet.diff import changes, content_id, edits, groups, secret_texts
-from fleet.estimate import radius
+from fleet.estimate import confirmed, radius
 from fleet.k3s.paths import AGENT_TOKEN, SERVER_TOKEN
 from fleet.load import to_problems
 from fleet.model.bundle import Bundle, BundleFacts, SecretRef
@@ -68,12 +68,21 @@ def plan(  # noqa: PLR0913 - the circumstances of one plan
         pending=intent.fleet.pending,
         sandbox=intent.sandbox,
         adopting=adopting,
+    )
+    return in_waves(intent, _with_sequel(intent, made, nodes, due), gone, wish.now, pace)
+
+
+def _with_sequel(intent: Intent, plan: Plan, nodes: Sequence[Node], due: Upkeep) -> Plan:
+    """What the change brings with it, what comes after it, and what does not come."""
+    return msgspec.structs.replace(
+        plan,
         rebooting_later=due.later,
         next_window=due.opens,
-        draining=_draining(intent, changing),
-        walking=_walking(intent, changing),
+        draining=_draining(intent, plan.nodes),
+        confirming=confirmed(intent.fleet, plan.nodes),
+        walking=_walking(intent, plan.nodes),
+        held_back=_held_back(intent, nodes),
     )
-    return in_waves(intent, made, gone, wish.now, pace)
 
 
 def _to_check(
@@ -118,7 +127,18 @@ def _moved(intent: Intent, nodes: Sequence[Node], due: Upkeep) -> list[tuple[Nod
 
 
 def _moves(intent: Intent, sketch: Sketch) -> bool:
-    return not (intent.is_done(sketch.node, sketch.digest) or intent.is_waiting(sketch.node))
+    name, wanted = sketch.node, sketch.digest
+    return not (intent.is_done(name, wanted) or intent.is_waiting(name) or intent.held_back_by(name, wanted))
+
+
+def _held_back(intent: Intent, nodes: Sequence[Node]) -> dict[str, tuple[str, ...]]:
+    those = [node for node in nodes if node.name in intent.held_back]
+    sketches = each_rendered(intent, those, intent.renderer.sketch)
+    found: dict[str, list[str]] = {}
+    for sketch in sketches:
+        if rollout := intent.held_back_by(sketch.node, sketch.digest):
+            found.setdefault(rollout, []).append(sketch.node)
+    return {rollout: tuple(nodes) for rollout, nodes in found.items()}
 
 
 def _concerned(intent: Intent, moved: Sequence[tuple[Node, Sketch]]) -> set[str]:

@@ -34,38 +34,46 @@ class Progress:
 
     def take(self, event: Event) -> None:
         self._numbers[type(event)] = self._numbers.get(type(event), 0) + 1
+        self.wait = self._wait(event)
         match event:
             case ev.WaveStarted():
-                self.wave, self.wait = event.wave, ""
-            case ev.WaveSoaking():
-                self.wait = f"wave {event.wave} to soak until {moment(event.until)}"
-            case ev.ApprovalAwaited():
-                self.wait = f"an approval of wave {event.wave}"
-            case ev.WaveApproved():
-                self.wait = ""
-            case ev.WaitStarted():
-                self.wait = f"{moment(event.until)}: {event.reason}"
+                self.wave = event.wave
             case ev.BatchStarted():
                 self.under_way += len(event.nodes)
-                self.wait = ""
             case ev.BatchRequeued():
                 self.under_way -= len(event.nodes)
             case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable():
                 self.under_way -= 1
-            case ev.PauseRequested() | ev.CancelRequested():
+            case ev.PauseRequested() | ev.CancelRequested() | ev.RollbackRequested():
                 self.reason = event.reason
             case ev.SupersedeRequested():
                 self.reason = f"by rollout {event.by}"
             case _:
                 return
 
+    def _wait(self, event: Event) -> str:
+        """What nothing goes on without, from this event on."""
+        match event:
+            case ev.WaveSoaking():
+                return f"wave {event.wave} to soak until {moment(event.until)}"
+            case ev.ApprovalAwaited():
+                return f"an approval of wave {event.wave}"
+            case ev.WaitStarted():
+                return f"{moment(event.until)}: {event.reason}"
+            case ev.GatesAsked():
+                return f"the gates {event.phase} wave {event.wave}"
+            case ev.WaveStarted() | ev.WaveApproved() | ev.BatchStarted() | ev.GatesPassed() | ev.GatesFailed():
+                return ""
+            case _:
+                return self.wait
+
     @property
     def counts(self) -> RolloutCounts:
         kinds = (ev.NodeApplied, ev.NodeFailed, ev.NodeUnreachable, ev.NodeBlocked)
         applied, failed, unreachable, blocked = (self._numbers.get(kind, 0) for kind in kinds)
-        return RolloutCounts(
-            applied, failed, unreachable, blocked, self._total - applied - failed - unreachable - blocked
-        )
+        waiting = self._total - applied - failed - unreachable - blocked
+        unhealthy = self._numbers.get(ev.NodeUnhealthy, 0)
+        return RolloutCounts(applied - unhealthy, failed + unhealthy, unreachable, blocked, waiting)
 
 
 def rows(rollouts: Rollouts, latest: int = 0) -> Sequence[RolloutRow]:
@@ -97,7 +105,10 @@ def _row(rollouts: Rollouts, summary: RolloutSummary, events: Sequence[Event] = 
     """
     last, told = rollouts.last(summary.id), msgspec.structs.asdict(summary)
     match last.event if last else None:
-        case ev.RolloutFinished() | ev.RolloutHalted() | ev.RolloutCancelled() | ev.RolloutSuperseded() as end:
+        case (
+            ev.RolloutFinished() | ev.RolloutHalted() | ev.RolloutCancelled() | ev.RolloutSuperseded()
+            | ev.RolloutWithdrawn() as end
+        ):  # fmt: skip
             return RolloutRow(**told, counts=end.counts)
         case ev.RolloutPaused() as pause:
             return RolloutRow(**told, counts=pause.counts, waits_for=f"somebody to go on (paused: {pause.reason})")
@@ -119,7 +130,7 @@ def _waits_for(summary: RolloutSummary, found: Progress, driver: str) -> str:
     """Nothing, where it simply runs."""
     if not driver:
         return "somebody to go on (nobody drives it)"
-    if summary.status in ("pausing", "cancelling", "superseding"):
+    if summary.status in ("pausing", "cancelling", "superseding", "withdrawing"):
         why = f": {found.reason}" if found.reason else ""
         return f"{count(found.under_way, 'node')} under way ({summary.status}{why})"
     return found.wait

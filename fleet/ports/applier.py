@@ -29,6 +29,10 @@ class Hand(Protocol):
         """Does one task on each node; yields in the order in which answers come."""
         ...
 
+    def stop_now(self) -> None:
+        """Runs end at once, from any thread; of a node that has not answered, that is told. Nothing is run any more."""
+        ...
+
 
 class Observer(Protocol):
     def observe(self, nodes: Sequence[str]) -> Iterator[Observation]:

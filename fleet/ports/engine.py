@@ -79,6 +79,12 @@ class Engine(Rollouts, Protocol):
         """Goes on with a rollout that was paused or whose controller died. Raises `UsageError` when it has ended."""
         ...
 
+    def roll_back(self, rollout_id: str) -> Iterator[Event]:
+        """Brings back what a rollout brought, by another one. Raises `UsageError` for one that is not known, `BusyError`
+        while a controller drives any.
+        """
+        ...
+
     def stop(self) -> None:
         """Once: no new batch, and a pause when the running ones are over. Twice: ends the running ones now."""
         ...

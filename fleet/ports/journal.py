@@ -10,8 +10,9 @@ import msgspec
 
 from fleet.model.effect import Effect
 from fleet.model.event import Event
-from fleet.model.rollout import RolloutOrder, RolloutSnapshot, RolloutSummary
+from fleet.model.rollout import RolloutOrder, RolloutSummary
 from fleet.model.signal import Request
+from fleet.model.snapshot import RolloutSnapshot
 
 LEASE_SECONDS = 30.0
 """A lease that was not renewed for so long may be taken over."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import Record
+from fleet.model.record import HeldBack, Record
 
 if TYPE_CHECKING:
     from fleet.ports.journal import Lease  # brings all of rollouts with it, and most who read records do without
@@ -41,6 +41,16 @@ class Records(Protocol):
         ...
 
     def unanswered(self) -> Mapping[str, tuple[str, ...]]: ...
+
+    def hold_back(self, bundles: Mapping[str, str], rollout_id: str, lease: Lease | None = None) -> None:
+        """Digests by node, of bundles that are not to be brought again. One a node: the newest counts."""
+        ...
+
+    def held_back(self) -> Mapping[str, HeldBack]: ...
+
+    def let_go(self, rollout_id: str) -> None:
+        """What was held back because of this rollout may be brought again."""
+        ...
 
     def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]: ...
 

@@ -19,6 +19,7 @@ import msgspec
 
 from fleet.formats.yaml_write import dump
 from fleet.model.bundle import Bundle, BundleSnapshot
+from fleet.model.confirmation import Confirmation
 from fleet.model.fleet import ResolvedFleet
 from fleet.model.node import Node
 from fleet.model.project import ProjectFile, Shipped
@@ -73,7 +74,7 @@ def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterat
         ca_hash = inputs.ca_hashes.get(node.cluster, "")
         variables = host_vars(inputs.fleet, node, inputs.machine_ids.get(node.name, ""), ca_hash)
         yield ProjectFile(f"inventory/host_vars/{node.name}.yml", dump(variables).encode())
-        yield ProjectFile(f"bundles/{node.name}.json", bundle_text(inputs, bundle))
+        yield ProjectFile(f"bundles/{node.name}.json", bundle_text(inputs, bundle, node.confirmation))
         for sha256, content in bundle.blobs.items():
             if sha256 not in written:
                 written.add(sha256)
@@ -82,8 +83,8 @@ def project(inputs: ProjectInputs, nodes: Sequence[Node], commit: str) -> Iterat
     yield from _vaults(inputs, secrets)
 
 
-def bundle_text(inputs: ProjectInputs, bundle: Bundle) -> bytes:
-    """bundles/NODE.json: one entry a line, so that a change in git is a changed line."""
+def bundle_text(inputs: ProjectInputs, bundle: Bundle, asked: Confirmation | None = None) -> bytes:
+    """bundles/NODE.json: one entry a line, so that a change in git is a changed line. `asked` is what has to be confirmed."""
     urls = {artifact.path: [inputs.absolute(url) for url in artifact.urls] for artifact in bundle.artifacts}
     files = [encoded(file) for file in bundle.files if not file.seed]
     seeds = [encoded(file) for file in bundle.files if file.seed]
@@ -101,6 +102,7 @@ def bundle_text(inputs: ProjectInputs, bundle: Bundle) -> bytes:
         b',\n"learn":' + encoded(bundle.learn) if bundle.learn else b"",
         b',\n"snapshot":' + encoded(_snapshot(inputs, bundle.snapshot)) if bundle.snapshot is not None else b"",
         b',\n"token":' + encoded(bundle.token) if bundle.token is not None else b"",
+        b',\n"confirm":' + encoded(asked) if asked is not None else b"",
         b',\n"urls":', encoded(urls), b"}\n",
     )  # fmt: skip
     return b"".join(parts)

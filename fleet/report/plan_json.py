@@ -71,6 +71,8 @@ class PlanReport(msgspec.Struct, frozen=True):
     next_window: float = 0.0
     draining: tuple[str, ...] = ()
     """Servers whose pods are moved away before K3s is exchanged there."""
+    confirming: tuple[str, ...] = ()
+    """Nodes whose way in changes: each is confirmed over a new connection, or undoes it."""
     walking: tuple[Walk, ...] = ()
     budget: PlannedBudget = PlannedBudget()
     time: PlannedTime = PlannedTime()
@@ -78,6 +80,11 @@ class PlanReport(msgspec.Struct, frozen=True):
     """Nodes that were there once and do not answer: they use budgets up."""
     policy: str = ""
     """The RolloutPolicy that was asked for instead of the fleet's own."""
+    gates: tuple[str, ...] = ()
+    """What is asked before each wave and after it."""
+    rolls_back: bool = False
+    held_back: dict[str, tuple[str, ...]] = {}
+    """Nodes that keep what they have because what git wants was rolled back, by the rollout that brought it."""
     forecast: Forecast | None = None
     """How long it takes. None without a policy, or where nothing changes."""
 
@@ -111,10 +118,14 @@ def plan_document(plan: Plan) -> PlanReport:
         rebooting_later=plan.rebooting_later,
         next_window=plan.next_window,
         draining=plan.draining,
+        confirming=plan.confirming,
         walking=plan.walking,
         budget=plan.budget,
         time=plan.time,
         away=plan.away,
         policy=plan.policy,
+        gates=plan.gates,
+        rolls_back=plan.rolls_back,
+        held_back=plan.held_back,
         forecast=plan.forecast,
     )

@@ -22,16 +22,7 @@ def _lines(plan: Plan) -> Iterator[Line]:
     yield line("")
     yield line(_answer(plan), "answer")
     yield from group_lines(plan.groups)
-    if plan.removed:
-        yield line(f"  ! gone from the spec and left as they are: {some(plan.removed)}")
-    if plan.adopting:
-        yield line(f"  ! being adopted and left as they are: {some(plan.adopting)} (fleet node adopt shows what waits)")
-    if plan.rebooting_later:
-        opens = f"the first opens {moment(plan.next_window)}" if plan.next_window else "none ever opens"
-        yield line(f"  ! to be rebooted in their window ({opens}): {some(plan.rebooting_later)}")
-    for (step, wanted), clusters in sorted(_walks(plan).items()):
-        many = f"{count(len(clusters), 'cluster')} ({some(clusters)})"
-        yield line(f"  ! K3s goes to {step} first, then on to {wanted}, in {many}: fleet apply takes each step")
+    yield from _left_alone(plan)
     if plan.nodes:
         if plan.policy:
             yield _labelled("Policy", f"{plan.policy}, for this plan alone")
@@ -39,10 +30,12 @@ def _lines(plan: Plan) -> Iterator[Line]:
         yield from _no_match(plan.waves)
         yield from _budget(plan.budget)
         yield from _time(plan.time)
+        yield from _proof(plan)
         yield from _forecast(plan.forecast)
         if plan.draining:
             servers = f"{count(len(plan.draining), 'server')} ({some(plan.draining)})"
             yield _labelled("Drained", f"{servers} before K3s is exchanged there, one at a time in each cluster")
+        yield from _confirming(plan.confirming)
         yield _labelled("Risk", _risk(plan))
     yield from _verdicts(plan)
     if plan.nodes:
@@ -55,6 +48,24 @@ def _lines(plan: Plan) -> Iterator[Line]:
     if tail := _next(plan):
         yield line("")
         yield line(tail, "next")
+
+
+def _left_alone(plan: Plan) -> Iterator[Line]:
+    """What does not become as git wants it, or not at once."""
+    if plan.removed:
+        yield line(f"  ! gone from the spec and left as they are: {some(plan.removed)}")
+    if plan.adopting:
+        yield line(f"  ! being adopted and left as they are: {some(plan.adopting)} (fleet node adopt shows what waits)")
+    for rollout, names in plan.held_back.items():
+        many = f"{count(len(names), 'node')} ({some(names)})"
+        yield line(f"  ! held back on {many}, until it changes in git: rollout {rollout} was rolled back")
+        yield line(f"    fleet rollout retry {rollout} brings it all the same", "next")
+    if plan.rebooting_later:
+        opens = f"the first opens {moment(plan.next_window)}" if plan.next_window else "none ever opens"
+        yield line(f"  ! to be rebooted in their window ({opens}): {some(plan.rebooting_later)}")
+    for (step, wanted), clusters in sorted(_walks(plan).items()):
+        many = f"{count(len(clusters), 'cluster')} ({some(clusters)})"
+        yield line(f"  ! K3s goes to {step} first, then on to {wanted}, in {many}: fleet apply takes each step")
 
 
 def _waves(waves: Sequence[PlannedWave]) -> Iterator[str]:
@@ -99,6 +110,16 @@ def _long(it: Forecast) -> str:
     return f"about {duration(round(it.seconds))}"
 
 
+def _proof(plan: Plan) -> Iterator[Line]:
+    """What a wave has to show, and what happens where it does not."""
+    if plan.gates:
+        yield _labelled("Gates", f"{some(plan.gates)}: before each wave and after it")
+    if plan.rolls_back:
+        upgraded = plan.radius.clusters_upgraded
+        apart = f"; K3s of {count(upgraded, 'cluster')} does not go back: it never does" if upgraded else ""
+        yield _labelled("Failure", f"rolls back what the rollout brought{apart}")
+
+
 def _window(time: PlannedTime) -> str:
     if not time.window:
         return "every moment that is not frozen"
@@ -121,6 +142,13 @@ def _budget(budget: PlannedBudget) -> Iterator[Line]:
     yield _labelled("Budget", f"{count(budget.groups, 'group')}{apart}")
     if budget.stuck:
         yield line(f"  ! whose budget lets no node change: {some(budget.stuck)}", "warning")
+
+
+def _confirming(nodes: Sequence[str]) -> Iterator[Line]:
+    if nodes:
+        are = "is" if len(nodes) == 1 else "are"
+        who = f"{count(len(nodes), 'node')} {are} confirmed over a new connection"
+        yield _labelled("Way in", f"{who}, or put back what changes there")
 
 
 def _walks(plan: Plan) -> dict[tuple[str, str], list[str]]:
@@ -163,7 +191,9 @@ def _scope(plan: Plan) -> str:
 
 def _answer(plan: Plan) -> str:
     if not plan.nodes and not plan.removed and not plan.adopting:
-        return f"Nothing to do: {count(plan.staying, 'node')} {_hold(plan.staying)} what git wants"
+        back = sum(len(nodes) for nodes in plan.held_back.values())
+        apart = f", {back:,} {'is' if back == 1 else 'are'} held back" if back else ""
+        return f"Nothing to do: {count(plan.staying - back, 'node')} {_hold(plan.staying - back)} what git wants{apart}"
     changing = len(plan.nodes)
     verb = "changes" if changing == 1 else "change"
     return f"{count(changing, 'node')} {verb}, {plan.staying:,} stay, {len(plan.removed):,} go"

@@ -26,6 +26,7 @@ _WHY: dict[Why, str] = {
     "window": "window shut",
     "rate": "rate",
     "soak": "soak",
+    "gates": "asking gates",
     "approval": "waiting for approval",
     "pause": "pause",
     "nothing": "nothing to be done",

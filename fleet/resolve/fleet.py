@@ -17,7 +17,7 @@ from fleet.resolve.clashes import clashes
 from fleet.resolve.clusters import clusters
 from fleet.resolve.judge import reboots_without_window, settings_mistakes
 from fleet.resolve.members import Members
-from fleet.resolve.policy import not_enforced, policy
+from fleet.resolve.policy import policy
 from fleet.resolve.settings import SettingsMaker
 from fleet.resolve.walking import walked
 from fleet.resolve.windows import drain_rule, schedule
@@ -100,8 +100,6 @@ def _unenforced(spec: Spec) -> tuple[str, ...]:
     fleet = spec.fleet.spec
     if spec.segmentation:
         said.append(f"Segmentation {', '.join(sorted(spec.segmentation))}: no rule reaches a node yet")
-    if missing := not_enforced(spec):
-        said.append(f"RolloutPolicy {fleet.rollout_policy}: {', '.join(missing)}")
     if not isinstance(fleet.drift, UnsetType):
         said.append("drift: nodes are looked at when `fleet plan --refresh` asks, not by themselves")
     if not isinstance(fleet.git, UnsetType):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import Any
 
 from msgspec import UnsetType
 
+from fleet.model.confirmation import DEFAULT_SECONDS
 from fleet.model.learned import Arch, Learned
 from fleet.model.node import Connection, Identity, Node, Role, Settings
 from fleet.model.problem import Mistake
@@ -17,6 +19,7 @@ from fleet.resolve.layers import LayerBook, Written, plain
 from fleet.resolve.merge import Map
 from fleet.resolve.sets import PatternError, addresses, names
 from fleet.resolve.settings import SettingsMaker
+from fleet.resolve.windows import seconds
 
 Labels = dict[str, str]
 Member = NodeSpec | NodeSetSpec
@@ -177,7 +180,7 @@ class Members:
             return way
         return Connection(
             way.type, addressed[0], way.port, way.user, way.become, way.jump_host, way.proxy_command, way.private_key,
-            way.become_password,
+            way.become_password, way.confirm_seconds,
         )  # fmt: skip
 
     def _own_settings(self, merged: Map, role: Role) -> Settings:
@@ -215,7 +218,15 @@ def _connection(merged: Map) -> Connection:
         proxy_command=merged.get("proxyCommand", ""),
         private_key=merged.get("privateKey", ""),
         become_password=merged.get("becomePassword", "").removeprefix("secret:") if become else "",
+        confirm_seconds=_confirm_seconds(merged),
     )
+
+
+def _confirm_seconds(merged: Map) -> int:
+    """A sandbox is a folder: nobody is cut off from it."""
+    if merged.get("type") == "sandbox":
+        return 0
+    return ceil(seconds(merged["confirmTimeout"])) if "confirmTimeout" in merged else DEFAULT_SECONDS
 
 
 def _identity(spec: IdentitySpec | UnsetType) -> Identity:

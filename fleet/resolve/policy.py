@@ -1,20 +1,22 @@
-"""The fleet's rollout policy with every default, and what of it is not enforced yet."""
+"""The fleet's rollout policy with every default."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from fleet.model.policy import Amount, DisruptionBudget, PolicyWave, RolloutPolicy
 from fleet.model.spec.document import Spec
 from fleet.model.spec.policy import BudgetSpec, WaveSpec
+from fleet.resolve.gates import gates
 from fleet.resolve.windows import said_policy, timing
 
 DEFAULT_SUCCESS_THRESHOLD = "95%"
 DEFAULT_MIN_FINISHED = "50%"
 DEFAULT_BATCH_SIZE = 50
-_NOT_YET = {"drain (for servers alone)": "drain", "gates": "gates"}
+DEFAULT_ON_FAILURE: Literal["pause"] = "pause"
 
 
 def policy(spec: Spec) -> RolloutPolicy | None:
@@ -34,21 +36,11 @@ def policy(spec: Spec) -> RolloutPolicy | None:
         batch_size=DEFAULT_BATCH_SIZE if isinstance(said.batch_size, UnsetType) else said.batch_size,
         budget=None if isinstance(said.disruption_budget, UnsetType) else _budget(said.disruption_budget),
         max_failures=_amount(said.max_failures),
-        on_failure="continue" if said.on_failure == "continue" else "pause",
+        on_failure=DEFAULT_ON_FAILURE if isinstance(said.on_failure, UnsetType) else said.on_failure,
         offline="count" if said.offline_policy == "count" else "defer",
         timing=timing(said),
+        gates=gates(said),
     )
-
-
-def not_enforced(spec: Spec) -> tuple[str, ...]:
-    """What the policy says that nothing acts on yet, in the words of a plan."""
-    said = said_policy(spec)
-    if said is None:
-        return ()
-    found = [key for key, field in _NOT_YET.items() if getattr(said, field) is not UNSET]
-    if said.on_failure == "rollback":
-        found.append("onFailure rollback (it pauses)")
-    return tuple(found)
 
 
 def _wave(said: WaveSpec, threshold: Decimal, finished: Decimal) -> PolicyWave:

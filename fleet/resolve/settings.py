@@ -118,6 +118,7 @@ def _file(value: dict[str, Any]) -> NodeFile:
         validate=value.get("validate", ""),
         restart=tuple(value.get("restart", ())),
         reload=tuple(value.get("reload", ())),
+        confirm=value.get("confirm", False),
     )
 
 

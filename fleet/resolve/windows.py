@@ -33,11 +33,11 @@ def timing(policy: RolloutPolicySpec) -> Timing:
     factor = UNSET if isinstance(rate, UnsetType) else rate.increment_factor
     return Timing(
         schedule=_schedule(policy),
-        soak=0.0 if isinstance(policy.min_success_time, UnsetType) else _seconds(policy.min_success_time),
+        soak=0.0 if isinstance(policy.min_success_time, UnsetType) else seconds(policy.min_success_time),
         rate=0.0 if isinstance(rate, UnsetType) else rate.base_rate_per_minute,
         rate_factor=1.0 if isinstance(factor, UnsetType) else factor,
         deadline=_deadline(policy),
-        offline_after=_seconds(_or(policy.offline_after, DEFAULT_OFFLINE_AFTER)),
+        offline_after=seconds_of(policy.offline_after, DEFAULT_OFFLINE_AFTER),
     )
 
 
@@ -48,11 +48,15 @@ def _schedule(policy: RolloutPolicySpec) -> Schedule | None:
     days = tuple(Freeze(one.from_, one.to, _or(one.reason, "")) for one in freezes)
     if isinstance(said, UnsetType):
         return Schedule("", 0.0, needed=_deadline(policy), freezes=days) if days else None
-    return Schedule(said.at, _seconds(said.duration), _or(said.time_zone, SITE_ZONE), _deadline(policy), days)
+    return Schedule(said.at, seconds(said.duration), _or(said.time_zone, SITE_ZONE), _deadline(policy), days)
 
 
 def _deadline(policy: RolloutPolicySpec) -> float:
-    return _seconds(_or(policy.progress_deadline, DEFAULT_PROGRESS_DEADLINE))
+    return seconds_of(policy.progress_deadline, DEFAULT_PROGRESS_DEADLINE)
+
+
+def seconds_of(said: str | UnsetType, default: str) -> float:
+    return seconds(_or(said, default))
 
 
 def _or(said: str | UnsetType, default: str) -> str:
@@ -64,11 +68,11 @@ def drain_rule(spec: Spec) -> DrainRule:
     said = UNSET if policy is None else policy.drain
     if isinstance(said, UnsetType):
         return DrainRule()
-    timeout = DrainRule().timeout if isinstance(said.timeout, UnsetType) else _seconds(said.timeout)
+    timeout = DrainRule().timeout if isinstance(said.timeout, UnsetType) else seconds(said.timeout)
     return DrainRule(timeout, force=not isinstance(said.force, UnsetType) and said.force)
 
 
-def _seconds(duration: str) -> float:
+def seconds(duration: str) -> float:
     """A Go-style duration (`1h30m`) whose form load checked."""
     total, number, at = 0.0, "", 0
     while at < len(duration):

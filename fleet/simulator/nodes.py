@@ -10,16 +10,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import blake2b
 from statistics import NormalDist
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from fleet.model.batch import BatchOrder, NodeResult
+from fleet.model.gate import Gate, GateAnswer, GateOrder, asks_each_node
 from fleet.model.rollout import RolloutNode, RolloutOrder
 from fleet.model.simulation import World
 
 PATIENCE = 30.0
 """Seconds until a node that does not answer is given up."""
+
+GATE_SECONDS = 5.0
+"""Until gates have answered."""
 
 FLAP_SECONDS = (600.0, 1800.0)
 """The shortest and the longest time from one going of a flapping node to its next one. A third of it it is away."""
@@ -70,6 +75,19 @@ class PretendNodes:
             ends = max(ends, at + took)
             results.append(result)
         return Answer(ends, tuple(results))
+
+    def ask(self, order: GateOrder) -> tuple[GateAnswer, ...]:
+        """A gate that asks nodes finds out who lies; what asks the fleet as a whole finds it well."""
+        return tuple(self._asked(gate, order) for gate in order.gates)
+
+    def _asked(self, gate: Gate, order: GateOrder) -> GateAnswer:
+        kind = str(gate.__struct_config__.tag)
+        if not asks_each_node(gate):
+            return GateAnswer(kind, "passed", measured="a pretend gate")
+        ill = [name for name in order.nodes if self.held[name] != self._nodes[name].wanted]
+        measured = f"{len(order.nodes) - len(ill):,} of {len(order.nodes):,} pretend nodes are well"
+        outcome: Literal["passed", "failed"] = "failed" if ill else "passed"
+        return GateAnswer(kind, outcome, measured, ill=dict.fromkeys(ill, "it is not what it said"))
 
     def _run(self, node: RolloutNode, at: float) -> tuple[float, NodeResult]:
         fate = fate_of(node.name, self._world)

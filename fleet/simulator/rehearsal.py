@@ -16,11 +16,11 @@ from fleet.model import event as ev
 from fleet.model.effect import Decision
 from fleet.model.event import Event
 from fleet.model.rollout import RolloutNode, RolloutOrder, RolloutState
-from fleet.model.signal import Approve, BatchFinished, Begin, Resume, Signal, Tick
+from fleet.model.signal import Approve, BatchFinished, Begin, GatesAnswered, Resume, Signal, Tick
 from fleet.model.simulation import Operator, RehearsalOrder, SimulatedRun, World
 from fleet.ports.journal import Journal, Step
 from fleet.simulator.clock import VirtualClock
-from fleet.simulator.nodes import PretendNodes
+from fleet.simulator.nodes import GATE_SECONDS, PretendNodes
 from fleet.simulator.tally import Tally
 
 LONGEST = 2 * 366 * 86400.0
@@ -30,12 +30,13 @@ EVENTS_PER_SNAPSHOT = 256
 """At least so many, and as many as there are nodes: as the local engine does."""
 
 Decider = Callable[[RolloutState, Signal], Decision]
-Outcome = Literal["finished", "halted", "paused", "cancelled", "waiting"]
+Outcome = Literal["finished", "halted", "paused", "cancelled", "withdrawn", "waiting"]
 
 _ENDS: dict[str, Outcome] = {
     "finished": "finished",
     "halted": "halted",
     "cancelled": "cancelled",
+    "withdrawn": "withdrawn",
     "paused": "paused",
 }
 
@@ -129,6 +130,9 @@ class _Rehearsal:
         for effect in decision.effects:
             answer = self._nodes.run_batch(effect.order, signal.at)
             self._later(answer.at, BatchFinished(effect.order.batch_id, answer.results))
+        if decision.gates:
+            answers = self._nodes.ask(decision.gates)
+            self._later(signal.at + GATE_SECONDS, GatesAnswered(check_id=decision.gates.check_id, answers=answers))
         for event in decision.events:
             self._look_at(event, signal.at)
         self._wake(decision, signal)
@@ -148,6 +152,8 @@ class _Rehearsal:
         match event:
             case ev.NodeApplied():
                 self.believed += self._nodes.held[event.node] != self._wanted[event.node]
+            case ev.NodeUnhealthy():
+                self.believed -= self._nodes.held[event.node] != self._wanted[event.node]
             case ev.RolloutPaused() if self._operator.resumes_after is not None:
                 # Who goes on and sees the same pause at once, without a node more or less, would do so for ever.
                 if self.tally.settled > self._settled_at_pause:

@@ -27,6 +27,8 @@ class Stillness:
                 self._wait_for("soak", at)
             case ev.ApprovalAwaited():
                 self._wait_for("approval", at)
+            case ev.GatesAsked():
+                self._wait_for("gates", at)
             case ev.WaitStarted():
                 self._told[event.kind] = event.until - self._began
                 self._wait_for(event.kind, at)

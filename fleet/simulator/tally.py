@@ -86,6 +86,10 @@ class Tally:
         match event:
             case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable() | ev.NodeBlocked():
                 self._settle(event)
+            case ev.NodeUnhealthy():
+                for each in (self._count, self._outcomes[self._wave_of[event.node]]):
+                    each["applied"] -= 1
+                    each["failed"] += 1
             case ev.BatchStarted():
                 self.batches += 1
                 self._count["in_flight"] += len(event.nodes)

@@ -7,6 +7,7 @@ from fleet.testing.applier import MemoryApplier
 from fleet.testing.clock import MemoryClock
 from fleet.testing.cluster import MemoryCluster
 from fleet.testing.folder import FolderApplier
+from fleet.testing.gates import MemoryCommands, MemoryGates, MemoryMetrics, MemoryWeb
 from fleet.testing.hand import MemoryHand
 from fleet.testing.host_keys import MemoryHostKeys
 from fleet.testing.journal import MemoryJournal
@@ -19,10 +20,14 @@ __all__ = [
     "MemoryApplier",
     "MemoryClock",
     "MemoryCluster",
+    "MemoryCommands",
+    "MemoryGates",
     "MemoryHand",
     "MemoryHostKeys",
     "MemoryJournal",
+    "MemoryMetrics",
     "MemoryObserver",
     "MemoryRecords",
     "MemorySecrets",
+    "MemoryWeb",
 ]

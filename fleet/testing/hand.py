@@ -11,8 +11,15 @@ class MemoryHand:
     def __init__(self, answers: Mapping[str, NodeAnswer] | None = None) -> None:
         self.answers = dict(answers or {})
         self.tasks: list[tuple[NodeTask, tuple[str, ...]]] = []
+        self._is_stopped = False
 
     def run(self, task: NodeTask, nodes: Sequence[str]) -> Iterator[NodeAnswer]:
         self.tasks.append((task, tuple(nodes)))
         for node in nodes:
+            if self._is_stopped:
+                yield NodeAnswer(node, "failed", "it was stopped")
+                continue
             yield self.answers.get(node) or NodeAnswer(node, "done")
+
+    def stop_now(self) -> None:
+        self._is_stopped = True

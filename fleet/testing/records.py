@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec.structs import replace
 
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import Record
+from fleet.model.record import HeldBack, Record
 from fleet.ports.journal import Lease
 
 
@@ -25,6 +25,7 @@ class MemoryRecords:
         self._contacts: dict[str, float] = {}
         self._records: dict[str, Record] = {}
         self._unanswered: dict[str, tuple[str, ...]] = {}
+        self._held_back: dict[str, HeldBack] = {}
         self._objects: dict[str, bytes] = {}
         self._clusters: dict[str, LearnedCluster] = {}
         self.saves = 0
@@ -56,6 +57,7 @@ class MemoryRecords:
             self._records.pop(node, None)
             self._contacts.pop(node, None)
             self._unanswered.pop(node, None)
+            self._held_back.pop(node, None)
 
     def contacts(self) -> Mapping[str, float]:
         return dict(self._contacts)
@@ -69,6 +71,17 @@ class MemoryRecords:
 
     def unanswered(self) -> Mapping[str, tuple[str, ...]]:
         return dict(self._unanswered)
+
+    def hold_back(self, bundles: Mapping[str, str], rollout_id: str, lease: Lease | None = None) -> None:
+        if lease:
+            self._check(lease)
+        self._held_back |= {node: HeldBack(digest, rollout_id) for node, digest in bundles.items()}
+
+    def held_back(self) -> Mapping[str, HeldBack]:
+        return dict(self._held_back)
+
+    def let_go(self, rollout_id: str) -> None:
+        self._held_back = {node: held for node, held in self._held_back.items() if held.rollout != rollout_id}
 
     def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]:
         return {sha: self._objects[sha] for sha in shas if sha in self._objects}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 def cluster_of(wiring: Wiring, intent: Intent) -> Callable[[Node], Cluster]:
     """A server's cluster. The vault is opened for a server whose spec names a secret for sudo, when it is asked."""
     secrets, locked = wiring.secrets, intent.spec.secrets_lock.secrets
+    one_at_a_time = threading.Lock()  # clusters are asked side by side, and a person is asked for a password once
+
+    def sudo_password(name: str) -> bytes:
+        with one_at_a_time:
+            return _value(secrets, locked[name], name)
 
     def open_cluster(server: Node) -> Cluster:
         name = server.connection.become_password
         if name not in locked:
             return wiring.cluster(server, intent.spec.known_hosts)
-        return wiring.cluster(server, intent.spec.known_hosts, lambda: _value(secrets, locked[name], name))
+        return wiring.cluster(server, intent.spec.known_hosts, partial(sudo_password, name))
 
     return open_cluster
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,13 @@ class Driving:
         """The one that `stop` reaches from here on."""
         from fleet.operations.preparing import project_writer
         from fleet.workspace.clusters import with_clusters
+        from fleet.workspace.gates import gates_of
 
         wiring = self._wiring
         around = with_clusters(wiring, intent, is_resumed=is_resumed) if cluster else None
         writer = project_writer(intent, wiring.folder, wiring.shipped, wiring.records)
-        self._engine = wiring.engine(writer, forks, verbosity, around)
+        gates = partial(gates_of, wiring, intent, forks, cluster=cluster)
+        self._engine = wiring.engine(writer, forks, verbosity, around, gates)
         return self._engine
 
     def closing(self, intent: Intent | None, forks: int) -> Engine:

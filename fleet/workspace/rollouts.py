@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from fleet.errors import FleetError, RefusedError
+from fleet.formats.words import some
 from fleet.model.plan import EVERYTHING
 
 if TYPE_CHECKING:
@@ -137,6 +138,29 @@ class Rollouts:
         events = self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
         yield from learning(intent, events, self._wiring.records)
 
+    def roll_back(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
+        """Brings back what it brought, in a rollout of its own. Raises RefusedError where a node of it left the spec: nobody
+        knows how it is reached.
+        """
+        intent = self._read()
+        there = {node.name for node in intent.fleet.nodes}
+        gone = [node.name for node in self._wiring.journal.order(rollout_id).nodes if node.name not in there]
+        if gone:
+            raise RefusedError(
+                f"{some(gone)} left the spec since rollout {rollout_id}",
+                "Put them back, or revert in git: fleet apply.",
+            )
+        yield from self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).roll_back(rollout_id)
+
+    def held_back(self, rollout_id: str) -> Sequence[str]:
+        """Nodes that are not brought what this rollout brought, as it was rolled back."""
+        found = self._wiring.records.held_back().items()
+        return [name for name, held in found if held.rollout == rollout_id]
+
+    def let_go(self, rollout_id: str) -> None:
+        """What it brought may be brought again."""
+        self._wiring.records.let_go(rollout_id)
+
     def check(self, rollout_id: str, *, cluster: bool = True) -> None:
         """What `resume` would be refused for because of git or a vault. Opens those that its changing nodes need."""
         from fleet.operations.preparing import check_vaults
@@ -173,6 +197,8 @@ class Rollouts:
 
         order = self._wiring.journal.order(rollout_id)
         intent = self._read()
+        if order.undoes:
+            return intent, {node.name for node in order.nodes}
         if order.policy in intent.spec.policies and order.policy != intent.spec.fleet.spec.rollout_policy:
             intent = self._read(policy=order.policy)
         wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}

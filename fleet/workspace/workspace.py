@@ -88,19 +88,20 @@ class Workspace:
             unlocked=intent.fleet.unlocked,
         )
 
-    def plan(
+    def plan(  # noqa: PLR0913 - the options of one plan
         self, scope: Scope = EVERYTHING, *, refresh: bool = False, forks: int = 20, updates: bool = False, policy: str = "",
+        retrying: str = "",
     ) -> Plan:  # fmt: skip
         """What would change. `refresh` asks the nodes of the scope first what they hold; `updates`: OS updates that name
-        no day are taken as of today; `policy`: another RolloutPolicy of the spec than the fleet's own. `forks` nodes are
-        asked, and brought forward, at once.
+        no day are taken as of today; `policy`: another RolloutPolicy of the spec than the fleet's own; `retrying`: a rollout
+        that was rolled back, and that holds nothing back here. `forks` nodes are asked, and brought forward, at once.
         """
         from fleet.operations.pace import pace_of
         from fleet.operations.plan import plan
 
         for _ in self.refresh(scope, forks=forks) if refresh else ():
             pass
-        intent = self._read(policy=policy)
+        intent = self._read(policy=policy, retrying=retrying)
         wish = self._wish(updates=updates)
         pace = pace_of(self._wiring.journal, forks, wish.now) if intent.fleet.policy else None
         made = plan(intent, self._wiring.records, scope, wish, self._missing, pace=pace)
@@ -254,12 +255,12 @@ class Workspace:
         task = Importing(wiring.inventories, wiring.additions, str(hosts), Path(out), str(out))
         return import_ansible(task, options or ImportOptions(), wiring.given_password, dry_run=dry_run)
 
-    def _read(self, revision: str = "", policy: str = "") -> Intent:
+    def _read(self, revision: str = "", policy: str = "", retrying: str = "") -> Intent:
         from fleet.operations.intent import read_intent
 
         wiring, home = self._wiring, str(self._wiring.state / "sandbox")
         tree = wiring.source.read(revision)
-        return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox, policy)
+        return read_intent(tree, wiring.records, wiring.shipped.texts, home, wiring.sandbox, policy, retrying)
 
     def _made_again(self, plan: Plan, *, updates: bool) -> tuple[bool, Plan, Intent]:
         """A plan, with what git says of it: the one that was just made (True), or one that was loaded. Raises RefusedError

@@ -14,7 +14,7 @@ METHODS = {
     "open": "(path='.', *, sandbox='', vault_password=None, become_password=None)",
     "hosts": "(self, *, forks=20)",
     "validate": "(self)",
-    "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20, updates=False, policy='')",
+    "plan": "(self, scope=EVERYTHING, *, refresh=False, forks=20, updates=False, policy='', retrying='')",
     "refresh": "(self, scope=EVERYTHING, *, forks=20)",
     "save_plan": "(self, plan, path)",
     "load_plan": "(self, path)",
@@ -50,6 +50,9 @@ HOSTS = {
 
 
 ROLLOUTS = {
+    "held_back": "(self, rollout_id)",
+    "let_go": "(self, rollout_id)",
+    "roll_back": "(self, rollout_id, *, forks=20, cluster=True)",
     "list": "(self)",
     "ids": "(self)",
     "story": "(self, rollout_id)",

@@ -9,6 +9,7 @@ import pytest
 from fleet.cli.lines.events import EventLines
 from fleet.model import event as happened
 from fleet.model.event import Event, NodeApplied, NodeBlocked, NodeFailed, NodeUnreachable
+from fleet.model.gate import GateAnswer
 from fleet.model.rollout import RolloutCounts
 
 COUNTS = RolloutCounts(applied=98, failed=1, unreachable=3)
@@ -73,6 +74,59 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
         (
             happened.RolloutSuperseded(rollout_id="7f3c", by="beef", counts=RolloutCounts(applied=2, waiting=7)),
             ["rollout 7f3c superseded by beef; 2 applied, 7 waiting"],
+        ),
+        (
+            happened.GatesAsked(check_id="7f3c-gates-0001", phase="before", wave="ramp", index=1),
+            ["asking the gates before wave ramp"],
+        ),
+        (
+            happened.GatesPassed(
+                check_id="7f3c-gates-0001",
+                phase="before",
+                wave="ramp",
+                index=1,
+                answers=(
+                    GateAnswer("command ./smoke.sh ramp", "passed", "exit 0 in 0.1 s"),
+                    GateAnswer("node", "failed", "11 of 12 nodes are well"),
+                ),
+            ),
+            [
+                "gates before wave ramp: 1 of 2 passed",
+                "  command ./smoke.sh ramp: exit 0 in 0.1 s",
+                "  node: 11 of 12 nodes are well",
+            ],
+        ),
+        (
+            happened.GatesFailed(
+                check_id="7f3c-gates-0001", phase="after", wave="ramp", index=1, reason="http http://a: it answered 503"
+            ),
+            ["gates after wave ramp did not pass: http http://a: it answered 503"],
+        ),
+        (
+            happened.GatesFailed(check_id="x", phase="after", wave="ramp", index=1, reason="why", is_borne=True),
+            ["gates after wave ramp did not pass: why; the policy goes on all the same"],
+        ),
+        (
+            happened.NodeUnhealthy(node="till-007", site="s", check_id="x", reason="node: chrony.service is failed"),
+            ["unhealthy till-007: node: chrony.service is failed (fleet node show till-007 --log)"],
+        ),
+        (
+            happened.RollbackRequested(reason="wave ramp failed", in_flight=1),
+            ["the change is to be rolled back: wave ramp failed; 1 node still running"],
+        ),
+        (
+            happened.RolloutWithdrawn(rollout_id="7f3c", reason="wave ramp failed", counts=RolloutCounts(applied=2)),
+            [
+                "rollout 7f3c withdrawn: wave ramp failed; 2 applied",
+                "fleet rollout retry 7f3c brings it all the same",
+            ],
+        ),
+        (
+            happened.RollbackBegun(rollout_id="beef", undoes="7f3c", stays=("new-1",)),
+            [
+                "rolls back rollout 7f3c: nodes go back to what they held before it",
+                "held nothing before, and stay as they are: new-1",
+            ],
         ),
         (happened.BatchEnded(batch_id="7f3c-1"), []),
         (

@@ -197,6 +197,10 @@ def without_originals(module: ModuleType) -> None:
     module.keep_original = lambda _tree, _path: None  # type: ignore[attr-defined]
 
 
+def without_log(module: ModuleType) -> None:
+    module.Apply.log = lambda _self: None
+
+
 def without_settling(module: ModuleType) -> None:
     """What a killed run has done is not synced."""
     module.settle = lambda *_: None  # type: ignore[attr-defined]
@@ -211,6 +215,7 @@ MUTANTS: dict[str, Callable[[ModuleType], None]] = {
     "keeps-temps": keeps_temps,
     "forgets-units": forgets_units,
     "no-originals": without_originals,
+    "no-log": without_log,
     "no-settling": without_settling,
 }
 

@@ -19,10 +19,11 @@ from tests.crash.trees import FOLDER, LINK, Leaf, Tree, folder
 from tests.crash.worlds import STATE, above, digest_of, folders_of, original, temp_of
 
 RECORD, STAGED, UNITS_JSON = f"{STATE}/record.json", f"{STATE}/staged.json", f"{STATE}/units.json"
+APPLICATIONS = f"{STATE}/applications.jsonl"
 PRIVATE, GENERATIONS, ORIGINALS = f"{STATE}/private.json", f"{STATE}/generations", f"{STATE}/originals"
 TEMP = re.compile(r"\.fleet-[0-9a-f]{16}\.new")
-OWN = {"lock", "record.json", "private.json", "units.json", "originals", "generations"}
-MODES = {STATE: 0o755, GENERATIONS: 0o755, ORIGINALS: 0o700, RECORD: 0o644, PRIVATE: 0o600}
+OWN = {"lock", "record.json", "private.json", "units.json", "applications.jsonl", "originals", "generations"}
+MODES = {STATE: 0o755, GENERATIONS: 0o755, ORIGINALS: 0o700, RECORD: 0o644, PRIVATE: 0o600, APPLICATIONS: 0o600}
 KEPT = 3
 LINKS = ".wants"
 """How a folder ends in which systemd keeps links, or what stands for it: it goes with the last of them."""
@@ -88,7 +89,7 @@ def moment(tree: Tree, old: Held, new: Held) -> list[str]:
     if record or not new.is_given_back:
         wrong += traces(tree, record, staged, old, new)
     if not (new.is_given_back and record.get("digest", new.digest) == new.digest):
-        wrong += generations(tree, old, new)
+        wrong += generations(tree, old, new) + unlogged(tree, record)
     return wrong
 
 
@@ -109,7 +110,7 @@ def settled(tree: Tree, new: Held, *, is_last: bool = True, is_back: bool = Fals
     made = {path for path in folders_of(new.tree) - new.found - {STATE, *above(STATE)} if not path.endswith(LINKS)}
     if set(record.get("folders", ())) != made:
         wrong.append(f"folders of the record: {sorted(set(record.get('folders', ())) ^ made)}")
-    return wrong + settled_state(tree, new, is_last=is_last, is_back=is_back)
+    return wrong + unlogged(tree, record) + settled_state(tree, new, is_last=is_last, is_back=is_back)
 
 
 def settled_state(tree: Tree, new: Held, *, is_last: bool, is_back: bool) -> list[str]:
@@ -182,6 +183,14 @@ def claims(tree: Tree, record: dict[str, Any], old: Held, new: Held) -> list[str
     if not record.get("partial") or record.get("wanted") != new.digest or record.get("base", "") != old.digest:
         return [f"a record without digest: wanted {record.get('wanted')}, base {record.get('base')}, not {old.digest}"]
     return []
+
+
+def unlogged(tree: Tree, record: dict[str, Any]) -> list[str]:
+    """What is in a record, or on its way, was written down before anything was touched. A line may have been cut off."""
+    meant = record.get("wanted") if record.get("partial") else record.get("digest")
+    lines = tree[APPLICATIONS].data.splitlines() if APPLICATIONS in tree else []
+    logged = {json.loads(line)["digest"] for line in lines if line.endswith(b"}")}
+    return [f"{APPLICATIONS} does not know of {meant}"] if record and meant not in logged else []
 
 
 def untouched(tree: Tree, old: Held, new: Held) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.crash import judge, worlds
 from tests.crash.cases import Node, Step, units_lost
-from tests.crash.judge import GENERATIONS, PRIVATE, RECORD, STAGED
+from tests.crash.judge import APPLICATIONS, GENERATIONS, PRIVATE, RECORD, STAGED
 from tests.crash.trees import Tree, file, folder, put
 from tests.crash.worlds import FIRST, SECOND, STATE, original, temp_of
 
@@ -46,6 +46,13 @@ def half_way(tree: Tree, change: Step) -> None:
     record(
         tree, digest="", partial=True, wanted=change.new.digest, base=change.old.digest, files=files, folders=folders
     )
+    log(tree, change.new.digest)
+
+
+def log(tree: Tree, digest: str) -> None:
+    """One line more, after one that was cut off."""
+    more = b'{"at": 1\n' + json.dumps({"digest": digest}).encode() + b"\n"
+    tree[APPLICATIONS] = file(tree[APPLICATIONS].data + more, 0o600)
 
 
 def test_before_and_after_nothing_is_wrong(change: Step, before: Tree, after: Tree) -> None:
@@ -92,6 +99,7 @@ def hold(path: str, data: bytes, mode: int = 0o644) -> Change:
         (lambda tree: record(tree, digest=worlds.digest(SECOND)), "claimed too early: /etc/acme/changes"),
         (lambda tree: record(tree, digest="b1:other"), "b1:other, which was never here"),
         (lambda tree: record(tree, digest=""), "a record without digest"),
+        (hold(APPLICATIONS, b"", 0o600), f"{APPLICATIONS} does not know of b1:"),
         (pop(original("/etc/motd")), "the original of /etc/motd is lost"),
         (hold(original("/etc/motd"), b"the"), "the original of /etc/motd is lost"),
         (lambda tree: record(tree, files={}), "the original of /etc/motd will not come back"),
@@ -152,6 +160,8 @@ def test_what_may_be_on_the_way(change: Step, before: Tree) -> None:
         (pop(original("/etc/taken")), f"{original('/etc/taken')} is absent"),
         (lambda tree: record(tree, digest=""), "the record claims ''"),
         (lambda tree: record(tree, partial=True), "the record claims"),
+        (pop(APPLICATIONS), f"{APPLICATIONS} does not know of b1:"),
+        (hold(APPLICATIONS, b'{"digest": ""}', 0o644), f"{APPLICATIONS} has mode 0644"),
         (lambda tree: record(tree, files={}), "the record names"),
         (lambda tree: record(tree, folders=[]), "folders of the record"),
         (hold(PRIVATE, b"{}", 0o600), "is not that of the secrets"),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 Told = Callable[[str, object], None]
 LEAST = {"first": 200, "change": 200, "removal": 140, "giving back": 200}
 """How many points there are, at least: a driver that misses some must not look like a shorter run."""
-MUTANTS = ("in-place", "record-first", "keeps-temps", "forgets-units", "no-originals")
+MUTANTS = ("in-place", "record-first", "keeps-temps", "forgets-units", "no-originals", "no-log")
 BACK = 8
 """At one of so many points the node also goes back to the bundle from before; in soak, at all."""
 TWICE = (96, 8)

@@ -3,7 +3,7 @@
 from tests.hosts.ground import SOUTH, Ground
 
 CONF = "/etc/acme/acme.conf"
-STATE = {"/var/lib/fleet", "/var/lib/fleet/record.json"}
+STATE = {"/var/lib/fleet", "/var/lib/fleet/record.json", "/var/lib/fleet/applications.jsonl"}
 
 
 def test_one_tampered_byte_is_one_change_on_that_host(ground: Ground) -> None:

@@ -131,6 +131,7 @@ class AnsibleApplier:
             "fleet_take_over": unsafe(order.take_over),
             "fleet_run_expect": expected(order.expect),
             "fleet_expect": "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\"",
+            **(_undo(order) if order.undo else {}),
             **(_upkeep(order, time.time()) if order.upkeep else {}),
         }
 
@@ -142,6 +143,13 @@ class AnsibleApplier:
                 continue
             if time.time() - done.stat().st_mtime > _KEPT_SECONDS:
                 Workdir(path).remove()
+
+
+def _undo(order: BatchOrder) -> dict[str, str]:
+    return {
+        "fleet_run_undo": plain(order.undo),
+        "fleet_undo": "\"{{ fleet_run_undo[inventory_hostname] | default('') }}\"",
+    }
 
 
 def _upkeep(order: BatchOrder, now: float) -> dict[str, str]:

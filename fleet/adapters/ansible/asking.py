@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from pathlib import Path
+from threading import Event
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -22,6 +23,7 @@ from fleet.adapters.limits import hosts_per_process
 
 _NAP = 0.1
 _PREFIX = "ask"
+_STOPPED = "it was stopped"
 
 
 class Told(Protocol):
@@ -34,12 +36,20 @@ class Told(Protocol):
 T = TypeVar("T", bound=Told)
 
 
-def ask(
-    launcher: Launcher, job: Job, variables: Mapping[str, str], kind: type[T], silent: Callable[[str, str], T]
+def ask(  # noqa: PLR0913, PLR0917 - how a run is asked for, and how it is ended
+    launcher: Launcher,
+    job: Job,
+    variables: Mapping[str, str],
+    kind: type[T],
+    silent: Callable[[str, str], T],
+    stop: Event | None = None,
 ) -> Iterator[T]:
     """Each node once, in the order in which answers come; of who gave none, `silent(node, reason)` comes when its run has
-    ended. Leaving it ends the run. `kind` is the type of the answers.
+    ended. Leaving it ends the run, and so does `stop`, from any thread. `kind` is the type of the answers.
     """
+    if stop is not None and stop.is_set():
+        yield from (silent(node, _STOPPED) for node in job.nodes)
+        return
     run_dir = launcher.settings.run_dir.absolute()
     make_private_folder(run_dir)
     _clear_left_over(run_dir)
@@ -55,7 +65,10 @@ def ask(
                     live.remove(run)
                     reason = unanswered(run.workdir.tail())
                     yield from (silent(node, reason) for node in run.missing)
-            if live:
+            if live and stop is not None and stop.wait(_NAP):
+                yield from (silent(node, _STOPPED) for run in live for node in run.missing)
+                return
+            if live and stop is None:
                 time.sleep(_NAP)
     finally:
         for run in runs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from threading import Event
 
 from fleet.adapters.ansible.asking import ask
 from fleet.adapters.ansible.launch import Launcher, Password, Settings, expected, unsafe
@@ -40,6 +41,10 @@ class AnsibleHand:
         become: Password | None = None,
     ) -> None:
         self._launcher = Launcher(settings, write_project, password, become)
+        self._stop = Event()
+
+    def stop_now(self) -> None:
+        self._stop.set()
 
     def run(self, task: NodeTask, nodes: Sequence[str]) -> Iterator[NodeAnswer]:
         """As `AnsibleObserver.observe`. Texts in the task's variables are never taken for templates."""
@@ -51,7 +56,9 @@ class AnsibleHand:
         variables["fleet_expect"] = "\"{{ fleet_run_expect[inventory_hostname] | default('') }}\""
         playbook, forks = f"{task.playbook}.yml", _forks(self._launcher, nodes)
         job = Job(kind="ask", playbook=playbook, nodes=tuple(nodes), forks=forks)
-        yield from ask(self._launcher, job, variables, NodeAnswer, lambda node, why: NodeAnswer(node, "failed", why))
+        yield from ask(
+            self._launcher, job, variables, NodeAnswer, lambda node, why: NodeAnswer(node, "failed", why), self._stop
+        )
 
 
 def _forks(launcher: Launcher, nodes: Sequence[str]) -> int:

@@ -69,6 +69,8 @@ def of_failure(result: Mapping[str, Any], task: str, *, is_bundle: bool) -> str:
         said = _first(_text(result.get("msg"))).removeprefix(f"units: {unit}: ")
         return _short(f"{unit} {said}")
     words = _words(_failed_item(result))
+    if is_bundle and result.get("step") == "undone":  # it quotes what stood in the way of a confirmation
+        return _short(words)
     if (needed := _needed(words)) is not None:
         return _short(needed)
     if is_bundle and result.get("step") == "expect":

@@ -109,9 +109,11 @@ class Workdir:
             folder.mkdir(mode=0o700)
 
     def clear(self) -> None:
-        """Removes what is only there while it runs."""
+        """Removes what is only there while it runs, and papers that never got their names: who wrote them was killed."""
         forget_memory(self.path)
         self._memory = None
+        for beside in self.path.glob(".*.json.*"):
+            beside.unlink(missing_ok=True)
         (self.path / "job.json").unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from fleet.adapters.sqlite.database import LOST, Database
 from fleet.errors import UnavailableError
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import Record, Updates
+from fleet.model.record import HeldBack, Record, Updates
 
 if TYPE_CHECKING:
     from fleet.ports.journal import Lease
@@ -78,6 +78,7 @@ class SqliteRecords:
             connection.executemany("DELETE FROM records WHERE node = ?", names)
             connection.executemany("DELETE FROM contacts WHERE node = ?", names)
             connection.executemany("DELETE FROM unanswered WHERE node = ?", names)
+            connection.executemany("DELETE FROM held_back WHERE node = ?", names)
 
     def contacts(self) -> Mapping[str, float]:
         with self._database.reading() as connection:
@@ -94,6 +95,21 @@ class SqliteRecords:
             for node, digest in connection.execute("SELECT node, digest FROM unanswered ORDER BY node, digest"):
                 found[node] = (*found.get(node, ()), digest)
         return found
+
+    def hold_back(self, bundles: Mapping[str, str], rollout_id: str, lease: Lease | None = None) -> None:
+        rows = [(node, digest, rollout_id) for node, digest in bundles.items()]
+        with self._database.writing() as connection:
+            _fence(connection, lease)
+            connection.executemany("INSERT OR REPLACE INTO held_back VALUES (?, ?, ?)", rows)
+
+    def held_back(self) -> Mapping[str, HeldBack]:
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT node, digest, rollout FROM held_back").fetchall()
+        return {node: HeldBack(digest, rollout) for node, digest, rollout in rows}
+
+    def let_go(self, rollout_id: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM held_back WHERE rollout = ?", (rollout_id,))
 
     def blobs(self, shas: Iterable[str]) -> Mapping[str, bytes]:
         return self._objects(shas)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 6
+VERSION = 7
 
 TABLES = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -67,6 +67,9 @@ CREATE TABLE unanswered (       -- digests that were sent to nodes which never a
     node TEXT NOT NULL, digest TEXT NOT NULL,
     PRIMARY KEY (node, digest)
 ) WITHOUT ROWID;
+CREATE TABLE held_back (        -- bundles that were rolled back, and by whom: node by node, not to be brought again
+    node TEXT PRIMARY KEY, digest TEXT NOT NULL, rollout TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE objects (          -- manifests by digest (b1:...), contents by sha256; zlib
     key TEXT PRIMARY KEY, body BLOB NOT NULL
 );
@@ -95,6 +98,9 @@ ALTER TABLE records ADD COLUMN wanted TEXT NOT NULL DEFAULT '';
 CREATE TABLE orders (rollout TEXT PRIMARY KEY, body BLOB NOT NULL);
 INSERT INTO orders SELECT id, body FROM rollouts;
 ALTER TABLE rollouts DROP COLUMN body;
+""",
+    6: """
+CREATE TABLE held_back (node TEXT PRIMARY KEY, digest TEXT NOT NULL, rollout TEXT NOT NULL) WITHOUT ROWID;
 """,
 }
 """What makes the next version of each older one, in the transaction that opens the file."""

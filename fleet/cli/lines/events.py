@@ -10,15 +10,15 @@ import msgspec
 
 from fleet.formats.words import count, moment, some
 from fleet.model import event as happened
-from fleet.model.event import Event, NodeApplied, NodeBlocked, NodeFailed, NodeUnreachable
+from fleet.model.event import Event, NodeApplied, NodeBlocked, NodeFailed, NodeUnhealthy, NodeUnreachable
 from fleet.model.rollout import RolloutCounts
 from fleet.report import Line, LineKind, clean
 
-Troubled = NodeFailed | NodeUnreachable | NodeBlocked
+Troubled = NodeFailed | NodeUnhealthy | NodeUnreachable | NodeBlocked
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """Why a node did not come through: `kind` is failed, unreachable or blocked."""
+    """Why a node did not come through: `kind` is failed, unhealthy, unreachable or blocked."""
 
     kind: str
     node: str
@@ -33,6 +33,8 @@ def trouble_of(event: Troubled) -> Trouble:
     match event:
         case NodeFailed():
             return Trouble("failed", event.node, event.reason)
+        case NodeUnhealthy():
+            return Trouble("unhealthy", event.node, event.reason)
         case NodeUnreachable():
             return Trouble("unreachable", event.node, event.reason)
         case NodeBlocked():
@@ -54,7 +56,7 @@ class EventLines:
                 return []
             case happened.BatchEnded():
                 return _applied(self._applied.pop(event.batch_id, []))
-            case NodeFailed() | NodeUnreachable() | NodeBlocked():
+            case NodeFailed() | NodeUnhealthy() | NodeUnreachable() | NodeBlocked():
                 return self._troubled(event)
             case _:
                 return [*_lines(event), *self._next(event)]
@@ -66,6 +68,8 @@ class EventLines:
                 return _line(f"{self._again(f'rollout approve {event.rollout_id}')} lets it begin", "next")
             case happened.RolloutPaused():
                 return _line(f"{self._again(f'rollout resume {event.rollout_id}')} goes on", "next")
+            case happened.RolloutWithdrawn():
+                return _line(f"{self._again(f'rollout retry {event.rollout_id}')} brings it all the same", "next")
             case happened.RolloutHalted():
                 return _line(f"{self._again('apply')} tries the rest again", "next")
             case _:
@@ -129,6 +133,14 @@ def _(event: happened.PolicyFollowed) -> list[Line]:
 
 
 @_lines.register
+def _(event: happened.RollbackBegun) -> list[Line]:
+    lines = _line(f"rolls back rollout {event.undoes}: nodes go back to what they held before it", "warning")
+    if event.stays:
+        lines += _line(f"held nothing before, and stay as they are: {some(event.stays)}", "warning")
+    return lines
+
+
+@_lines.register
 def _(event: happened.GlassBroken) -> list[Line]:
     return _line(f"{event.by} broke the glass, freezes do not hold: {event.reason}", "warning")
 
@@ -157,6 +169,26 @@ def _(event: happened.ApprovalAwaited) -> list[Line]:
 @_lines.register
 def _(event: happened.WaveApproved) -> list[Line]:
     return _line(f"wave {event.wave} approved by {event.by}")
+
+
+@_lines.register
+def _(event: happened.GatesAsked) -> list[Line]:
+    return _line(f"asking the gates {event.phase} wave {event.wave}")
+
+
+@_lines.register
+def _(event: happened.GatesPassed) -> list[Line]:
+    passed = sum(answer.outcome == "passed" for answer in event.answers)
+    lines = _line(f"gates {event.phase} wave {event.wave}: {passed:,} of {len(event.answers):,} passed")
+    for answer in event.answers:
+        lines += _line(f"  {answer.gate}: {answer.measured or answer.outcome}")
+    return lines
+
+
+@_lines.register
+def _(event: happened.GatesFailed) -> list[Line]:
+    borne = "; the policy goes on all the same" if event.is_borne else ""
+    return _line(f"gates {event.phase} wave {event.wave} did not pass: {event.reason}{borne}", "refused")
 
 
 @_lines.register
@@ -200,6 +232,17 @@ def _(event: happened.SupersedeRequested) -> list[Line]:
     return _line(
         f"rollout {event.by} takes over what has not begun; {count(event.in_flight, 'node')} still running", "warning"
     )
+
+
+@_lines.register
+def _(event: happened.RollbackRequested) -> list[Line]:
+    running = f"{count(event.in_flight, 'node')} still running"
+    return _line(f"the change is to be rolled back{_because(event.reason)}; {running}", "warning")
+
+
+@_lines.register
+def _(event: happened.RolloutWithdrawn) -> list[Line]:
+    return _line(f"rollout {event.rollout_id} withdrawn{_because(event.reason)}; {counted(event.counts)}", "refused")
 
 
 @_lines.register

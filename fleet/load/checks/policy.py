@@ -14,6 +14,7 @@ from fleet.load.words import near, one_of
 from fleet.model.problem import type_path
 from fleet.model.spec.policy import (
     BudgetSpec,
+    CommandGate,
     Gate,
     HttpGate,
     PrometheusGate,
@@ -25,6 +26,7 @@ from fleet.model.spec.selector import Selector
 from fleet.model.window import DEFAULT_PROGRESS_DEADLINE
 
 _IN_URL = ("node.name", "node.address", "node.site", "wave")
+_ON_STDIN = "It reads the nodes of the wave from its standard input, as JSON."
 _DAY = 86_400.0
 
 
@@ -78,6 +80,10 @@ def _budget(path: type_path, budget: BudgetSpec) -> Iterator[Flaw]:
 def _gate(path: type_path, gate: Gate) -> Iterator[Flaw]:
     if isinstance(gate, HttpGate):
         yield from _placeholders((*path, "url"), gate.url, _IN_URL)
+    if isinstance(gate, CommandGate):
+        for at, word in enumerate(gate.command):
+            if "{node." in word:
+                yield Flaw((*path, "command", at), "is run once for all nodes, so {node.…} is not filled in", _ON_STDIN)
     if isinstance(gate, PrometheusGate):
         if gate.max is UNSET and gate.min is UNSET:
             yield Flaw(path, "expected max, min or both, found none")

@@ -63,7 +63,7 @@ class DrainSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class NodeGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="node"):
-    """The role's K3s unit is active and the Node is Ready."""
+    """The role's K3s unit and those that are to be started are up, and the Node is Ready. Asked after a wave."""
 
     timeout: Annotated[Duration, doc("How long it may take.", "5m")] | UnsetType = UNSET
 
@@ -77,7 +77,7 @@ class ClusterGate(
 
 
 class HttpGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="http"):
-    """A URL answers with a status."""
+    """A URL answers with a status; one with {node.…} is asked for each node, after a wave."""
 
     url: Annotated[
         Url, doc("May hold {node.name}, {node.address}, {node.site} and {wave}.", "https://{node.address}/healthz")
@@ -115,7 +115,7 @@ class PrometheusGate(
 class CommandGate(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="command"
 ):
-    """A command on the controller ends with 0."""
+    """A command on the controller ends with 0. It reads what it is asked about as JSON."""
 
     command: Annotated[
         list[str],
@@ -193,7 +193,9 @@ class RolloutPolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     progress_deadline: Annotated[Duration, doc("How long one node may take.", "30m")] | UnsetType = UNSET
     max_failures: Annotated[Amount, doc("Failures of the whole rollout at which it pauses.", "1%")] | UnsetType = UNSET
     drain: Annotated[DrainSpec, doc("How Nodes are drained.", {"timeout": "5m"})] | UnsetType = UNSET
-    gates: Annotated[list[Gate], doc("What must hold after each wave.", [{"type": "node"}])] | UnsetType = UNSET
+    gates: Annotated[list[Gate], doc("What must hold before and after each wave.", [{"type": "node"}])] | UnsetType = (
+        UNSET
+    )
     update_schedule: (
         Annotated[ScheduleSpec, doc("When nodes may change.", {"at": "0 2 * * 1-5", "duration": "3h"})] | UnsetType
     ) = UNSET

@@ -16,6 +16,7 @@ from fleet.model.spec.scalars import (
     AptSource,
     Channel,
     Date,
+    Duration,
     FileMode,
     HostName,
     K3sVersion,
@@ -126,6 +127,15 @@ class FileSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reload_append: (
         Annotated[list[UnitName], doc("Units added to those of weaker layers.", ["nginx.service"])] | UnsetType
     ) = field(name="reload+", default=UNSET)
+    confirm: (
+        Annotated[
+            bool | None,
+            doc(
+                "Whether a change of it is confirmed over a new connection, as those of the way to the node are.", True
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class UnitSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -237,6 +247,17 @@ class ConnectionLayer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ) = UNSET
     private_key: (
         Annotated[str | None, doc("Path of the SSH private key on the controller.", "~/.ssh/fleet")] | UnsetType
+    ) = UNSET
+    confirm_timeout: (
+        Annotated[
+            Duration | None,
+            doc(
+                "In what time a change of the way to a node (firewall, WireGuard, SSH, users, sudo, network) must be confirmed"
+                " over a new connection, or the node undoes it. 0s: never.",
+                "90s",
+            ),
+        ]
+        | UnsetType
     ) = UNSET
 
 

@@ -28,3 +28,11 @@ class HandContract:
 
     def test_of_no_nodes_nothing_is_told(self, hand: Hand, task: NodeTask) -> None:
         assert list(hand.run(task, [])) == []
+
+    def test_after_it_was_told_to_stop_nothing_is_done(
+        self, hand: Hand, task: NodeTask, told: tuple[NodeAnswer, ...]
+    ) -> None:
+        hand.stop_now()
+        names = [expected.node for expected in told]
+        wanted = [(name, "failed", "it was stopped") for name in names]
+        assert [(answer.node, answer.outcome, answer.reason) for answer in hand.run(task, names)] == wanted

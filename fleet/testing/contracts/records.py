@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fleet.errors import BusyError
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import PackageChange, Record, Updates
+from fleet.model.record import HeldBack, PackageChange, Record, Updates
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
 
@@ -61,6 +61,17 @@ class RecordsContract:
         records.save([LYON])
         records.forget(["new-1"])
         assert dict(records.unanswered()) == {"nice-1": ("b1:dd",)}
+
+    def test_what_is_held_back_stays_so_until_it_is_let_go_or_the_node_is_forgotten(self, records: Records) -> None:
+        records.hold_back({"lyon-1": "b1:aa", "nice-1": "b1:bb", "new-1": "b1:cc"}, "7f3c")
+        records.hold_back({"lyon-1": "b1:dd"}, "8a4d")
+        records.save([LYON, NICE])
+        assert dict(records.held_back()) == {
+            "lyon-1": HeldBack("b1:dd", "8a4d"), "nice-1": HeldBack("b1:bb", "7f3c"), "new-1": HeldBack("b1:cc", "7f3c"),
+        }  # fmt: skip
+        records.forget(["new-1"])
+        records.let_go("7f3c")
+        assert dict(records.held_back()) == {"lyon-1": HeldBack("b1:dd", "8a4d")}
 
     def test_half_a_bundle_is_kept_under_its_own_digest_with_what_was_before_it(self, records: Records) -> None:
         half = Record("lyon-1", "acme", "m1", digest="", manifest='{"half":1}', base="b1:aa", wanted="b1:cc")
@@ -123,6 +134,9 @@ class RecordsContract:
             records.save([replace(LYON, digest="b1:zz")], old)
         with pytest.raises(BusyError):
             records.note_unanswered({"nice-1": "b1:zz"}, old)
+        with pytest.raises(BusyError):
+            records.hold_back({"nice-1": "b1:zz"}, "7f3c", old)
+        assert not records.held_back()
         assert records.all()["lyon-1"].digest == "b1:aa"
         assert dict(records.unanswered()) == {"nice-1": ("b1:cc",)}
         records.save([replace(LYON, digest="b1:dd")], newer)

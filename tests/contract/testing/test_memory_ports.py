@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fleet.model.batch import BatchOrder, NodeAnswer, NodeTask, Observation
 from fleet.model.cluster_node import ClusterNode, NodeIdentity
 from fleet.model.drain import DrainRule, Pod, PodEvicted
 from fleet.model.host_key import ShownKey
+from fleet.model.inquiry import CommandEnd, Reply
 from fleet.model.node import Node
 from fleet.model.record import Record
 from fleet.testing import (
@@ -19,15 +21,18 @@ from fleet.testing import (
     MemoryApplier,
     MemoryClock,
     MemoryCluster,
+    MemoryCommands,
     MemoryHand,
     MemoryHostKeys,
     MemoryJournal,
     MemoryObserver,
     MemoryRecords,
     MemorySecrets,
+    MemoryWeb,
 )
 from fleet.testing.contracts.applier import ApplierContract
 from fleet.testing.contracts.cluster import ClusterContract
+from fleet.testing.contracts.gates import CommandsContract, WebContract
 from fleet.testing.contracts.hand import HandContract
 from fleet.testing.contracts.host_keys import HostKeysContract
 from fleet.testing.contracts.journal import JournalContract
@@ -121,6 +126,47 @@ class TestMemoryHand(HandContract):
     @pytest.fixture
     def hand(self, told: tuple[NodeAnswer, ...]) -> MemoryHand:
         return MemoryHand({one.node: one for one in told})
+
+
+class TestMemoryWeb(WebContract):
+    @pytest.fixture
+    def good(self) -> str:
+        return "http://shop.example/healthz"
+
+    @pytest.fixture
+    def absent(self) -> str:
+        return "http://nobody.example/healthz"
+
+    @pytest.fixture
+    def mute(self) -> str:
+        return "http://mute.example/healthz"
+
+    @pytest.fixture
+    def web(self, good: str, mute: str) -> MemoryWeb:
+        return MemoryWeb({good: [Reply(204)], mute: [Reply(200, seconds=math.inf)]})
+
+
+class TestMemoryCommands(CommandsContract):
+    @pytest.fixture
+    def good(self) -> Sequence[str]:
+        return ["true"]
+
+    @pytest.fixture
+    def bad(self) -> Sequence[str]:
+        return ["false"]
+
+    @pytest.fixture
+    def absent(self) -> Sequence[str]:
+        return ["./absent"]
+
+    @pytest.fixture
+    def endless(self) -> Sequence[str]:
+        return ["sleep", "600"]
+
+    @pytest.fixture
+    def commands(self) -> MemoryCommands:
+        unable = CommandEnd(reason="it cannot be run: no such file or directory")
+        return MemoryCommands({("false",): CommandEnd(3), ("./absent",): unable, ("sleep", "600"): None})
 
 
 class TestMemoryHostKeys(HostKeysContract):

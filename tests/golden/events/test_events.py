@@ -15,7 +15,17 @@ from fleet.model import event as ev
 from fleet.model.batch import BatchOrder
 from fleet.model.effect import Effect, RunBatch
 from fleet.model.event import Event, decode_event
-from fleet.model.rollout import AwayNode, GroupBudget, RolloutCounts, RolloutNode, RolloutOrder, RunningBatch, WaveOrder
+from fleet.model.gate import GateAnswer
+from fleet.model.rollout import (
+    STATE_VERSION,
+    AwayNode,
+    GroupBudget,
+    RolloutCounts,
+    RolloutNode,
+    RolloutOrder,
+    RunningBatch,
+    WaveOrder,
+)
 from fleet.model.signal import Cancel, Pause, Request, Resume
 
 HERE = Path(__file__).parent
@@ -40,6 +50,27 @@ WRITTEN = [
     ev.WaveApproved("everyone", 2, "ops@desk", at=1764000000.0),
     ev.WaveSoaking("pilot", 0, until=1764000600.0),
     ev.WaitStarted("window", "12 nodes wait for their window", until=1764032400.0),
+    ev.GatesAsked("7f3c-gates-0003", "before", "ramp", 1),
+    ev.GatesPassed(
+        "7f3c-gates-0003",
+        "before",
+        "ramp",
+        1,
+        (GateAnswer("cluster", "passed", "12 of 13 Nodes Ready", unready=("lyon/x",)),),
+    ),
+    ev.GatesFailed(
+        "7f3c-gates-0004",
+        "after",
+        "ramp",
+        1,
+        "http https://shop.example/healthz: it answered 503",
+        (GateAnswer("http https://shop.example/healthz", "failed", "503 in 0.2 s", "it answered 503"),),
+        is_borne=True,
+    ),
+    ev.NodeUnhealthy("nice-2", "nice", "7f3c-gates-0004", "node: chrony.service is failed"),
+    ev.RollbackRequested("wave ramp failed", in_flight=3),
+    ev.RollbackBegun("8a4d", "7f3c", ("lyon-new",)),
+    ev.RolloutWithdrawn("7f3c", "wave ramp failed", MIDWAY),
     ev.WaveFinished("everyone", 0, HALTED),
     ev.WaveFailed("pilot", 0, "1 failed and 3 succeeded, so successThreshold 100% cannot be met", HALTED),
     ev.PauseRequested("stopped by the operator", in_flight=50),
@@ -117,7 +148,7 @@ def test_a_snapshot_of_a_wave_that_failed_is_read() -> None:
     order = RolloutOrder("7f3c", "acme", "4be1f02", "ops@desk", (WaveOrder("all", nodes),), forks=20)
     state = restore(order, kept)
     assert (state.version, state.failed, state.forgiven, state.is_held, state.has_failed) == (
-        2,
+        STATE_VERSION,
         0b100,
         0b100,
         True,

@@ -99,8 +99,12 @@ PLANS = {
             measured=50,
             forks=20,
         ),
+        gates=("command ./smoke.sh {wave}", "http https://{node.address}/healthz"),
+        rolls_back=True,
+        held_back={"7f3c21aa": ("lyon-9-n0", "lyon-9-n1")},
     ),
     "nothing": plan(),
+    "held": plan(held_back={"7f3c21aa": ("lyon-9-n0",)}),
     "refused": plan(
         staying=9_997,
         nodes=tuple(node(i, Change("config", "edit", "/etc/rancher/k3s/config.yaml")) for i in range(3)),

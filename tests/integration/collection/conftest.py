@@ -57,6 +57,7 @@ class Project:
     groups: dict[str, list[str]] = field(default_factory=dict)
     learn: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     snapshot: dict[str, dict[str, Any]] = field(default_factory=dict)
+    confirm: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def blob(self, data: bytes) -> dict[str, Any]:
         name = hashlib.sha256(data).hexdigest()
@@ -76,6 +77,7 @@ class Project:
         bundle = {"format": "fleet.bundle/v1", "node": node, "digest": digest_of(manifest), "fleet": "acme"}
         beside = {"urls": self.urls.get(node, {}), "seeds": self.seeds.get(node, []), "learn": self.learn.get(node, [])}
         beside |= {"snapshot": self.snapshot[node]} if node in self.snapshot else {}
+        beside |= {"confirm": self.confirm[node]} if node in self.confirm else {}
         return {**bundle, "manifest": manifest, **beside}
 
     def write(self) -> None:

@@ -12,15 +12,18 @@ from datetime import UTC, datetime
 
 from fleet.model import event as ev
 from fleet.model.event import Event
+from fleet.model.gate import GateAnswer, asks_each_node
 from fleet.model.rollout import GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 
 FINAL = {
     ev.NodeApplied: "applied",
     ev.NodeFailed: "failed",
+    ev.NodeUnhealthy: "failed",
     ev.NodeUnreachable: "unreachable",
     ev.NodeBlocked: "blocked",
 }
-ENDS = (ev.RolloutFinished, ev.RolloutHalted, ev.RolloutCancelled, ev.RolloutSuperseded)
+ENDS = (ev.RolloutFinished, ev.RolloutHalted, ev.RolloutCancelled, ev.RolloutSuperseded, ev.RolloutWithdrawn)
+STOPPED = (ev.RolloutCancelled, ev.RolloutSuperseded, ev.RolloutWithdrawn)
 DAY, HOUR = 86400, 3600
 
 
@@ -50,6 +53,14 @@ class Rules:
         self.approved: set[int] = set()
         self.next_start = 0.0
         self.waits_until: float | None = None
+        self.checking: str | None = None
+        self.answers: list[GateAnswer] = []
+        """What gates said just now."""
+        self.passed: set[tuple[str, int]] = set()
+        """Where the gates let the rollout go on, also those that the policy bears."""
+        self.doubted: set[tuple[str, int]] = set()
+        self.begun_once: set[str] = set()
+        self.is_withdrawn = False
 
     def write(self, event: Event, now: float = 0.0) -> None:
         """`now` is when it was decided."""
@@ -61,7 +72,12 @@ class Rules:
                 assert self.begun < 0 or self.begun in self.finished_waves, "no wave before the one before is over"
                 wave = self.order.waves[event.index]
                 assert not (wave.needs_approval and wave.nodes) or event.index in self.approved, "nobody approved"
+                assert not self._is_gated("before", event.index) or ("before", event.index) in self.passed, "its gates"
                 self.begun = event.index
+            case ev.GatesAsked():
+                self._check_asked(event)
+            case ev.GatesPassed() | ev.GatesFailed():
+                self._hear_gates(event)
             case ev.ApprovalAwaited():
                 assert event.index not in self.asked, "nobody is asked twice"
                 assert event.index == self.begun + 1
@@ -81,7 +97,14 @@ class Rules:
                 for name in event.nodes:
                     assert now >= self.since[name] + self.order.timing.offline_after
             case ev.SupersedeRequested():
-                self.is_quiet, self.is_held = True, False
+                self.is_quiet, self.is_held, self.checking = True, False, None
+            case ev.RollbackRequested():
+                assert self.order.on_failure == "rollback"
+                assert event.reason
+                assert self.failed_waves or self._too_many_failed()
+                assert set(self.final.values()) & {"applied", "failed"}, "there is something to bring back"
+                self.is_quiet = self.is_withdrawn = True
+                self.checking = None
             case ev.WaveFailed():
                 self._check_failed(event.index)
                 self.failed_waves.add(event.index)
@@ -91,10 +114,14 @@ class Rules:
                 self._check_start(event)
             case ev.BatchRequeued():
                 self.flying = {name: batch for name, batch in self.flying.items() if batch != event.batch_id}
+            case ev.NodeUnhealthy():
+                assert self.final[event.node] == "applied"
+                assert any(event.node in answer.ill for answer in self.answers)
+                self.final[event.node] = "failed"
             case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable() | ev.NodeBlocked():
                 self._settle(event)
             case ev.PauseRequested() | ev.CancelRequested():
-                self.is_quiet = True
+                self.is_quiet, self.checking = True, None
                 self.is_held = isinstance(event, ev.PauseRequested) and event.by_policy
             case ev.RolloutPaused():
                 assert not self.flying
@@ -104,10 +131,11 @@ class Rules:
                 self._resume()
         if isinstance(event, ENDS):
             assert not self.flying
-            is_stopped = isinstance(event, ev.RolloutCancelled | ev.RolloutSuperseded)
-            assert is_stopped or len(self.final) == len(self.nodes)
+            assert self.is_withdrawn == isinstance(event, ev.RolloutWithdrawn)
+            assert isinstance(event, STOPPED) or len(self.final) == len(self.nodes)
             if isinstance(event, ev.RolloutFinished):
                 assert "failed" not in self.final.values()
+                assert not self.doubted, "a gate did not pass"
                 assert self.order.offline == "defer" or set(self.final.values()) <= {"applied"}
             self.over = event
 
@@ -118,6 +146,7 @@ class Rules:
         if self.over or self.is_quiet:
             return
         is_asked = self.begun + 1 in self.asked - self.approved
+        is_asked = is_asked or self.checking is not None
         assert self.flying or is_asked or wake_at is not None, "it says what it waits for"
         assert wake_at is None or wake_at > self.now
         if self.begun < 0:
@@ -126,7 +155,7 @@ class Rules:
         is_last = self.begun + 1 == len(self.order.waves)
         is_soaking = self.soaks.get(self.begun, 0) > self.now
         assert is_last or is_soaking or is_asked or not self.surely(self.begun, passes=True), "a healthy wave ends"
-        if self.order.on_failure == "pause":
+        if self._stops():
             assert not self.surely(self.begun, passes=False), "a wave that cannot pass stops the rollout"
         if len(self.flying) < self.order.forks and self.now >= self.next_start:
             idle = [name for name in self.nodes if self._could_start(name)]
@@ -168,7 +197,53 @@ class Rules:
     def _check_failed(self, at: int) -> None:
         assert at == self.begun
         assert at not in self.failed_waves, "a wave fails once, until somebody goes on"
-        assert self.surely(at, passes=False)
+        assert ("after", at) in self.doubted or self.surely(at, passes=False)
+
+    def _stops(self) -> bool:
+        """Whether a wave that fails stops the rollout, while there is something left of it."""
+        return self.order.on_failure != "continue"
+
+    def _too_many_failed(self) -> bool:
+        failed = [name for name, kind in self.final.items() if kind == "failed" and name not in self.forgiven]
+        return 0 < self.order.stop_at <= len(failed)
+
+    def _is_gated(self, phase: str, at: int) -> bool:
+        """Before a wave nothing asks nodes; after it there is something to ask where something was applied."""
+        names = [node.name for node in self.order.waves[at].nodes]
+        if phase == "before":
+            return bool(names) and any(not asks_each_node(gate) for gate in self.order.gates)
+        return bool(self.order.gates) and any(self.final.get(name) == "applied" for name in names)
+
+    def _check_asked(self, event: ev.GatesAsked) -> None:
+        assert self.checking is None, "one check at a time"
+        assert not self.is_quiet
+        assert self._is_gated(event.phase, event.index)
+        assert (event.phase, event.index) not in self.passed
+        wave = self.order.waves[event.index]
+        if event.phase == "before":
+            assert event.index == self.begun + 1
+            assert self.begun < 0 or self.begun in self.finished_waves
+            assert not wave.needs_approval or event.index in self.approved, "a person first: it takes longer"
+        else:
+            assert event.index == self.begun
+            assert self.begun not in self.failed_waves
+            assert not self.order.timing.soak or self.now >= self.soaks[self.begun], "what has not soaked"
+        self.checking = event.check_id
+
+    def _hear_gates(self, event: ev.GatesPassed | ev.GatesFailed) -> None:
+        assert event.check_id == self.checking
+        self.checking = None
+        place = event.phase, event.index
+        is_good = all(answer.outcome == "passed" or answer.ill for answer in self.answers)
+        assert is_good == isinstance(event, ev.GatesPassed)
+        if isinstance(event, ev.GatesPassed) or event.is_borne:
+            self.passed.add(place)
+        if isinstance(event, ev.GatesPassed):
+            self.doubted.discard(place)
+        else:
+            assert event.reason
+            assert event.is_borne == (self.order.on_failure == "continue")
+            self.doubted.add(place)
 
     def _check_finished(self, at: int) -> None:
         assert at == self.begun
@@ -178,11 +253,13 @@ class Rules:
         is_lost = at in self.failed_waves and len(self.final) == len(self.nodes)
         if self.order.timing.soak and applied and not is_lost:
             assert self.now >= self.soaks[at], "it soaks first"
+        if at not in self.failed_waves:
+            assert not self._is_gated("after", at) or ("after", at) in self.passed, "its gates"
         left = [node.name for node in self.order.waves[at].nodes if node.name not in self.final]
         if at + 1 == len(self.order.waves):
             assert len(self.final) == len(self.nodes), "the last wave waits for all"
         elif at in self.failed_waves:
-            assert not left, "a wave that failed waits for its nodes"
+            assert not left or ("after", at) in self.doubted, "a wave that failed waits for its nodes"
             assert self.order.on_failure == "continue" or len(self.final) == len(self.nodes)
         else:
             assert self.surely(at, passes=True)
@@ -190,18 +267,19 @@ class Rules:
     def _check_start(self, event: ev.BatchStarted) -> None:
         assert not self.is_quiet, "a pause starts nothing new"
         assert 0 < len(event.nodes) <= self.order.batch_size
-        if self.order.stop_at:
-            failed = [name for name, kind in self.final.items() if kind == "failed" and name not in self.forgiven]
-            assert len(failed) < self.order.stop_at, "so many failures start nothing new"
-        if self.order.on_failure == "pause":
+        assert not self._too_many_failed(), "so many failures start nothing new"
+        if self._stops():
             assert not self.surely(self.begun, passes=False), "a wave that failed starts nothing new"
         for name in event.nodes:
             assert name not in self.final
             assert name not in self.flying
             assert self.wave_of[name] <= self.begun, "its wave has not come"
             assert self.is_open(name), "its window is shut"
-            assert all(self.final.get(other) == "applied" for other in self._before(name))
+            # What was begun before its server turned ill is run to its end.
+            is_known = name in self.begun_once
+            assert is_known or all(self.final.get(other) == "applied" for other in self._before(name))
             self.flying[name] = event.batch_id
+            self.begun_once.add(name)
         assert len(self.flying) <= self.order.forks
         self._check_rate(event)
         servers = Counter(self.nodes[name].cluster for name in self.flying if self.nodes[name].role == "server")
@@ -306,6 +384,7 @@ class Rules:
         if self.is_held:
             self.forgiven = {name for name, kind in self.final.items() if kind != "applied"}
             self.failed_waves.discard(self.begun)
+            self.doubted.discard(("after", self.begun))
         self.is_quiet = self.is_held = False
 
 

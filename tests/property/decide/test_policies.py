@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from fleet.decide import decide, decode_snapshot, encode_snapshot, evolve, initial, restore, snapshot
 from fleet.model.batch import NodeResult
 from fleet.model.effect import RunBatch
+from fleet.model.gate import ClusterGate, CommandGate, GateAnswer, GateOrder, NodeGate, asks_each_node
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.model.signal import (
     Approve,
@@ -21,6 +22,7 @@ from fleet.model.signal import (
     BatchLost,
     Begin,
     Cancel,
+    GatesAnswered,
     Pause,
     Resume,
     Signal,
@@ -37,6 +39,10 @@ OUTCOMES = st.lists(
     st.sampled_from(["applied", "applied", "applied", "applied", "failed", "unreachable"]), min_size=1, max_size=8
 )
 
+
+COMMAND, CLUSTER, NODE = CommandGate(timeout=1, command=("true",)), ClusterGate(timeout=1), NodeGate(timeout=1)
+GATES = st.sampled_from([(), (), (COMMAND,), (NODE,), (CLUSTER, NODE), (COMMAND, NODE)])
+ANSWERS = st.lists(st.sampled_from(["passed", "passed", "passed", "failed", "unknown"]), min_size=2, max_size=5)
 
 HOURS = st.sampled_from([60.0, 1800.0, 7200.0, 90000.0])
 
@@ -64,9 +70,10 @@ def orders(draw: st.DrawFn) -> RolloutOrder:
         policy="standard",
         budgets=tuple(budgets.values()),
         stop_at=draw(st.sampled_from([0, 0, 1, 2, 3])),
-        on_failure=draw(st.sampled_from(["pause", "continue"])),
+        on_failure=draw(st.sampled_from(["pause", "pause", "rollback", "continue"])),
         offline=draw(st.sampled_from(["leave", "defer", "count"])),
         timing=timing or draw(timings(sites)),
+        gates=draw(GATES),
     )
 
 
@@ -117,6 +124,7 @@ class Rollouts(RuleBasedStateMachine):
         self.state = initial(order)
         self.rules = Rules(order)
         self.effects: dict[str, RunBatch] = {}
+        self.gates: GateOrder | None = None
         self.epoch = 1
         self.now = BEGIN
         self.wake_at: float | None = None
@@ -134,6 +142,10 @@ class Rollouts(RuleBasedStateMachine):
         running = {batch.batch_id for batch in self.state.running}
         self.effects = {batch_id: effect for batch_id, effect in self.effects.items() if batch_id in running}
         assert set(self.effects) == running
+        self.gates = decision.gates or self.gates
+        if self.rules.checking is None:
+            self.gates = None
+        assert (self.gates.check_id if self.gates else None) == self.rules.checking
         self.rules.now = self.now
         if isinstance(signal, TakeOver):
             return  # which starts nothing: a tick comes with it
@@ -146,6 +158,31 @@ class Rollouts(RuleBasedStateMachine):
             for at, name in enumerate(names)
         )
         self.hear(BatchFinished(batch_id, tuple(results)))
+
+    def answer(self, drawn: list[str]) -> None:
+        """Of gates that ask nodes, some of those are ill where the gate fails."""
+        assert self.gates
+        answers = []
+        for at, gate in enumerate(self.gates.gates):
+            outcome = drawn[at % len(drawn)]
+            ill = self.gates.nodes[at::2] if asks_each_node(gate) and outcome == "failed" else ()
+            answers.append(GateAnswer(str(gate), outcome, ill=dict.fromkeys(ill, "why")))  # type: ignore[arg-type]
+        self.rules.answers = answers
+        self.hear(GatesAnswered(check_id=self.gates.check_id, answers=tuple(answers)))
+        self.rules.answers = []
+
+    @precondition(lambda self: self.gates)
+    @rule(drawn=ANSWERS)
+    def gates_answer(self, drawn: list[str]) -> None:
+        self.answer(drawn)
+
+    @rule(number=st.integers(0, 3))
+    def gates_answer_that_nobody_asks_any_more(self, number: int) -> None:
+        check_id = f"7f3c-gates-{number:04d}"
+        if not self.gates or self.gates.check_id != check_id:
+            before = self.state
+            self.hear(GatesAnswered(check_id=check_id, answers=(GateAnswer("any", "passed"),) * 2))
+            assert replace(before, lost=(), lapsed=0) == replace(self.state, lost=(), lapsed=0)
 
     @precondition(lambda self: self.effects)
     @rule(data=st.data(), drawn=OUTCOMES)
@@ -212,6 +249,8 @@ class Rollouts(RuleBasedStateMachine):
             if self.state.status == "paused":
                 assert self.rules.why_paused
                 self.hear(Resume())
+            elif self.gates:
+                self.answer(["passed"] if turn % 5 else ["passed", "failed"])
             elif not self.effects and self.wake_at is not None:
                 self.now = self.wake_at
                 self.hear(Tick())

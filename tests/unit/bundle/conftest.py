@@ -50,6 +50,9 @@ class Desk:
     units: list[dict[str, Any]] = field(default_factory=list)
     urls: dict[str, list[str]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    packages: list[dict[str, Any]] = field(default_factory=list)
+    confirm: dict[str, Any] = field(default_factory=dict)
     node: str = "lyon-1-a"
     fleet: str = "acme"
 
@@ -81,6 +84,7 @@ class Desk:
 
     def manifest(self) -> dict[str, Any]:
         whole = {"files": self.files, "artifacts": self.artifacts, "folders": self.folders, "units": self.units}
+        whole |= {"facts": self.facts, "packages": self.packages}
         return {name: value for name, value in whole.items() if value}
 
     def digest(self) -> str:
@@ -88,7 +92,8 @@ class Desk:
 
     def bundle(self) -> dict[str, Any]:
         bundle = {"format": "fleet.bundle/v1", "node": self.node, "digest": self.digest(), "fleet": self.fleet}
-        return {**bundle, "manifest": self.manifest(), "urls": self.urls, "seeds": self.seeds}
+        confirm = {"confirm": self.confirm} if self.confirm else {}
+        return {**bundle, "manifest": self.manifest(), "urls": self.urls, "seeds": self.seeds, **confirm}
 
     def write(self) -> Path:
         path = self.place / "bundles" / f"{self.node}.json"

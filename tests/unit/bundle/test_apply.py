@@ -254,5 +254,5 @@ def test_nothing_of_ours_lies_about_afterwards(desk: Any) -> None:
     desk.files[0]["validate"] = "true {file}"
     desk.ok()
     names = {path.name for path in desk.path("/var/lib/fleet").iterdir()}
-    assert names == {"lock", "record.json"}
+    assert names == {"lock", "record.json", "applications.jsonl"}
     assert not list(desk.root.rglob(".fleet-*"))

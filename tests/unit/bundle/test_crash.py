@@ -91,7 +91,7 @@ def texts(desk: Any) -> dict[str, bytes]:
 
 def leftovers(desk: Any) -> list[str]:
     own = {path.name for path in desk.path("/var/lib/fleet").iterdir()}
-    expected = {"lock", "record.json", "units.json", "private.json", "originals", "generations"}
+    expected = {"lock", "record.json", "units.json", "private.json", "applications.jsonl", "originals", "generations"}
     return sorted(own - expected) + [str(path) for path in desk.root.rglob(".fleet-*")]
 
 

@@ -117,10 +117,12 @@ def test_sandboxes_may_be_tried_without_a_commit() -> None:
 
 
 def test_what_is_not_enforced_yet_is_applied_only_when_said() -> None:
-    policy = document("RolloutPolicy", "slow", "gates: [{type: node}]")
-    made = intent(document("Fleet", "acme", "rolloutPolicy: slow"), policy, document("Site", "lyon", HOSTS))
+    zones = document("Segmentation", "shops", "zones: [{name: hq, cidrs: [10.0.0.0/16]}]")
+    made = intent(document("Fleet", "acme", ""), zones, document("Site", "lyon", HOSTS))
     error = refusal(made)
-    assert str(error).startswith("the spec declares what is not enforced yet: RolloutPolicy slow: gates")
+    assert str(error).startswith(
+        "the spec declares what is not enforced yet: Segmentation shops: no rule reaches a node"
+    )
     assert error.hint == "--unenforced applies the rest all the same."
     refuse(made, planned(made), ApplyOptions(unenforced=True))
 

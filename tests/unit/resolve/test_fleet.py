@@ -293,7 +293,7 @@ def test_declared_but_not_enforced_is_said() -> None:
         document("Segmentation", "zero", "mode: audit\nzones: [{name: hq, cidrs: [10.0.0.0/8]}]\nflows: []"),
         document("Site", "lyon", ONE),
     )
-    assert [text.partition(":")[0] for text in fleet.unenforced] == ["Segmentation zero", "RolloutPolicy standard"]
+    assert [text.partition(":")[0] for text in fleet.unenforced] == ["Segmentation zero"]
 
 
 def test_origins_name_the_line_that_won() -> None:

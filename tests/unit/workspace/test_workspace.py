@@ -133,7 +133,7 @@ class InMemory(Wiring):
     def shipped(self) -> Shipped:
         return shipped()
 
-    def engine(self, write_project: ProjectWriter, forks: int, verbosity: int = 0, around: object = None) -> Engine:  # noqa: ARG002 - as Wiring's
+    def engine(self, write_project: ProjectWriter, *_: object) -> Engine:
         self.writer = write_project
         return self.engine_
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fleet.cli.again import bring_again
+from fleet.cli.again import bring_again, bring_held_back
 from fleet.cli.command import verb
 from fleet.cli.face import Face
 from fleet.cli.names import complete_rollouts
@@ -35,12 +35,19 @@ def command(
 ) -> int:  # fmt: skip
     """Try the nodes again that failed in a rollout.
 
-    And those that waited for them. Only those that git still wants to become what the rollout brought: once the cause is mended in git, `fleet apply` brings
-    it. In one wave, under the budgets, windows and rates of the policy. Exit codes are those of `fleet apply`.
+    And those that waited for them. Only those that git still wants to become what the rollout brought: once the cause is mended
+    in git, `fleet apply` brings it. In one wave, under the budgets, windows and rates of the policy. Of a rollout that was
+    rolled back, what it brought is no longer held back, and comes again in all waves of the policy. Exit codes are those of
+    `fleet apply`.
     """
     workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
+    rollouts = workspace.rollouts()
+    if names := rollouts.held_back(rollout_id):
+        return bring_held_back(
+            face, workspace, names, rollout_id, asks=not yes, forks=forks, cluster=not no_cluster, as_json=as_json
+        )
     with face.diagnostics.stage("plan"):
-        names = workspace.rollouts().failed(rollout_id, workspace.plan())
+        names = rollouts.failed(rollout_id, workspace.plan())
     return bring_again(
         face, workspace, names, "retry", f"no node that failed in {rollout_id} still wants what it brought",
         asks=not yes, forks=forks, cluster=not no_cluster, as_json=as_json,

@@ -23,7 +23,7 @@ MODULE = """\
 import json, os, sys, time
 from ansible.module_utils.basic import AnsibleModule
 
-spec = {name: {"type": "str", "default": ""} for name in ("expect", "controller", "take_over", "secret")}
+spec = {name: {"type": "str", "default": ""} for name in ("expect", "controller", "take_over", "secret", "undo")}
 spec["secret"]["no_log"] = True
 spec.update(home={"type": "path", "required": True}, node={"type": "str"}, read={"type": "bool"}, epoch={"type": "int"})
 module = AnsibleModule(argument_spec=spec)
@@ -45,7 +45,7 @@ held = json.load(open(path("record")))["digest"] if os.path.exists(path("record"
 is_new = held != "b1:new"
 record = {"node": wanted["node"], "fleet": "acme", "machine_id": "m-1", "digest": "b1:new", "epoch": wanted["epoch"],
     "controller": wanted["controller"], "manifest": json.dumps({"expect": wanted["expect"],
-    "take_over": wanted["take_over"], "secret": len(wanted["secret"])})}
+    "take_over": wanted["take_over"], "secret": len(wanted["secret"]), "undo": wanted["undo"]})}
 json.dump(record, open(path("record"), "w"))
 module.warn("a small remark")
 module.exit_json(changed=is_new, digest="b1:new", changes=[{"path": "/a"}, {"path": "/b"}] if is_new else [],
@@ -59,6 +59,7 @@ SITE = """\
       fleet_bundle:
         home: "{{ home }}"
         node: "{{ inventory_hostname }}"
+        undo: "{{ fleet_undo | default('') }}"
         expect: "{{ fleet_expect | default('') }}"
         epoch: "{{ fleet_epoch }}"
         controller: "{{ fleet_controller }}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import stat
@@ -51,6 +52,19 @@ def test_a_batch_brings_its_nodes_in_and_tells_what_they_hold(project: Any, run_
     assert '"expect": "none,b1:sent"' in manifests["no"]
     assert '"expect": ""' in manifests["1e3"]
     assert project.runs("lyon-2") == 0
+
+
+def test_nodes_are_brought_back_each_to_its_own_digest(project: Any, run_dir: Path, order: Order) -> None:
+    project.add("back", "1e3", "forth")
+    result = AnsibleApplier(Settings(run_dir), project.write).run_batch(
+        order("back", "1e3", "forth", undo={"back": "b1:before", "1e3": "b1:other"})
+    )
+    manifests = {one.node: json.loads(one.record.manifest) for one in result.results if one.record is not None}
+    assert {node: found["undo"] for node, found in manifests.items()} == {
+        "back": "b1:before",
+        "1e3": "b1:other",
+        "forth": "",
+    }
 
 
 def test_a_finished_batch_is_not_run_again(project: Any, run_dir: Path, order: Order) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fleet.adapters.ansible import AnsibleHand, Settings
 from fleet.model.batch import NodeAnswer, NodeTask
 from fleet.testing.contracts.hand import HandContract
 
+PLAYBOOKS = Path(__file__).parents[4] / "playbooks"
 RETIRE = """\
 - hosts: all
   gather_facts: false
@@ -121,3 +124,26 @@ def test_who_stops_listening_ends_it(project: Any, hand: AnsibleHand, run_dir: P
     answers.close()  # type: ignore[attr-defined]
     assert list(run_dir.iterdir()) == []
     assert not (project.nodes_dir / "lyon-b" / "record").exists()
+
+
+def test_it_stops_at_once_when_it_is_told_to(project: Any, hand: AnsibleHand, run_dir: Path) -> None:
+    """From another thread, while nobody answers."""
+    project.put("lyon-b", "hold")
+    answers = hand.run(NodeTask("retire"), ["lyon-a", "lyon-b"])
+    assert next(answers).node == "lyon-a"
+    threading.Timer(0.3, hand.stop_now).start()
+    assert list(answers) == [NodeAnswer("lyon-b", "failed", "it was stopped")]
+    assert list(run_dir.iterdir()) == []
+    assert not (project.nodes_dir / "lyon-b" / "record").exists()
+
+
+def test_a_host_that_never_answers_has_a_time_of_its_own(project: Any, hand: AnsibleHand) -> None:
+    """As probe.yml asks: a disk that is dead lets nothing end, and the others are not to wait for it."""
+    ((play,),) = (yaml.safe_load(path.read_text()) for path in [PLAYBOOKS / "probe.yml"])
+    timeout = f'      timeout: "{play["tasks"][0]["timeout"]}"\n'
+    project.extra["retire.yml"] = RETIRE.replace("      fleet_b", f"{timeout}      fleet_b")
+    project.put("lyon-b", "hold")
+    task = NodeTask("retire", {"fleet_run_timeout": 2})
+    answers = {answer.node: answer for answer in hand.run(task, ["lyon-a", "lyon-b"])}
+    assert answers["lyon-a"].outcome == "done"
+    assert (answers["lyon-b"].outcome, answers["lyon-b"].reason) == ("failed", "Timed out after 2 second(s).")

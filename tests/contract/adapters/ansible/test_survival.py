@@ -328,10 +328,12 @@ def test_a_controller_killed_before_its_child_began_leaves_nothing_in_the_way(
     (workdir.path / "project").mkdir()
     (workdir.path / "project" / "site.yml").write_text("half a fi")
     (workdir.path / "results.jsonl").write_text('{"node":"a","outcome":"fai')
+    (workdir.path / ".done.json.0123456789ab").write_text("{")
 
     result = AnsibleApplier(Settings(run_dir), project.write).run_batch(order("a", epoch=2))
 
     assert outcomes(result) == {"a": "applied"}
+    assert list(workdir.path.glob(".*")) == [], "papers that never got their names are gone"
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_the_child(project: Any, run_dir: Path, order: Order) -> None:

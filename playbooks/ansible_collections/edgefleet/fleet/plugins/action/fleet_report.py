@@ -7,7 +7,15 @@ from __future__ import annotations
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-REGISTERED = ("bundle_result", "users_keys", "users_folders", "users_result", "packages_result")
+REGISTERED = (
+    "bundle_result",
+    "users_confirmed",
+    "users_kept",
+    "users_keys",
+    "users_folders",
+    "users_result",
+    "packages_result",
+)
 
 
 class ActionModule(ActionBase):

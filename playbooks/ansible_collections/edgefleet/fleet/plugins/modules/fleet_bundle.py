@@ -6,6 +6,7 @@
 Run by Ansible, or alone: python3 fleet_bundle.py --bundle FILE [--root DIR] [--check] [--diff]
 
 In order: refuse, lock, look, fetch, validate, write beside, say what is meant (record), rename, remove, units, record.
+A change of the way by which the node is reached is on probation: confirmed over a new connection, or put back.
 """
 
 import sys
@@ -84,6 +85,47 @@ options:
     type: list
     elements: str
     default: []
+  confirm:
+    description:
+      - Digest of a bundle that came in on probation. Only now the record claims it, and nothing is put back any more.
+      - Refused over the connection by which the bundle came. The action plugin does this by itself.
+      - V(users) where the users of a bundle are on probation; the action plugin knows the digest.
+    type: str
+    default: ""
+  undo:
+    description:
+      - Digest of a bundle that the node held as a whole before, of one of its last generations. It is brought to that again,
+        with what it kept itself.
+      - Refused where K3s's version, datastore or token, or packages, were others.
+    type: str
+    default: ""
+  way_in:
+    description: With O(undo), what a change of has to be confirmed, as in a bundle. The action plugin sets it.
+    type: dict
+    default: {}
+  users:
+    description:
+      - Users as the role C(users) is about to make them. Where that changes one, what it is now is kept, and they are on
+        probation. Nothing else is done.
+    type: list
+    elements: dict
+    default: []
+  wanted:
+    description: With O(users), the digest of the bundle that they belong to. The action plugin sets it.
+    type: str
+    default: ""
+  program:
+    description: Text of this module, which puts back what is not confirmed. The action plugin sets it where it is asked for.
+    type: str
+    default: ""
+  probation:
+    description: V(false) brings in at once, and for good, what would have to be confirmed.
+    type: bool
+    default: true
+  put_back:
+    description: How the node itself calls this, V(deadline) or V(boot).
+    type: str
+    default: ""
   read:
     description: Only read the record, and tell what on disk differs from it.
     type: bool
@@ -176,6 +218,10 @@ learned:
   type: dict
   returned: always
 record: {description: The node's record., type: dict, returned: always}
+unconfirmed:
+  description: Of a bundle that is on probation its C(digest), and the C(seconds) in which O(confirm) must come.
+  type: dict
+  returned: where it has to be confirmed
 clock: {description: "The node's own time, in seconds since 1970.", type: float, returned: always}
 step: {description: Where it failed., type: str, returned: failure}
 at: {description: "What it failed on: a path, a unit, or empty.", type: str, returned: failure}
@@ -186,6 +232,7 @@ import base64
 import contextlib
 import errno
 import fcntl
+import fnmatch
 import functools
 import grp
 import gzip
@@ -213,8 +260,18 @@ CHECK = STATE + "/check"
 SNAPSHOTS = STATE + "/snapshots"  # of K3s's datastore, before an upgrade: the token that opens it, and SQLite's file
 DOWNLOADS = STATE + "/downloads"  # by sha256: what a link that broke has left, for the next run to go on with
 ORIGINALS = STATE + "/originals"
+APPLICATIONS = STATE + "/applications.jsonl"  # a line for each time that something here was about to change
 GENERATIONS = STATE + "/generations"  # of each: manifest.json, and in files/ what the next one put something else for
 MANIFEST = "manifest.json"
+USERS = "users.json"  # in a generation: what those were that the next bundle changed, their keys beside it
+KEPT_USERS = STATE + "/users"  # the same, until the bundle under which they were that is a generation
+PROBATION = STATE + "/probation"  # while a change is not confirmed: what was there before, and what puts it back
+PLAN = PROBATION + "/plan.json"  # written last, removed first
+PROGRAM = PROBATION + "/fleet_bundle.py"
+UNDONE = STATE + "/undone.json"  # which bundle was put back last, why, and whether somebody was told
+UNDO = "fleet-undo"  # the unit at boot; timers are called UNDO-NUMBER
+UNDO_UNIT = "/etc/systemd/system/%s.service" % UNDO
+UNDO_LINK = "/etc/systemd/system/sysinit.target.wants/%s.service" % UNDO
 K3S = "k3s_version"
 KEPT_GENERATIONS = KEPT_SNAPSHOTS = 3
 TEMP = re.compile(r"\.fleet-[0-9a-f]{16}\.new")
@@ -224,8 +281,10 @@ FORBIDDEN = ("/proc/", "/sys/", "/dev/", STATE + "/")
 ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "armv8l": "arm"}
 VALIDATE_SECONDS = 60
 SNAPSHOT_SECONDS = 600
+UNDO_SECONDS = 60  # so long may units take that are put back
 TOKEN_SECONDS = 60  # so long may a K3s that starts take until it can be told a token
 OUTPUT_BYTES = 64 * 1024
+LOG_BYTES = 64 * 1024  # from then on the lines go to a new file, and the old one is kept as the only `.1`
 LOOP_SECONDS = 60  # so long may systemd restart a unit again and again before it counts as failed
 SLOW_BYTES = 4096  # a source that gives less in `fetch_timeout` seconds is no better than one that gives nothing
 ADVICE = {
@@ -251,6 +310,7 @@ class Failure(Exception):
         super().__init__(f"{step}: {path}: {reason}" if path else f"{step}: {reason}")
         self.step = step
         self.path = path
+        self.reason = reason
 
 
 def words(exc):
@@ -520,6 +580,23 @@ class Tree:
         self.copy(source, path)
 
     @naming
+    def append(self, path, line):
+        """Add a line to a log: on the disk when this returns. One that was cut off stays a line of its own."""
+        parent, name = os.path.split(path)
+        with self.folder(parent) as folder:
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(name, dir_fd=folder, follow_symlinks=False).st_size >= LOG_BYTES:
+                    os.rename(name, name + ".1", src_dir_fd=folder, dst_dir_fd=folder)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(name, flags, 0o600, dir_fd=folder), "ab") as handle:
+                size = os.fstat(handle.fileno()).st_size
+                is_cut = size and os.pread(handle.fileno(), 1, size - 1) != b"\n"
+                handle.write((b"\n" if is_cut else b"") + line + b"\n")
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.fsync(folder)
+
+    @naming
     def place(self, path):
         parent, name = os.path.split(path)
         with self.folder(parent) as folder:
@@ -721,6 +798,8 @@ def content(entry, blobs, secrets, learned):
             state = "did not arrive" if data is None else "arrived damaged"
             raise Failure("bundle", entry["path"], "content {} {}".format(entry["sha256"], state))
         return data
+    if entry["path"] in blobs:  # what the node kept itself, with its secrets in it
+        return blobs[entry["path"]]
     parts = []
     for part in entry.get("segments", ()):
         if isinstance(part, str):
@@ -1397,6 +1476,8 @@ def clean_up(tree, record, items):
     for name in tree.names(CHECK):
         tree.unlink(os.path.join(CHECK, name))
     tree.rmdir(CHECK)
+    if tree.stat(PROBATION) is not None and tree.stat(PLAN) is None:
+        drop_probation(tree, manager_of(tree, UNDO_SECONDS))
     clean_staged(tree)
 
 
@@ -1500,6 +1581,7 @@ def keep_generation(tree, record, look):
         if known and known.get("kind", "file") == "file" and found is not None and stat.S_ISREG(found.st_mode):
             with telling("keep", path):
                 tree.link(path, os.path.join(files, os.path.basename(original_path(path))))
+    take_users(tree, record["digest"], folder)
     kept = {key: record.get(key) for key in ("digest", "commit", "at", "manifest")}
     tree.write_json(os.path.join(folder, MANIFEST), kept)
     for old in tree.names(GENERATIONS)[:-KEPT_GENERATIONS]:
@@ -1522,6 +1604,71 @@ def remove_all(tree, path):
     for name in tree.names(path):
         remove_all(tree, os.path.join(path, name))
     tree.rmdir(path)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Going back to a generation, by order: its manifest as a bundle, with contents that only the node has
+
+
+def earlier_bundle(opts):
+    """(bundle, contents by sha256, or by path where they hold secrets). Raises Failure, with all that is in the way."""
+    tree, digest = Tree(opts["root"], make=False), opts["undo"]
+    record, names = read_record(tree), tree.names(GENERATIONS) if tree.base is not None else []
+    held = [(name, tree.read_json(os.path.join(GENERATIONS, name, MANIFEST)) or {}) for name in names]
+    known = [at for at, (_name, kept) in enumerate(held) if kept.get("digest") == digest]
+    if record.get("digest") == digest:
+        kept, later = record, []
+    elif known:
+        kept, later = held[known[-1]][1], [name for name, _kept in held[known[-1] :]]
+    else:
+        found = ", ".join(str(kept.get("digest")) for _name, kept in held) or "none"
+        raise Failure("undo", "", f"{digest} is not kept here: found {found}")
+    manifest = json.loads(kept["manifest"])
+    now = json.loads(record.get("manifest") or "{}")
+    stays = what_stays(now, manifest)
+    users = []
+    if now.get("users", []) != manifest.get("users", []):
+        users = users_of(tree, later[0]) if len(later) == 1 else None
+        stays += ["users, of which this node kept nothing"] if users is None else []
+    if stays:
+        raise Failure("undo", "", "never goes back by itself: " + ", ".join(stays) + "; apply what git is to say")
+    blobs, lost = earlier_contents(tree, manifest, later)
+    if lost:
+        raise Failure("undo", lost[0], "what it held is not on the node any more: " + ", ".join(lost))
+    opts["commit"] = kept.get("commit") or ""
+    bundle = {"format": "fleet.bundle/v1", "node": record.get("node"), "fleet": record.get("fleet"), "digest": digest}
+    return dict(bundle, manifest=manifest, learn=record.get("learn", []), users_before=users), blobs
+
+
+def users_of(tree, generation):
+    """What users were under that bundle, as far as the next one changed them; None where that is not kept."""
+    kept = tree.read_json(os.path.join(GENERATIONS, generation, USERS))
+    return None if kept is None else kept["users"]
+
+
+def earlier_contents(tree, manifest, later):
+    """(contents, paths of which there is none). What a generation did not keep was the same in the one behind it."""
+    blobs, lost, private = {}, [], tree.read_json(PRIVATE) or {}
+    for entry in manifest.get("files", ()):
+        path = check_path(entry["path"])
+        kept = [os.path.join(GENERATIONS, name, "files", os.path.basename(original_path(path))) for name in later]
+        kept = [one for one in kept if tree.stat(one) is not None]
+        where = kept[0] if kept else path
+        found = tree.stat(where)
+        data = tree.read(where) if found is not None and stat.S_ISREG(found.st_mode) else None
+        wanted = entry.get("sha256") or (sha256(data or b"") if kept else private.get(path))
+        if data is None or (wanted and sha256(data) != wanted):
+            lost.append(path)
+        elif entry.get("sha256"):
+            blobs[wanted] = data
+        else:
+            blobs[path] = data
+    for entry in manifest.get("artifacts", ()):
+        path = check_path(entry["path"])
+        found = tree.stat(path)
+        if found is None or not stat.S_ISREG(found.st_mode) or tree.digest(path) != entry["sha256"]:
+            lost.append(path)
+    return blobs, lost
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1803,11 +1950,12 @@ class Systemd:
             "why": "" if active == "active" or done else why,
         }
 
-    def call(self, verb, names):
+    def call(self, verb, names, waits=True):
         """The output where it failed, else ""."""
         if verb in ("start", "restart"):  # or a unit that failed often is refused for a while
             run_command(["systemctl", "--no-pager", "reset-failed", "--"] + names, 60)
-        code, output = run_command(["systemctl", "--no-pager", verb, "--"] + names, self.left())
+        options = ["--no-pager"] if waits else ["--no-pager", "--no-block"]
+        code, output = run_command(["systemctl", *options, verb, "--"] + names, self.left())
         return "" if code == 0 else f"systemctl {verb}: {output.strip() or code}"
 
     def daemon_reload(self):
@@ -1837,6 +1985,22 @@ class Systemd:
     def save(self):
         """systemd remembers by itself."""
 
+    def can_undo(self):
+        return shutil.which("systemd-run") is not None and os.path.isdir("/run/systemd/system")
+
+    def arm(self, seconds):
+        """Call PROGRAM so many seconds from now, by monotonic time; and again if it is killed, until it has done its work."""
+        name = "%s-%d" % (UNDO, time.monotonic() * 1000)
+        when = ["--on-active=%ds" % seconds, "--timer-property=AccuracySec=500ms"]
+        again = ["--property=Restart=on-failure", "--property=RestartSec=5"]
+        command = ["systemd-run", "--quiet", "--collect", "--unit=" + name, *when, *again, "--"]
+        code, output = run_command(command + [sys.executable, PROGRAM, "--put-back", "deadline"], 60)
+        if code != 0:
+            raise Failure("probation", "", f"systemd-run: {output.strip() or code}")
+
+    def disarm(self):
+        run_command(["systemctl", "--no-pager", "stop", UNDO + "-*.timer"], 60)
+
 
 class Pretended:
     """The units of a sandbox: what would have been done is counted in units.json."""
@@ -1856,7 +2020,7 @@ class Pretended:
             shown[name].update(active=is_active, starting=False)
         return shown
 
-    def call(self, verb, names):
+    def call(self, verb, names, waits=True):
         for name in names:
             unit = self.units.setdefault(
                 name, {"enabled": False, "state": "stopped", "starts": 0, "restarts": 0, "reloads": 0}
@@ -1906,6 +2070,15 @@ class Pretended:
     def save(self):
         if json.dumps(self.units, sort_keys=True) != self.before:
             self.tree.write_json(UNITS, self.units)
+
+    def can_undo(self):
+        return True
+
+    def arm(self, seconds):
+        """A sandbox has no clock of its own: what is not confirmed in time is put back when the next run comes."""
+
+    def disarm(self):
+        """Nothing was armed."""
 
 
 def manager_of(tree, seconds):
@@ -1979,6 +2152,607 @@ def stop_gone(manager, look, record):
 
 
 # ---------------------------------------------------------------------------------------------------------------
+# Probation: a change of the way by which the node is reached is confirmed over a new connection, or put back
+#
+# Kept before anything changes, in this order: what was there, this program, a unit that runs it at boot, a timer, the plan.
+# From the plan on everything is put back, wherever the run is cut off: until the record claims the new digest. That is
+# what a confirmation writes, and the only thing that ends a probation well.
+
+LATE = "nobody confirmed it over a new connection within %d s"
+BACK = "what was there before is back"
+BOOTED = "the node was rebooted before it was confirmed"
+K3S_UNITS = ("k3s.service", "k3s-agent.service")
+K3S_PLACES = ("/usr/local/bin/k3s", "/etc/rancher", "/var/lib/rancher", "/etc/systemd/system/k3s*")
+UNIT_AT_BOOT = """\
+[Unit]
+Description=Put back what fleet changed and nobody confirmed
+DefaultDependencies=no
+RequiresMountsFor=/var/lib/fleet
+ConditionPathExists=/var/lib/fleet/probation/plan.json
+After=local-fs.target systemd-remount-fs.service
+Before=sysinit.target network-pre.target nftables.service iptables.service netfilter-persistent.service ufw.service
+Before=firewalld.service networking.service systemd-networkd.service NetworkManager.service ssh.service ssh.socket
+Before=sshd.service sshd.socket shutdown.target
+Conflicts=shutdown.target
+[Service]
+Type=oneshot
+ExecStart=%s %s --put-back boot
+TimeoutStartSec=300
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+def way_in(how, look, steps, sysctl):
+    """Which paths, units and kernel parameters of a change are of the way by which the node is reached."""
+    kinds = ("file", "artifact", "folder", "seed")
+    paths = [one["path"] for one in look.changes if one["kind"] in kinds]
+    units = {name for _verb, names in steps for name in names} | look.restart | look.reload
+    found = [path for path in paths if matches(path, how["paths"]) or matches(unit_of(path), how["units"])]
+    found += [name for name in sorted(units) if matches(name, how["units"])]
+    return found + [key for key in sorted(sysctl) if matches(key, how["sysctl"])]
+
+
+def matches(name, patterns):
+    return any(fnmatch.fnmatchcase(name, one) for one in patterns)
+
+
+def unit_of(path):
+    """The unit that a file of systemd's folders is, or is a drop-in of; empty for another one."""
+    for folder in UNIT_FOLDERS:
+        if path.startswith(folder):
+            name, _, rest = path[len(folder) :].partition("/")
+            return name[: -len(".d")] if rest and name.endswith(".d") else name
+    return ""
+
+
+def boot_id():
+    with contextlib.suppress(OSError):
+        with open("/proc/sys/kernel/random/boot_id") as handle:
+            return handle.read().strip()
+    return ""
+
+
+def connection():
+    """By which connection this run came: its sshd and when that began; empty without one, as by hand or in a sandbox."""
+    pid = os.getpid()
+    while pid > 1:
+        try:
+            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as handle:
+                head, _, rest = handle.read().rpartition(")")
+        except OSError:
+            return ""
+        fields = rest.split()
+        if head.partition("(")[2].startswith("sshd"):
+            return "%d %s" % (pid, fields[19])
+        pid = int(fields[1])
+    return ""
+
+
+def claims(record, digest):
+    return record.get("digest") == digest and not record.get("partial")
+
+
+def read_plan(tree):
+    try:
+        return tree.read_json(PLAN)
+    except ValueError as exc:
+        raise Failure("probation", PLAN, f"cannot be read: {exc}")
+
+
+def is_due(plan):
+    """Also after a reboot: monotonic time begins anew then."""
+    return plan["boot"] != boot_id() or time.monotonic() >= plan["ends"]
+
+
+def kept_path(path):
+    return os.path.join(PROBATION, "files", os.path.basename(original_path(path)))
+
+
+def styled(tree, path):
+    found = tree.stat(path)
+    ids = (found.st_uid, found.st_gid) if tree.real else (-1, -1)
+    return {"path": path, "mode": stat.S_IMODE(found.st_mode), "ids": ids}
+
+
+def begin_probation(work, made):
+    """Keep what is about to change, and arm what puts it back. Returns the plan; without it on the disk nothing is."""
+    tree, look, old, manager = work.tree, work.look, work.record, work.manager
+    how = work.bundle.get("confirm") or work.opts["way_in"]
+    before = json.loads(old.get("manifest") or "{}")
+    plan = blank_plan(tree, work.bundle["digest"], how["seconds"], old)
+    plan.update(stays=what_stays(before, work.manifest), places=k3s_places(work.bundle))
+    make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
+    plan["users"] = [user_kept(tree, one["name"]) for one in work.bundle.get("users_before") or ()]
+    plan.update(restart=sorted(look.restart), reload=sorted(look.reload), daemon_reload=look.daemon_reload)
+    plan["sysctl"] = {key: read_sysctl(key) for key in work.sysctl}
+    names = {unit["name"] for one in (before, work.manifest) for unit in one.get("units", ())}
+    names |= look.restart | look.reload | {os.path.basename(path) for path in look.gone if is_unit(path)}
+    plan["units"] = {name: state_kept(state) for name, state in manager.states(sorted(names)).items()}
+    plan["files"] = [keep_for_undo(tree, path) for path in [item.path for item in look.write] + look.gone]
+    plan["style"] = [styled(tree, item.path) for item in look.style]
+    plan["made"] = [path for path, _mode, _ids in look.make]
+    plan["folders"] = [styled(tree, path) for path in old.get("folders", ()) if tree.stat(path) is not None]
+    plan["partial"] = work.record_of(partial=True, files=managed(work.items, old, look.take), folders=made)
+    plan["manifest"] = work.manifest
+    arm(tree, manager, plan, work.opts["program"])
+    return plan
+
+
+def blank_plan(tree, wanted, seconds, record):
+    """Of a probation that begins now, and has nothing yet to put back."""
+    plan = {"wanted": wanted, "phase": "begun", "seconds": seconds, "connection": connection(), "boot": boot_id()}
+    plan.update(ends=time.monotonic() + seconds, before=record or None, private=tree.read_json(PRIVATE))
+    plan.update(stays=[], places=[], users=[], files=[], style=[], made=[], folders=[])
+    plan.update(sysctl={}, units={}, restart=[], reload=[], daemon_reload=False)
+    return plan
+
+
+def arm(tree, manager, plan, program):
+    """The plan last of all. One that is there already holds until then, and is not taken away by a failure."""
+    try:
+        tree.beside(PROGRAM, [program.encode("utf-8")], 0o700, (-1, -1))
+        tree.place(PROGRAM)
+        arm_at_boot(tree)
+        manager.arm(plan["seconds"])
+        tree.write_json(PLAN, plan, 0o600)
+    except (OSError, Failure):
+        if tree.stat(PLAN) is None:
+            drop_probation(tree, manager)
+        raise
+
+
+def open_probation(tree, wanted, is_retired=False, phase="applied"):
+    """The plan of a probation of this very bundle in that phase, which has time left; None where none is open any more.
+
+    Any other is put back first. Who comes with a bundle that the node put back by itself is told, once: Failure.
+    """
+    plan = read_plan(tree)
+    if plan is not None:
+        is_same = plan["wanted"] == wanted and plan["phase"] == phase and not is_due(plan)
+        if is_same and not is_retired and not is_confirmed(tree, plan):
+            return plan
+        why = LATE if is_due(plan) else "another run came before it was confirmed"
+        end_probation(tree, manager_of(tree, UNDO_SECONDS), plan, why)
+    undone = tree.read_json(UNDONE) or {}
+    if undone.get("digest") == wanted and not undone["told"]:
+        tell_undone(tree, undone)
+    return None
+
+
+def is_confirmed(tree, plan):
+    """The record says it. While users are on probation it is still the one of before, which may claim the very same digest."""
+    return claims(read_record(tree, "whatever it is"), plan["wanted"]) and plan["phase"] != "users"
+
+
+# ---- users: a role makes them, before the bundle comes; what they were is kept before that
+
+
+def keep_users(opts):
+    """Begin the probation where the role will change one of them."""
+    tree, how = Tree(opts["root"], make=False), opts["way_in"]
+    out, bundle = {"changed": False, "kept": []}, {"node": opts["node"], "digest": opts["wanted"]}
+    manager = manager_of(tree, UNDO_SECONDS)
+    differs = [user for user in opts["users"] if is_other_user(tree, user)]
+    guard(read_record(tree), bundle, opts, machine_id(tree))
+    if not differs or not how or opts["check"] or not tree.real or not manager.can_undo():
+        return out
+    if not opts["program"]:
+        raise Failure("program", differs[0]["name"], "it has to be confirmed: what puts it back was not sent along")
+    with locked(tree, write=True):
+        if open_probation(tree, opts["wanted"], phase="users") is None:
+            drop_probation(tree, manager)
+            plan = blank_plan(tree, opts["wanted"], how["seconds"], read_record(tree))
+            make_folders(tree, [(PROBATION, 0o700, (-1, -1)), (PROBATION + "/files", 0o700, (-1, -1))])
+            plan.update(phase="users", users=[user_kept(tree, user["name"]) for user in differs])
+            arm(tree, manager, plan, opts["program"])
+    return dict(out, kept=[user["name"] for user in differs])
+
+
+def found_user(name):
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def groups_of(name):
+    """Those that it is in besides its own."""
+    return sorted(one.gr_name for one in grp.getgrall() if name in one.gr_mem)
+
+
+def keys_of(home):
+    return os.path.join(home, ".ssh/authorized_keys")
+
+
+def is_other_user(tree, user):
+    """Whether the role has something to do for it: as ansible.builtin.user and blockinfile see that."""
+    found = found_user(user["name"])
+    if found is None or user.get("shell", "") not in ("", found.pw_shell):
+        return True
+    if set(user.get("groups", ())) - set(groups_of(user["name"])):
+        return True
+    if "authorized_keys" not in user:
+        return False
+    block = ["# BEGIN kept by fleet", *user["authorized_keys"], "# END kept by fleet"]
+    path = keys_of(found.pw_dir)
+    with telling("keep", path):
+        held = tree.read(path).decode("utf-8", "replace") if tree.stat(path) is not None else ""
+    return "\n".join(block) + "\n" not in held + "\n"
+
+
+def user_kept(tree, name):
+    """What it is now; `was` is None for one that is to be made."""
+    found = found_user(name)
+    if found is None:
+        return {"name": name, "was": None, "has_home": tree.stat("/home/" + name) is not None}
+    path = keys_of(found.pw_dir)
+    with telling("keep", path):
+        has_keys = tree.stat(path) is not None
+        if has_keys:
+            tree.copy(path, keys_kept(name))
+    return {
+        "name": name,
+        "was": {"shell": found.pw_shell, "groups": groups_of(name), "keys": path},
+        "has_keys": has_keys,
+    }
+
+
+def keys_kept(name, folder=PROBATION):
+    return os.path.join(folder, "files", "keys-of-" + name)
+
+
+def put_back_users(tree, users, folder=PROBATION):
+    """name -> what was said of a failure. One that was made goes, with its home if that was made just now, too."""
+    bad = {}
+    for one in users:
+        name, was, found = one["name"], one["was"], found_user(one["name"])
+        commands = []
+        if found is not None and was is None:
+            stays = one["has_home"] or folder != PROBATION
+            commands.append(["userdel", "--force", *(() if stays else ("--remove",)), name])
+        elif found is not None:
+            if found.pw_shell != was["shell"]:
+                commands.append(["usermod", "--shell", was["shell"], name])
+            commands += [
+                ["gpasswd", "--delete", name, group] for group in groups_of(name) if group not in was["groups"]
+            ]
+            if one["has_keys"]:
+                tree.copy(keys_kept(name, folder), was["keys"])
+            else:
+                tree.unlink(was["keys"])
+        for command in commands:
+            code, output = run_command(command, UNDO_SECONDS)
+            if code not in (0, 12):  # userdel: its mail or home could not be removed
+                bad[name] = f"{command[0]}: {output.strip() or code}"
+    return bad
+
+
+def is_unit(path):
+    return os.path.dirname(path) + "/" in UNIT_FOLDERS and "." in os.path.basename(path)
+
+
+def state_kept(state):
+    return {"enabled": state["enabled"], "plain": state["plain"], "active": state["active"] or state["starting"]}
+
+
+def keep_for_undo(tree, path):
+    """A second name for what is there: it comes back as the very same file."""
+    found = tree.stat(path)
+    if found is None or stat.S_ISDIR(found.st_mode):
+        return {"path": path, "was": "absent" if found is None else "folder"}
+    with telling("keep", path):
+        tree.link(path, kept_path(path))
+    return {"path": path, "was": "file"}
+
+
+def arm_at_boot(tree):
+    folders = [os.path.dirname(UNDO_LINK)]
+    make_folders(tree, [(one, 0o755, (-1, -1)) for path in (UNDO_UNIT, UNDO_LINK) for one in tree.missing(path)])
+    tree.beside(UNDO_UNIT, [(UNIT_AT_BOOT % (sys.executable, PROGRAM)).encode("utf-8")], 0o644, (-1, -1))
+    tree.place(UNDO_UNIT)
+    with tree.folder(folders[0]) as folder:
+        with contextlib.suppress(FileExistsError):
+            os.symlink(UNDO_UNIT, os.path.basename(UNDO_LINK), dir_fd=folder)
+        os.fsync(folder)
+
+
+def what_stays(before, after):
+    """What of a change never goes back by itself, in words: going back would lose what came of it."""
+    stays = []
+    for key, name in ((K3S, "K3s"), ("datastore", "the datastore")):
+        was, now = before.get("facts", {}).get(key, ""), after.get("facts", {}).get(key, "")
+        if was != now:
+            stays.append(f"{name} {was or 'none'} -> {now or 'none'}")
+    if tokens_of(before) != tokens_of(after):
+        stays.append("the token of K3s")
+    if stays:
+        stays.append("K3s's configuration")
+    if any(before.get(key) != after.get(key) for key in ("packages", "updates")):
+        stays.append("packages")
+    return stays
+
+
+def tokens_of(manifest):
+    parts = [
+        part for entry in manifest.get("files", ()) for part in entry.get("segments", ()) if isinstance(part, dict)
+    ]
+    return sorted(json.dumps(part, sort_keys=True) for part in parts if part.get("encoding") in TOKENS)
+
+
+def k3s_places(bundle):
+    own = {how["data_dir"] for how in (bundle.get("snapshot"), bundle.get("token")) if how}
+    return sorted(own | set(K3S_PLACES))
+
+
+def is_k3s(path, plan):
+    return matches(path, plan["places"] + [one + "/*" for one in plan["places"]])
+
+
+def wait_for_confirmation(tree, manager, plan):
+    """The time begins now, or anew. A timer that is due earlier finds that it is not."""
+    plan.update(phase="applied", boot=boot_id(), ends=time.monotonic() + plan["seconds"], connection=connection())
+    manager.arm(plan["seconds"])
+    tree.write_json(PLAN, plan, 0o600)
+
+
+def confirm(opts):
+    """The record claims the digest from here on: what kept and armed was, goes. Said twice it is as said once."""
+    tree = Tree(opts["root"], make=False)
+    manager, digest = manager_of(tree, UNDO_SECONDS), opts["confirm"]
+    with locked(tree, write=tree.stat(STATE) is not None):
+        plan, record = read_plan(tree) if tree.base is not None else None, read_record(tree)
+        if plan is not None and plan["wanted"] == digest and not is_confirmed(tree, plan):
+            if plan["phase"] == "begun" or is_due(plan):
+                why = "the run that brought it in did not come to its end" if plan["phase"] == "begun" else LATE
+                end_probation(tree, manager, plan, why)
+                record = {}
+            elif plan["connection"] and plan["connection"] == connection():
+                raise Failure("confirm", "", "this is the connection by which it came: a new one is needed")
+            elif plan["phase"] == "users":
+                save_users(tree, plan, KEPT_USERS)
+                drop_probation(tree, manager)
+                return {"changed": False, "confirmed": sorted(one["name"] for one in plan["users"])}
+            else:
+                record = dict(plan["record"], at=time.time())
+                tree.write_json(RECORD, record)
+        if not claims(record, digest):
+            undone = tree.read_json(UNDONE) or {}
+            if undone.get("digest") == digest:
+                tell_undone(tree, undone)
+            raise Failure("confirm", "", f"{digest} does not wait to be confirmed here")
+        tree.unlink(UNDONE)
+        if plan is not None:
+            end_well(tree, manager, plan)
+        out = {"changed": True, "digest": digest, "before_digest": digest, "arch": arch(), "clock": time.time()}
+        out.update(machine_id=machine_id(tree), record=public(record, tree), learned=record.get("learned", {}))
+        return out
+
+
+def put_back_late(opts):
+    """As the node itself calls it. A run that is still at work is waited for: it ends, and has armed anew or died."""
+    tree, at_boot = Tree(opts["root"], make=False), opts["put_back"] == "boot"
+    out = {"changed": False, "digest": "", "before_digest": ""}
+    while tree.stat(PROBATION) is not None:
+        try:
+            with locked(tree, write=True):
+                plan, manager = read_plan(tree), manager_of(tree, UNDO_SECONDS)
+                if plan is None:
+                    drop_probation(tree, manager)
+                elif at_boot or is_due(plan):
+                    out["changed"] = end_probation(tree, manager, plan, BOOTED if at_boot else LATE, at_boot)
+                return out
+        except Failure as exc:
+            if exc.step != "lock":
+                raise
+            time.sleep(1)
+    return out
+
+
+def end_probation(tree, manager, plan, why, at_boot=False):
+    """Put back what was not confirmed, and say so; True if there was something. Cut off anywhere, the next call does it all."""
+    if is_confirmed(tree, plan):  # and the run that did it was cut off
+        end_well(tree, manager, plan)
+        return False
+    put_back(tree, manager, plan, why % plan["seconds"] if "%d" in why else why, at_boot)
+    drop_probation(tree, manager)
+    return True
+
+
+def told_now(opts):
+    """What the node holds after it was not confirmed."""
+    tree = Tree(opts["root"], make=False)
+    with contextlib.suppress(Failure, OSError):
+        return {"record": public(read_record(tree), tree), "machine_id": machine_id(tree), "arch": arch()}
+    return {}
+
+
+def end_well(tree, manager, plan):
+    """What came back to the node for good is not kept any more, nor is what the change replaced, but for users."""
+    keep_users_of_before(tree, plan)
+    for path in plan.get("forget", ()):
+        tree.unlink(original_path(path))
+    drop_probation(tree, manager)
+
+
+def keep_users_of_before(tree, plan):
+    """With the generation that the change replaced: the node may be ordered back to it."""
+    before = (plan["before"] or {}).get("digest", "")
+    names = [name for name in tree.names(GENERATIONS) if name.endswith("-" + before.split(":")[-1][:16])]
+    if plan["users"] and before and names:
+        save_users(tree, plan, os.path.join(GENERATIONS, names[-1]))
+
+
+def save_users(tree, plan, folder):
+    """What they were under the bundle of before, with their keys. Written last, so that it is whole."""
+    before = (plan["before"] or {}).get("digest", "")
+    make_folders(tree, [(folder, 0o700, (-1, -1)), (folder + "/files", 0o700, (-1, -1))])
+    tree.unlink(os.path.join(folder, USERS))
+    for one in plan["users"]:
+        if one.get("has_keys"):
+            tree.copy(keys_kept(one["name"]), keys_kept(one["name"], folder))
+    tree.write_json(os.path.join(folder, USERS), {"digest": before, "users": plan["users"]}, 0o600)
+
+
+def take_users(tree, digest, folder):
+    """Into the generation of the bundle under which they were that, once it is kept."""
+    kept = tree.read_json(os.path.join(KEPT_USERS, USERS))
+    if kept is not None and kept["digest"] == digest:
+        for one in kept["users"]:
+            if one.get("has_keys"):
+                tree.copy(keys_kept(one["name"], KEPT_USERS), keys_kept(one["name"], folder))
+        tree.write_json(os.path.join(folder, USERS), kept, 0o600)
+
+
+def put_back(tree, manager, plan, why="", at_boot=False):
+    """All that was there before; the record last. Returns that. `why` is told to whoever asks for this bundle next."""
+    clean_staged(tree)
+    stays = [one["path"] for one in plan["files"] if is_k3s(one["path"], plan)] if k3s_stays(plan) else []
+    units = {name: was for name, was in plan["units"].items() if not (k3s_stays(plan) and name in K3S_UNITS)}
+    bad = stop_new_units(manager, units, at_boot)
+    for one in plan["folders"]:
+        make_folders(tree, [(one["path"], one["mode"], tuple(one["ids"]))])
+    for one in plan["files"]:
+        if one["path"] not in stays:
+            put_back_file(tree, one)
+    for one in plan["style"] + plan["folders"]:
+        if tree.stat(one["path"]) is not None:
+            tree.restyle(one["path"], one["mode"], tuple(one["ids"]))
+    for path in reversed(plan["made"]):
+        tree.rmdir(path)
+    for key, value in plan["sysctl"].items() if tree.real else ():
+        if value is not None:
+            try_sysctl(key, value)
+    bad.update(put_back_users(tree, plan["users"]))
+    bad.update(put_back_units(manager, units, plan, at_boot))
+    sync_links(tree)
+    manager.save()
+    restore_json(tree, PRIVATE, private_before(tree, plan), 0o600)
+    record = record_before(plan, stays)
+    if why:
+        reason = undone_words(plan, why, bad)
+        tree.write_json(UNDONE, {"digest": plan["wanted"], "reason": reason, "told": False, "at": time.time()})
+        log(f"undone: {plan['wanted']}: {reason}")
+    restore_json(tree, RECORD, record, 0o644)
+    return record or {}
+
+
+def private_before(tree, plan):
+    if not k3s_stays(plan):
+        return plan["private"]
+    kept = {path: found for path, found in (tree.read_json(PRIVATE) or {}).items() if is_k3s(path, plan)}
+    return dict({path: found for path, found in (plan["private"] or {}).items() if not is_k3s(path, plan)}, **kept)
+
+
+def restore_json(tree, path, value, mode):
+    if value is None:
+        tree.unlink(path)
+    else:
+        tree.write_json(path, value, mode)
+
+
+def k3s_stays(plan):
+    return any(one != "packages" for one in plan["stays"])
+
+
+def put_back_file(tree, one):
+    if one["was"] == "file":
+        make_folders(tree, [(path, 0o755, (-1, -1)) for path in tree.missing(one["path"])])
+        tree.link(kept_path(one["path"]), one["path"])
+    elif one["was"] == "absent":
+        tree.unlink(one["path"])
+
+
+def stop_new_units(manager, units, at_boot):
+    """While systemd still knows them: what did not run and was not enabled. unit -> what it said of a failure."""
+    bad, now = {}, manager.states(sorted(units))
+    for name, was in units.items():
+        if not was["active"] and (now[name]["active"] or now[name]["starting"] or (at_boot and now[name]["plain"])):
+            bad[name] = call(manager, "stop", name, at_boot)
+        if not was["enabled"] and now[name]["plain"]:
+            bad[name] = call(manager, "disable", name, at_boot) or bad.get(name, "")
+    return {name: said for name, said in bad.items() if said}
+
+
+def put_back_units(manager, units, plan, at_boot):
+    """Enabled and running as before, and what reads files that came back reads them. At boot nothing has read them yet."""
+    if plan["daemon_reload"]:
+        manager.daemon_reload()
+    bad, now = {}, manager.states(sorted(units))
+    for name, was in units.items():
+        said = call(manager, "enable", name, at_boot) if was["enabled"] and not now[name]["enabled"] else ""
+        if was["active"] and not (now[name]["active"] or now[name]["starting"]):
+            said = call(manager, "start", name, at_boot) or said
+        elif was["active"] and not at_boot and name in plan["restart"]:
+            said = call(manager, "restart", name, at_boot) or said
+        elif was["active"] and not at_boot and name in plan["reload"]:
+            said = call(manager, "reload-or-restart", name, at_boot) or said
+        if said:
+            bad[name] = said
+    return bad
+
+
+def call(manager, verb, name, at_boot):
+    """At boot nothing is waited for: the boot itself waits for this program."""
+    return manager.call(verb, [name], waits=not at_boot or verb in ("enable", "disable"))
+
+
+def record_before(plan, stays):
+    """The record of before; None where there was none. Where something stays it claims no digest, and knows what stayed."""
+    before = plan["before"]
+    if not plan["stays"]:
+        return before
+    old, new = json.loads((before or {}).get("manifest") or "{}"), plan["manifest"]
+    mixed = dict(old, packages=new.get("packages", []), updates=new.get("updates"))
+    mixed = {key: value for key, value in mixed.items() if value is not None}
+    record = dict(plan["partial"], pending={"restart": [], "reload": [], "daemon_reload": False})
+    files = dict((before or {}).get("files", {}))
+    if k3s_stays(plan):
+        mixed["facts"] = new.get("facts", {})
+        for kind in ("files", "artifacts", "folders", "units"):
+            own = [one for one in new.get(kind, ()) if is_part_of_k3s(one, plan)]
+            mixed[kind] = [one for one in old.get(kind, ()) if not is_part_of_k3s(one, plan)] + own
+        files = {path: one for path, one in files.items() if not is_k3s(path, plan)}
+        files.update({path: one for path, one in plan["partial"]["files"].items() if is_k3s(path, plan)})
+    folders = set(plan["partial"]["folders"]) if stays else set((before or {}).get("folders", ()))
+    return dict(record, manifest=canonical(mixed), files=files, folders=sorted(folders))
+
+
+def is_part_of_k3s(entry, plan):
+    return is_k3s(entry["path"], plan) if "path" in entry else entry["name"] in K3S_UNITS
+
+
+def undone_words(plan, why, bad):
+    words = why + ": " + BACK
+    if plan["stays"]:
+        words += ", but for " + ", ".join(plan["stays"]) + ", which never go back by themselves"
+    return words + "".join(f"; {name}: {said}" for name, said in sorted(bad.items()))
+
+
+def tell_undone(tree, undone):
+    """Once: who is told may try it again."""
+    tree.write_json(UNDONE, dict(undone, told=True))
+    raise Failure("undone", "", undone["reason"])
+
+
+def log(text):
+    import syslog
+
+    syslog.openlog("fleet")
+    syslog.syslog(syslog.LOG_WARNING, text)
+
+
+def drop_probation(tree, manager):
+    """The plan first: from then on nothing is put back. The folder last: it is by that that leftovers are known."""
+    tree.unlink(PLAN)
+    manager.disarm()
+    tree.unlink(UNDO_LINK)
+    tree.rmdir(os.path.dirname(UNDO_LINK))
+    tree.unlink(UNDO_UNIT)
+    remove_all(tree, PROBATION)
+
+
+# ---------------------------------------------------------------------------------------------------------------
 # The run
 
 
@@ -1992,6 +2766,7 @@ class Apply:
         self.items, self.seeds = read_items(bundle, blobs, self.secrets, opts["learned"])
         self.warnings, self.look, self.steps, self.learned = [], Look(), [], {}
         self.changed = self.touched = False
+        self.plan = None  # of a probation
         self.tree = Tree(opts["root"], make=False)
         self.ids = Ids(self.tree, self.check)
         self.machine = machine_id(self.tree)
@@ -2012,7 +2787,10 @@ class Apply:
             self.tree = Tree(self.opts["root"], make=True)
             self.machine = machine_id(self.tree, write=True)
         with locked(self.tree, write=not self.check):
+            if not self.check and self.goes_on():
+                return self
             self.record = self.read_record()
+            self.before = self.record.get("digest", "")
             guard(self.record, self.bundle, self.opts, self.machine)
             if not self.check:
                 settle(self.tree, self.record)
@@ -2033,6 +2811,21 @@ class Apply:
             if self.opts["retire"] and not self.check:
                 self.give_back()
         return self
+
+    def goes_on(self):
+        """True where this very bundle waits to be confirmed: it has time anew. What else waits is put back first.
+
+        A run that was told of what the node put back by itself tries it once more.
+        """
+        try:
+            plan = open_probation(self.tree, self.bundle["digest"], self.opts["retire"])
+        finally:
+            self.record = self.read_record()
+        if plan is None:
+            return False
+        self.plan, self.changed = plan, True
+        wait_for_confirmation(self.tree, manager_of(self.tree, UNDO_SECONDS), plan)
+        return True
 
     def untaken(self):
         """Paths that differ and were not asked for. Raises Failure for one that is asked for and does not differ."""
@@ -2106,8 +2899,28 @@ class Apply:
         return unit_steps(units, states, self.look.restart, self.look.reload)
 
     def carry_out(self):
-        tree, look, old = self.tree, self.look, self.record
+        """On probation, what fails is put back at once."""
         self.ask_for_snapshot()
+        risky = self.way_in()
+        try:
+            self.bring_in(risky)
+        except BaseException as exc:
+            if self.plan is None:
+                raise
+            self.tree.pins = None
+            try:
+                self.written = put_back(self.tree, manager_of(self.tree, UNDO_SECONDS), self.plan)
+                drop_probation(self.tree, self.manager)
+                said = BACK
+            except (OSError, Failure) as again:  # the timer goes on with it
+                said = f"what was there before comes back within {self.plan['seconds']} s: {again}"
+            if not isinstance(exc, Failure):
+                raise
+            first, _, rest = exc.reason.partition("\n")
+            raise Failure(exc.step, exc.path, f"{first}; {said}\n{rest}".rstrip())
+
+    def bring_in(self, risky):
+        tree, look, old = self.tree, self.look, self.record
         try:
             stage(tree, look, self.ids, self.warnings, self.secrets, self.opts["fetch_timeout"])
             self.save_datastore()
@@ -2118,6 +2931,9 @@ class Apply:
                 keep_generation(tree, old, look)
             made = sorted(set(old.get("folders", ())) | {path for path, _, _ in look.make})
             files = managed([item for item in self.items if item.path not in look.waiting], old, look.take)
+            self.log()
+            if risky:
+                self.plan = begin_probation(self, made)
             self.touched = True
             if look.changes and look.changes[0]["kind"] != "record":
                 self.write_record(partial=True, files=dict(old.get("files", {}), **files), folders=made)
@@ -2133,6 +2949,13 @@ class Apply:
         tree.unlink(STAGED)
         folders = drop_folders(tree, made, self.items, self.manifest.get("folders", ()), look)
         self.finish(files, folders)
+
+    def log(self):
+        """Whoever counts applications believes this: it is there before anything is touched."""
+        line = {"at": time.time(), "digest": self.bundle["digest"], "before": self.before, "epoch": self.opts["epoch"]}
+        line.update(commit=self.opts["commit"], controller=self.opts["controller"], changes=len(self.look.changes))
+        with telling("write", APPLICATIONS):
+            self.tree.append(APPLICATIONS, json.dumps(line, sort_keys=True).encode("utf-8"))
 
     def save_datastore(self):
         """Before a server's K3s becomes another version: going back is the old binary and a snapshot of before."""
@@ -2166,16 +2989,47 @@ class Apply:
         if self.opts["adopt"]:
             return self.finish_adopting(files, folders)
         self.refused.update(set_sysctl(self.sysctl, self.warnings))
+        self.bring_users_back()
         bad = self.units()
         self.learned = self.learn()
         hashes = {item.path: item.sha256 for item in self.items if item.secret}
         if hashes != (tree.read_json(PRIVATE) or {}):
             tree.write_json(PRIVATE, hashes, 0o600)
+        if self.plan is not None and not bad:
+            self.plan.update(record=self.record_of(partial=False, files=files, folders=folders), forget=self.look.gone)
+            wait_for_confirmation(tree, self.manager, self.plan)
+            return None
         self.write_record(partial=bool(bad), files=files, folders=folders, bad=bad)
         self.forget_gone()
         if bad:
             self.fail_units(bad)
         return None
+
+    def way_in(self):
+        """What this changes of the way by which the node is reached, where that is to be confirmed; else nothing.
+
+        Raises Failure where the program that puts it back is not here: the action plugin brings it then.
+        """
+        opts, how = self.opts, self.bundle.get("confirm") or self.opts["way_in"]
+        if not how or not opts["probation"] or opts["adopt"] or opts["retire"]:
+            return []
+        found = [one["name"] for one in self.bundle.get("users_before") or ()]
+        found += way_in(how, self.look, self.steps, self.sysctl)
+        if found and not self.manager.can_undo():
+            self.warnings.append(f"{found[0]}: there is no systemd-run here: it is not confirmed, and never put back")
+            return []
+        if found and not opts["program"]:
+            raise Failure("program", found[0], "it has to be confirmed: what puts it back was not sent along")
+        return found
+
+    def bring_users_back(self):
+        """By order, to what they were under the bundle of before. Where that is kept, the node has its own users."""
+        users = self.bundle.get("users_before")
+        if users and self.tree.real:
+            mark = "-" + self.bundle["digest"].split(":")[-1][:16]
+            folders = [name for name in self.tree.names(GENERATIONS) if name.endswith(mark)]
+            for name, said in put_back_users(self.tree, users, os.path.join(GENERATIONS, folders[-1])).items():
+                raise Failure("users", name, said)
 
     def forget_gone(self):
         for path in self.look.gone:
@@ -2207,6 +3061,12 @@ class Apply:
         raise Failure("units", name, f"{scrub(bad[name], self.secrets)}{others}\n{lines}".rstrip())
 
     def write_record(self, partial, files, folders, bad=None):
+        self.written = self.record_of(partial, files, folders, bad)
+        self.tree.write_json(RECORD, self.written)
+        if not partial:
+            self.tree.unlink(UNDONE)
+
+    def record_of(self, partial, files, folders, bad=None):
         """`partial`: files are on their way, or units are not as wanted; no digest is claimed then."""
         opts, old, look = self.opts, self.record, self.look
         record = {"format": "fleet.record/v1", "node": self.bundle["node"], "fleet": opts["fleet"]}
@@ -2229,8 +3089,7 @@ class Apply:
             record["refused"] = self.refused
         if opts["take_over"]:
             record["taken_over"] = {"reason": opts["take_over"], "fleet": old.get("fleet", ""), "digest": self.before}
-        self.tree.write_json(RECORD, record)
-        self.written = record
+        return record
 
     def result(self):
         record = getattr(self, "written", self.record)
@@ -2239,6 +3098,8 @@ class Apply:
         out.update(machine_id=self.machine, arch=arch(), changes=self.look.changes, warnings=self.warnings)
         out.update(restarted=done.get("restart", []), reloaded=done.get("reload", []), record=public(record, self.tree))
         out.update(waiting=sorted(self.look.waiting), clock=time.time(), learned=record.get("learned", {}))
+        if self.plan is not None and self.plan["phase"] == "applied":
+            out["unconfirmed"] = {"digest": self.plan["wanted"], "seconds": self.plan["seconds"]}
         if self.opts["diff"]:
             out["diff"] = [
                 dict(one, before=scrub(one["before"], self.secrets), after=scrub(one["after"], self.secrets))
@@ -2311,6 +3172,9 @@ def public(record, tree):
         updates = tree.read_json(UPDATES) if kept else None
         if updates:
             kept["updates"] = updates
+        undone = tree.read_json(UNDONE) if kept else None
+        if undone:
+            kept["undone"] = {"digest": undone["digest"], "reason": undone["reason"]}
     return kept
 
 
@@ -2359,7 +3223,16 @@ def run(opts):
             return observe(opts)
         if opts["root"] == "/" and os.geteuid() != 0:
             raise Failure("root", "/", "only root can bring a bundle onto a node: set ansible_become")
-        bundle, blobs = (nothing(opts), {}) if opts["retire"] else read_bundle(opts)
+        if opts["put_back"]:
+            return put_back_late(opts)
+        if opts["confirm"]:
+            return confirm(opts)
+        if opts["users"]:
+            return keep_users(opts)
+        if opts["undo"]:
+            bundle, blobs = earlier_bundle(opts)
+        else:
+            bundle, blobs = (nothing(opts), {}) if opts["retire"] else read_bundle(opts)
         verify(bundle, opts)
         work = Apply(opts, bundle, blobs)
         return work.run().result()
@@ -2370,6 +3243,8 @@ def run(opts):
         reason = words(exc) if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
         text = scrub(f"{path}: {reason}" if path else reason, opts["secrets"])
         failure = {"failed": True, "msg": "node: " + text, "step": "node", "at": str(path)}
+    if opts["confirm"]:
+        failure.update(told_now(opts))
     return dict(work.result(), changed=work.touched, **failure) if work else dict(failure, changed=False)
 
 
@@ -2386,6 +3261,14 @@ OPTIONS = {
     "secrets": ("values", {}),
     "learned": ("values", {}),
     "root": ("text", "/"),
+    "confirm": ("text", ""),
+    "undo": ("text", ""),
+    "way_in": ("values", {}),
+    "users": ("names", []),
+    "wanted": ("text", ""),
+    "program": ("text", ""),
+    "probation": ("flag", True),
+    "put_back": ("text", ""),
     "read": ("flag", False),
     "adopt": ("flag", False),
     "take": ("names", []),
@@ -2444,7 +3327,18 @@ def alone(argv):
     """For hands and for seeding a node without a network: secrets come as a JSON object on stdin."""
     parser = argparse.ArgumentParser(description="Bring a bundle onto this node and print the result as JSON.")
     for name, (kind, default) in OPTIONS.items():
-        if name in ("project", "after", "payload", "secrets", "learned", "snapshot"):
+        if name in (
+            "project",
+            "after",
+            "payload",
+            "secrets",
+            "learned",
+            "snapshot",
+            "way_in",
+            "program",
+            "users",
+            "wanted",
+        ):
             continue
         flag = "--" + name.replace("_", "-")
         if kind == "flag":
@@ -2456,10 +3350,16 @@ def alone(argv):
     for flag in ("--check", "--diff", "--secrets-stdin", "--no-snapshot"):
         parser.add_argument(flag, action="store_true")
     opts = vars(parser.parse_args(argv))
-    if not opts["bundle"] and not (opts["read"] or opts["retire"]):
-        parser.error("--bundle FILE, --read or --retire is needed")
+    if not any(opts[name] for name in ("bundle", "read", "retire", "undo", "confirm", "put_back")):
+        parser.error("--bundle FILE, --read, --retire, --undo DIGEST or --confirm DIGEST is needed")
+    if opts["probation"]:
+        with open(__file__, encoding="utf-8") as handle:
+            opts["program"] = handle.read()
     opts.update(
         payload="",
+        way_in={},
+        users=[],
+        wanted="",
         learned={},
         snapshot=not opts.pop("no_snapshot"),
         secrets=json.load(sys.stdin) if opts.pop("secrets_stdin") else {},

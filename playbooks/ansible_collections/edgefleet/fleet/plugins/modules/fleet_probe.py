@@ -11,13 +11,22 @@ short_description: Look at a host
 version_added: "0.1.0"
 author: The fleet authors (@edgefleet)
 description:
-  - Tells clock, room, mounts, kernel modules and the like. It judges nothing and writes nothing.
+  - Tells clock, room, mounts, kernel modules, units and the like. It judges nothing and writes nothing.
 options:
   modules:
     description: Kernel modules that the node's configuration needs.
     type: list
     elements: str
     default: []
+  units:
+    description: Systemd units whose state is told. Below another O(root), what C(fleet_bundle) would have made of them.
+    type: list
+    elements: str
+    default: []
+  watch:
+    description: How many seconds to look whether one of O(units) is started again.
+    type: float
+    default: 0.0
   root:
     description: Directory that stands for C(/).
     type: path
@@ -41,6 +50,7 @@ probe:
   type: dict
 """
 
+import json
 import os
 import sys
 import time
@@ -109,10 +119,68 @@ def failed_units(module):
     return [line.split()[0] for line in said.splitlines() if line.split()]
 
 
+SHOWN = "Id,LoadState,ActiveState,SubState,Type,Result,NRestarts,ActiveEnterTimestampMonotonic,ExecMainExitTimestampMonotonic"
+
+
+def shown(module, names):
+    """What systemd says of each unit, in one call. A name may be another one's alias, so they are told apart by their order."""
+    code, said, wrong = module.run_command(["systemctl", "show", "--property=" + SHOWN, "--"] + names)
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in said.split("\n\n")]
+    if code != 0 or len(blocks) != len(names):
+        module.fail_json(msg="systemd does not tell of its units: " + (wrong.strip() or "no reason given"))
+    return dict(zip(names, blocks))
+
+
+def number(unit, key):
+    return int(unit.get(key) or 0) if (unit.get(key) or "0").isdigit() else 0
+
+
+def unit_states(module, names, seconds):
+    """A service that crashes and is started again is active most of the time: it is seen by what changes meanwhile."""
+    before = shown(module, names)
+    if seconds > 0:
+        time.sleep(seconds)
+    found = {}
+    for name, unit in (shown(module, names) if seconds > 0 else before).items():
+        result, is_active = unit.get("Result", ""), unit.get("ActiveState") in ("active", "reloading", "refreshing")
+        counted = ("NRestarts", "ActiveEnterTimestampMonotonic")
+        ended = number(unit, "ExecMainExitTimestampMonotonic") > 0
+        found[name] = {
+            "load": unit.get("LoadState", ""),
+            "active": unit.get("ActiveState", ""),
+            "sub": unit.get("SubState", ""),
+            "result": "" if result == "success" else result,
+            "restarts": number(unit, "NRestarts"),
+            # One that only now became active has been started, and not started again.
+            "is_restarting": is_active
+            and before[name].get("ActiveState") == "active"
+            and any(number(unit, key) > number(before[name], key) for key in counted),
+            "is_over": unit.get("Type") == "oneshot" and not is_active and result == "success" and ended,
+        }
+    return found
+
+
+def pretended_states(root, names):
+    """What fleet_bundle wrote down instead of telling systemd."""
+    try:
+        units = json.loads(read(os.path.join(root, "var/lib/fleet/units.json")) or "{}")
+    except ValueError:
+        units = {}
+    return {
+        name: {
+            "load": "loaded" if name in units else "not-found",
+            "active": "active" if units.get(name, {}).get("state") == "started" else "inactive",
+        }
+        for name in names
+    }
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
             "modules": {"type": "list", "elements": "str", "default": []},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "watch": {"type": "float", "default": 0.0},
             "root": {"type": "path", "default": "/"},
         },
         supports_check_mode=True,
@@ -122,7 +190,12 @@ def main():
     controllers = read("/sys/fs/cgroup/cgroup.controllers").split()
     if not controllers:  # the older hierarchy
         controllers = [line.split()[0] for line in read("/proc/cgroups").splitlines()[1:] if line.split()[-1] == "1"]
+    names = module.params["units"]
+    units = {}
+    if names:
+        units = unit_states(module, names, module.params["watch"]) if real else pretended_states(root, names)
     found = {
+        "units": units,
         "now": time.time(),
         "boot_id": read("/proc/sys/kernel/random/boot_id").strip(),
         "machine_id": read(os.path.join(root, "etc/machine-id")).strip(),

@@ -1,0 +1,56 @@
+"""A rollout that rolls back another one: itself a rollout, in reverse order, under the same budgets.
+
+Nobody is asked, no gate and no window is waited for: what hurts is to end. It goes on where nodes fail, so that one that
+cannot go back keeps no other one from it.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.decide.layout import members
+from fleet.model.rollout import RolloutNode, RolloutOrder, RolloutState, WaveOrder
+from fleet.model.window import Timing
+
+
+def undoing(state: RolloutState, rollout_id: str) -> RolloutOrder | None:
+    """What brings back what a rollout that has ended brought, as rollout `rollout_id`; None where there is nothing.
+
+    Nodes that failed or never answered may hold what they were sent. One that held nothing before has nothing to go back
+    to, and stays as it is.
+    """
+    order, nodes = state.order, state.layout.nodes
+    touched = {nodes[i].name for i in members(state.applied | state.failed | state.unreachable)}
+    waves = [[node for node in wave.nodes if node.name in touched and node.base] for wave in reversed(order.waves)]
+    if not any(waves):
+        return None
+    behind = _behind_servers(waves)
+    names = [wave.name for wave in reversed(order.waves)]
+    return replace(
+        order,
+        id=rollout_id,
+        undoes=order.id,
+        stays=tuple(node.name for node in nodes if node.name in touched and not node.base),
+        waves=tuple(WaveOrder(name, tuple(map(_back, wave))) for name, wave in zip(names, behind, strict=True) if wave),
+        stop_at=0,
+        on_failure="continue",
+        gates=(),
+        timing=Timing(deadline=order.timing.deadline, offline_after=order.timing.offline_after),
+        upkeep=False,
+        updates_now=False,
+        break_glass="",
+    )
+
+
+def _behind_servers(waves: list[list[RolloutNode]]) -> list[list[RolloutNode]]:
+    """An agent whose server went first went later, and goes back with it: servers come first, always."""
+    last = {node.cluster: at for at, wave in enumerate(waves) for node in wave if node.role == "server"}
+    found: list[list[RolloutNode]] = [[] for _ in waves]
+    for at, wave in enumerate(waves):
+        for node in wave:
+            found[max(at, last.get(node.cluster, 0)) if node.role == "agent" else at].append(node)
+    return found
+
+
+def _back(node: RolloutNode) -> RolloutNode:
+    return replace(node, base=node.wanted, wanted=node.base, sent=(*node.sent, node.base), may_reboot=False)

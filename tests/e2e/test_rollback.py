@@ -1,0 +1,143 @@
+"""Gates and rollbacks as a person sees them: real Ansible, folders for nodes, a command on the controller as a gate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import Ran, Repository
+
+pytestmark = pytest.mark.timeout(400)
+BOX = ("--sandbox", "../nodes")
+MOTD = "/etc/motd"
+POLICY = """\
+apiVersion: fleet/v1alpha1
+kind: RolloutPolicy
+metadata: {name: standard}
+spec:
+  waves:
+    - {name: pilot, selector: {matchLabels: {site: lyon-1}}}
+  onFailure: rollback
+  gates:
+    - {type: command, command: [./smoke.sh, "{wave}"], timeout: 30s}
+"""
+SMOKE = """\
+#!/bin/sh
+cat > ../asked.$1
+test ! -e ../broken || { echo "tills of $1 do not answer"; exit 7; }
+"""
+
+
+@pytest.fixture
+def rolling(repository: Repository) -> Repository:
+    """Applied once; then a policy with a gate, and a change of a file on every node, committed."""
+    repository.apply()
+    (repository.folder / "policies.yaml").write_text(POLICY)
+    smoke = repository.folder / "smoke.sh"
+    smoke.write_text(SMOKE)
+    smoke.chmod(0o755)
+    repository.edit("fleet.yaml", "  vars:\n", "  rolloutPolicy: standard\n  vars:\n")
+    repository.edit("profiles.yaml", "kept by fleet, do", "kept by fleet (2), do")
+    repository.commit("Another motd")
+    return repository
+
+
+def hashes(repository: Repository) -> dict[str, str]:
+    """Of every file of every node, but for fleet's own."""
+    nodes = [each.name for each in repository.nodes.iterdir() if not each.name.startswith(".")]
+    found = {}
+    for node in nodes:
+        for path in repository.files(node):
+            there = repository.nodes / node / path.lstrip("/")
+            data = there.readlink().as_posix().encode() if there.is_symlink() else there.read_bytes()
+            found[f"{node}{path}"] = hashlib.sha256(data).hexdigest()
+    return found
+
+
+def digests(repository: Repository) -> dict[str, str]:
+    return {
+        path.parents[3].name: json.loads(path.read_text())["digest"]
+        for path in sorted(repository.nodes.glob("*/var/lib/fleet/record.json"))
+    }
+
+
+def first_id(ran: Ran) -> str:
+    found = re.search(r"^rollout (\w+) of", ran.out, re.MULTILINE)
+    assert found, ran.text
+    return found[1]
+
+
+def test_a_gate_that_fails_after_the_pilot_brings_the_pilot_back(rolling: Repository) -> None:
+    before, held = hashes(rolling), digests(rolling)
+    # The gate passes before the pilot, and not after it: it breaks while the pilot is brought forward.
+    rolling.edit(
+        "smoke.sh", "#!/bin/sh\n", '#!/bin/sh\ngrep -q \'"phase": *"after"\' && touch ../broken\nset -- "$1"\n'
+    )
+    rolling.commit("A gate that breaks")
+    ran = rolling.apply(code=4)
+    name = first_id(ran)
+    lines = ran.out.splitlines()
+    assert "gates before wave pilot: 1 of 1 passed" in lines
+    assert any(line.startswith("gates after wave pilot did not pass: command ./smoke.sh pilot: ") for line in lines)
+    assert f"rollout {name} withdrawn: wave pilot failed; 4 applied, 2 waiting" in lines
+    assert f"rolls back rollout {name}: nodes go back to what they held before it" in lines
+    assert lines[-1].endswith("done: 4 applied")
+    assert hashes(rolling) == before
+    assert digests(rolling) == held
+
+    plan = rolling.plan(code=0)
+    assert "Nothing to do: 0 nodes hold what git wants, 6 are held back" in plan.out
+    assert f"rollout {name} was rolled back" in plan.out
+    again = rolling.apply()
+    assert "6 are held back" in again.out
+    assert hashes(rolling) == before
+    caught = rolling.fleet("rollout", "catch-up", "--yes", "--vault-password-file", str(rolling.password), *BOX)
+    assert "applied" not in caught.out
+    assert hashes(rolling) == before
+
+
+def test_retry_brings_it_all_the_same_in_all_waves(rolling: Repository) -> None:
+    (rolling.folder.parent / "broken").touch()
+    ran = rolling.apply(code=4)
+    assert "the gates before wave pilot do not let it begin" in ran.out, ran.out
+    name = first_id(ran)
+    vault = ("--vault-password-file", str(rolling.password))
+    back = rolling.fleet("rollout", "rollback", name, "--yes", *vault, *BOX)
+    assert "superseded" in back.out
+    assert back.err.startswith("no node has anything to go back to")
+    assert "6 are held back" in rolling.plan(code=0).out
+
+    (rolling.folder.parent / "broken").unlink()
+    retried = rolling.fleet("rollout", "retry", name, "--yes", *vault, *BOX)
+    assert "wave pilot over: 4 applied" in retried.out
+    assert retried.out.splitlines()[-1].endswith("done: 6 applied")
+    assert "fleet (2)" in rolling.read("turin-1-a", MOTD)
+    rolling.plan(code=0)
+
+
+def test_what_changes_in_git_is_no_longer_held_back(rolling: Repository) -> None:
+    ran = rolling.apply()
+    name = first_id(ran)
+    vault = ("--vault-password-file", str(rolling.password))
+    back = rolling.fleet("rollout", "rollback", name, "--yes", *vault, *BOX)
+    assert [line for line in back.out.splitlines() if line.startswith("wave ")] == [
+        "wave everyone: 2 nodes", "wave everyone over: 2 applied", "wave pilot: 4 nodes", "wave pilot over: 4 applied",
+    ]  # fmt: skip
+    assert "fleet, do" in rolling.read("lyon-1-a", MOTD)
+    rolling.edit("profiles.yaml", "fleet (2)", "fleet (3)")
+    rolling.commit("A third motd")
+    assert "held back" not in rolling.plan(code=3).out
+    rolling.apply()
+    assert "fleet (3)" in rolling.read("turin-1-a", MOTD)
+
+
+def test_what_a_gate_is_told(rolling: Repository) -> None:
+    rolling.apply()
+    asked = json.loads(Path(rolling.folder.parent / "asked.pilot").read_text())
+    assert asked["phase"] == "after"
+    assert asked["wave"] == "pilot"
+    assert sorted(node["name"] for node in asked["nodes"]) == ["lyon-1-a", "lyon-1-b", "lyon-1-c", "lyon-1-till-001"]
