@@ -82,7 +82,7 @@ def test_a_look_that_nobody_answered_counts_as_a_rollout_does(ground: Ground) ->
 
 
 def test_a_node_that_was_given_back_is_not_away(ground: Ground) -> None:
-    ground.tried("7f3c", "a")
+    ground.tried("7f3c", "a", "c")
     ground.looked(Observation("b", unreachable="no route"))
     ground.records.forget(["a", "b"])
-    assert ground.away == ()
+    assert [each.node for each in ground.away] == ["c"]

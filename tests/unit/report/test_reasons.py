@@ -24,12 +24,11 @@ def test_the_name_of_the_node_makes_no_other_reason_but_the_name_of_another_one_
     assert by_reason([failed("till-1", "till-1: timed out"), failed("till-2", "till-2: timed out")]) == (
         ReasonGroup("failed", "NODE: timed out", ("till-1", "till-2")),
     )
-    assert [
-        group.reason for group in by_reason([failed("till-1", "till-10 is up"), failed("till-2", "till-2 is up")])
-    ] == [
-        "till-10 is up",
-        "till-2 is up",
-    ]
+    others = [failed(f"till-{at}", f"{name} is up") for name in ("till-{}0", "old-till-{}") for at in (1, 2)]
+    named = [failed(each.node, each.reason.format(each.node[-1])) for each in others]
+    assert [group.reason for group in by_reason(named)] == [
+        "till-10 is up", "till-20 is up", "old-till-1 is up", "old-till-2 is up",
+    ]  # fmt: skip
 
 
 def test_an_address_that_one_node_names_is_its_own_and_one_that_several_name_is_not() -> None:
