@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fleet.ports.journal_file import JournalFile
     from fleet.ports.metrics import Metrics
     from fleet.ports.mirror import Mirror
+    from fleet.ports.outputs import Outputs
     from fleet.ports.records import Records
     from fleet.ports.secrets import Secrets
     from fleet.ports.source import Source
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 PasswordSource = Callable[[], bytes]
 
 STATE = ".fleet"
+_MOST_DIGITS = 4
 
 
 class Wiring:
@@ -243,4 +245,31 @@ class Wiring:
     def _settings(self, forks: int, verbosity: int) -> Settings:
         from fleet.adapters.ansible import Settings
 
-        return Settings(run_dir=self.state / "runs", forks=forks, controller=self.controller, verbosity=verbosity)
+        return Settings(
+            run_dir=self.state / "runs",
+            forks=forks,
+            controller=self.controller,
+            verbosity=verbosity,
+            output_dir=self.state / "output",
+            kept_rollouts=_kept_rollouts(),
+        )
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        from fleet.adapters.ansible.outputs import AnsibleOutputs
+
+        return AnsibleOutputs(self.state / "output", _kept_rollouts())
+
+
+def _kept_rollouts() -> int:
+    """Of how many rollouts Ansible's output is kept. Raises UsageError for what is no number."""
+    from fleet.adapters.ansible.outputs import KEPT_ROLLOUTS
+    from fleet.errors import UsageError
+
+    text = os.environ.get("FLEET_KEPT_OUTPUT", "") or str(KEPT_ROLLOUTS)
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise UsageError(
+            f"FLEET_KEPT_OUTPUT: expected a number of rollouts, 0 to 9999, found `{text}`",
+            f"Leave it out for the newest {KEPT_ROLLOUTS}.",
+        )
+    return int(text)

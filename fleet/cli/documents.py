@@ -95,6 +95,7 @@ OUTPUTS = {
     "certificates": Output(
         "fleet.certificates/v1", "fleet.model.status:Certificates", "What `fleet status --certificates --json` prints."
     ),
+    "offline": Output("fleet.offline/v1", "fleet.model.status:Offline", "What `fleet status --offline --json` prints."),
     "status": Output("fleet.status/v1", "fleet.model.status:Status", "What `fleet status --json` prints."),
     "event": Output(
         "fleet.event/v1",
@@ -106,6 +107,7 @@ OUTPUTS = {
     ),
     "nodes": Output("fleet.nodes/v1", "fleet.cli.documents:NodeList", "What `fleet node list --json` prints."),
     "node": Output("fleet.node/v1", "fleet.model.status:NodeDetail", "What `fleet node show --json` prints."),
+    "node-log": Output("fleet.node-log/v1", "fleet.model.node_log:NodeLog", "What `fleet node log --json` prints."),
     "keys": Output("fleet.keys/v1", "fleet.cli.documents:KeyList", "What `fleet node trust --json` prints."),
     "host-event": Output(
         "fleet.host-event/v1",

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from fleet.model.node_log import NodeLog
 
 HIDDEN = "(hidden)"
 _SECRET_KEY = re.compile(r"pass(word|phrase|wd)|secret|token|private_?key|credential|authorization", re.IGNORECASE)
@@ -24,6 +29,15 @@ def redacted(text: str) -> str:
     for pattern in _SECRET_TEXT:
         text = pattern.sub(HIDDEN, text)
     return text
+
+
+def log_redacted(log: NodeLog) -> NodeLog:
+    """What Ansible printed went through `no_log` and fleet_bundle; this is the second look."""
+    runs = (
+        replace(run, output=tuple(redacted("\n".join(run.output)).splitlines())) if run.output else run
+        for run in log.runs
+    )
+    return replace(log, runs=tuple(runs))
 
 
 def redact(_logger: object, _method: str, event: EventDict) -> EventDict:

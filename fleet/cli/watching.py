@@ -6,8 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Protocol, Self
 
 from fleet.cli.face import Face
-from fleet.cli.lines.events import EventLines, Troubled, trouble_of
-from fleet.formats.words import some
+from fleet.cli.lines.events import EventLines, Troubled, told, trouble_of
 from fleet.model.event import (
     BatchStarted,
     Event,
@@ -16,10 +15,12 @@ from fleet.model.event import (
     NodeFailed,
     NodeUnhealthy,
     NodeUnreachable,
+    RolloutStarted,
     WaveFinished,
     WaveStarted,
 )
-from fleet.report import Line, LineKind, clean
+from fleet.model.trouble import Trouble
+from fleet.report import Line, LineKind, by_reason, clean, reason_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -78,7 +79,8 @@ class TerminalWatcher:
         self._task: TaskID | None = None
         self._outcomes: Counter[str] = Counter()
         self._told = 0
-        self._untold: dict[str, list[str]] = {}
+        self._untold: list[Trouble] = []
+        self._rollout = ""
 
     def __enter__(self) -> Self:
         from rich.console import Console
@@ -102,6 +104,8 @@ class TerminalWatcher:
 
     def show(self, event: Event) -> None:
         outcome = _OUTCOMES.get(type(event))
+        if isinstance(event, RolloutStarted):
+            self._rollout = event.rollout_id
         if isinstance(event, WaveStarted):
             self._begin(event)
         elif outcome is not None:
@@ -130,14 +134,18 @@ class TerminalWatcher:
         prefix = "" if trouble.kind == "failed" else f"{trouble.kind}: "
         if self._told < _TOLD_AT_ONCE:
             self._told += 1
-            self._print([Line(clean(f"x {trouble.node}  {prefix}{trouble.told(self._face.again)}"), "refused")])
+            self._print([Line(clean(f"x {trouble.node}  {prefix}{told(trouble, self._face.again)}"), "refused")])
         else:
-            text = f"{prefix}{trouble.reason}".replace(trouble.node, "NODE")
-            self._untold.setdefault(text, []).append(trouble.node)
+            self._untold.append(trouble)
 
     def _untold_lines(self) -> list[Line]:
-        by_count = sorted(self._untold.items(), key=lambda each: -len(each[1]))
-        return [Line(clean(f"x {len(nodes):,} more: {text} ({some(nodes)})"), "refused") for text, nodes in by_count]
+        if not self._untold:
+            return []
+        groups = by_reason(self._untold)
+        return [
+            Line(f"and {len(self._untold):,} more that did not come through:", "refused"),
+            *reason_lines(groups, self._face.again(f"rollout show {self._rollout} -v")),
+        ]
 
     def _print(self, lines: list[Line]) -> None:
         """Above the bars, where stdout would tear them."""

@@ -49,6 +49,18 @@ class HeldBack(msgspec.Struct, frozen=True):
     rollout: str
 
 
+class Silence(msgspec.Struct, frozen=True):
+    """A node that was asked and did not answer, and has not answered since. `since` is the first time that it did not,
+    `at` the last one, by this machine's clock in seconds since 1970: both are stamped where they are kept.
+    """
+
+    node: str
+    site: str
+    reason: str
+    since: float = 0.0
+    at: float = 0.0
+
+
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """As written by fleet_bundle to /var/lib/fleet/record.json and as kept in `.fleet/`.
 

@@ -44,6 +44,27 @@ class Certificates(msgspec.Struct, frozen=True):
     first_ca: str = ""
 
 
+class OfflineNode(msgspec.Struct, frozen=True):
+    """A node that did not answer when it was last asked, `at`. `since` is the first time that it did not, `answered` the last
+    time that it did, 0 for never. Times are by this machine's clock, in seconds since 1970. `rollout` is the one that asked
+    last, empty where that was a look (`--refresh`).
+    """
+
+    node: str
+    site: str
+    since: float
+    at: float
+    answered: float = 0.0
+    reason: str = ""
+    rollout: str = ""
+
+
+class Offline(msgspec.Struct, frozen=True):
+    """Those that went away last come first."""
+
+    nodes: tuple[OfflineNode, ...]
+
+
 class RolloutRow(RolloutSummary, frozen=True):
     """`under_way` nodes are in batches that have not ended, in `wave` or an earlier one. `driver` is the controller that
     drives it, empty for none; `waits_for` is empty where it has ended, or goes on by itself.

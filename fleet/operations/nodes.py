@@ -79,7 +79,7 @@ def history(journal: Journal, name: str) -> tuple[str, ...]:
     """What rollouts did to a node, oldest first, one line each."""
     lines = []
     for summary in reversed(journal.rollouts()):
-        for entry in journal.read(summary.id):
+        for entry in journal.picked(summary.id, node=name):
             event = entry.event
             at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.at))
             if isinstance(event, NodeApplied) and event.node == name:

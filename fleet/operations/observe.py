@@ -8,18 +8,21 @@ from msgspec.structs import replace
 
 from fleet.model.batch import Observation
 from fleet.model.check import How
-from fleet.model.record import Record
+from fleet.model.record import Record, Silence
 from fleet.ports.applier import Observer
 from fleet.ports.records import Records
 
 _AT_ONCE = 200
 
 
-def refresh(nodes: Sequence[str], fleet: str, observer: Observer, records: Records) -> Iterator[Observation]:
+def refresh(
+    nodes: Sequence[str], fleet: str, observer: Observer, records: Records, sites: Mapping[str, str] | None = None
+) -> Iterator[Observation]:
     """Looks at each node and keeps what it says and what of it is not so; one that cannot be reached keeps what was
-    known of it.
+    known of it, and it is kept that it was asked. `sites`: where each node is.
     """
     known: list[Record] = []
+    silent: list[Silence] = []
     gone: list[str] = []
     for observation in observer.observe(nodes):
         if not observation.unreachable:
@@ -29,12 +32,17 @@ def refresh(nodes: Sequence[str], fleet: str, observer: Observer, records: Recor
                 known.append(Record(observation.node, fleet, observation.machine_id, digest="", arch=observation.arch))
             else:
                 gone.append(observation.node)
+        else:
+            site = (sites or {}).get(observation.node, "")
+            silent.append(Silence(observation.node, site, observation.unreachable))
         yield observation
         if len(known) >= _AT_ONCE:
             records.save(known)
             known = []
     records.save(known)
     records.forget(gone)
+    if silent:
+        records.note_silent(silent)
 
 
 def noted(

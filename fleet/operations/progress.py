@@ -15,10 +15,11 @@ from fleet.ports.engine import Rollouts
 
 
 class Story(msgspec.Struct, frozen=True):
-    """A rollout: how far it is, and all that happened."""
+    """A rollout: how far it is, and all that happened. `undone_by` is the rollout that rolled it back, empty for none."""
 
     row: RolloutRow
     events: tuple[Event, ...]
+    undone_by: str = ""
 
 
 class Progress:

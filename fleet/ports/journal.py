@@ -108,6 +108,14 @@ class Journal(Protocol):
         """Those that begin and end batches, in order."""
         ...
 
+    def picked(
+        self, rollout_id: str, kinds: Sequence[type[Event]] = (), node: str = "", until: int = 0
+    ) -> Sequence[Entry]:
+        """Those of these `kinds` (none: any), that name the `node` (empty: any), with a `seq` up to `until` (0: all), in
+        order. Nothing else is decoded: a question about one node costs a look at its own events.
+        """
+        ...
+
     def last(self, rollout_id: str) -> Entry | None:
         """The newest entry; None for a rollout without any."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import HeldBack, Record
+from fleet.model.record import HeldBack, Record, Silence
 
 if TYPE_CHECKING:
     from fleet.ports.journal import Lease  # brings all of rollouts with it, and most who read records do without
@@ -41,6 +41,12 @@ class Records(Protocol):
         ...
 
     def unanswered(self) -> Mapping[str, tuple[str, ...]]: ...
+
+    def note_silent(self, asked: Iterable[Silence]) -> None:
+        """Nodes that did not answer when they were looked at. The next record of a node, or its end, makes an end of that."""
+        ...
+
+    def silent(self) -> Mapping[str, Silence]: ...
 
     def hold_back(self, bundles: Mapping[str, str], rollout_id: str, lease: Lease | None = None) -> None:
         """Digests by node, of bundles that are not to be brought again. One a node: the newest counts."""

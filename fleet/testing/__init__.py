@@ -12,6 +12,7 @@ from fleet.testing.hand import MemoryHand
 from fleet.testing.host_keys import MemoryHostKeys
 from fleet.testing.journal import MemoryJournal
 from fleet.testing.observer import MemoryObserver
+from fleet.testing.outputs import MemoryOutputs
 from fleet.testing.records import MemoryRecords
 from fleet.testing.secrets import MemorySecrets
 
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryJournal",
     "MemoryMetrics",
     "MemoryObserver",
+    "MemoryOutputs",
     "MemoryRecords",
     "MemorySecrets",
     "MemoryWeb",

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.errors import BusyError, UsageError
 from fleet.model.effect import Effect
-from fleet.model.event import STATUS_AFTER, BatchEnded, BatchRequeued, BatchStarted
+from fleet.model.event import STATUS_AFTER, BatchEnded, BatchRequeued, BatchStarted, Event
 from fleet.model.rollout import RolloutOrder, RolloutSummary
 from fleet.model.signal import Request
 from fleet.ports.clock import Clock
@@ -111,6 +111,20 @@ class MemoryJournal:
 
     def batches(self, rollout_id: str) -> Sequence[Entry]:
         return [entry for entry in self.read(rollout_id) if isinstance(entry.event, BatchStarted | BatchEnded)]
+
+    def picked(
+        self, rollout_id: str, kinds: Sequence[type[Event]] = (), node: str = "", until: int = 0
+    ) -> Sequence[Entry]:
+        with self._lock:
+            rollout = self._rollouts.get(rollout_id)
+            entries = tuple(rollout.entries) if rollout else ()
+        return [
+            entry
+            for entry in entries
+            if (not kinds or isinstance(entry.event, tuple(kinds)))
+            and (not until or entry.seq <= until)
+            and (not node or f'"{node}"'.encode() in msgspec.json.encode(entry.event))
+        ]
 
     def last(self, rollout_id: str) -> Entry | None:
         entries = self.read(rollout_id)

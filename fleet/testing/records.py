@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec.structs import replace
 
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import HeldBack, Record
+from fleet.model.record import HeldBack, Record, Silence
 from fleet.ports.journal import Lease
 
 
@@ -25,6 +25,7 @@ class MemoryRecords:
         self._contacts: dict[str, float] = {}
         self._records: dict[str, Record] = {}
         self._unanswered: dict[str, tuple[str, ...]] = {}
+        self._silent: dict[str, Silence] = {}
         self._held_back: dict[str, HeldBack] = {}
         self._objects: dict[str, bytes] = {}
         self._clusters: dict[str, LearnedCluster] = {}
@@ -45,6 +46,7 @@ class MemoryRecords:
             self._records[record.node] = replace(record, manifest="")
             self._contacts[record.node] = self._now()
             self._unanswered.pop(record.node, None)
+            self._silent.pop(record.node, None)
             if record.manifest and (digest := record.digest or record.wanted):
                 self._objects.setdefault(digest, record.manifest.encode())
 
@@ -57,6 +59,7 @@ class MemoryRecords:
             self._records.pop(node, None)
             self._contacts.pop(node, None)
             self._unanswered.pop(node, None)
+            self._silent.pop(node, None)
             self._held_back.pop(node, None)
 
     def contacts(self) -> Mapping[str, float]:
@@ -71,6 +74,15 @@ class MemoryRecords:
 
     def unanswered(self) -> Mapping[str, tuple[str, ...]]:
         return dict(self._unanswered)
+
+    def note_silent(self, asked: Iterable[Silence]) -> None:
+        at = self._now()
+        for each in asked:
+            known = self._silent.get(each.node)
+            self._silent[each.node] = replace(each, since=known.since if known else at, at=at)
+
+    def silent(self) -> Mapping[str, Silence]:
+        return dict(self._silent)
 
     def hold_back(self, bundles: Mapping[str, str], rollout_id: str, lease: Lease | None = None) -> None:
         if lease:

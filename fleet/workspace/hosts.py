@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fleet.model.host import HostEvent, NodeReplaced
     from fleet.model.host_key import TrustRow
     from fleet.model.node import Node
+    from fleet.model.status import Offline
     from fleet.operations.adopt import AdoptOptions
     from fleet.operations.intent import Intent
     from fleet.operations.retire import RetireOptions
@@ -30,6 +31,12 @@ class Hosts:
         self._wiring = wiring
         self._read = read
         self._forks = forks
+
+    def offline(self) -> Offline:
+        """Nodes that did not answer when they were last asked, without reading the spec."""
+        from fleet.operations.offline import offline
+
+        return offline(self._wiring.records, self._wiring.journal)
 
     def keys(self, scope: Scope) -> Iterator[TrustRow]:
         """The host key that each node of the scope shows over its own connection, beside what known_hosts pins."""

@@ -11,6 +11,7 @@ from fleet.model.plan import EVERYTHING
 
 if TYPE_CHECKING:
     from fleet.model.event import Event
+    from fleet.model.node_log import NodeLog
     from fleet.model.plan import Plan
     from fleet.model.status import RolloutRow
     from fleet.operations.intent import Intent
@@ -47,10 +48,27 @@ class Rollouts:
         return [each.id for each in self._wiring.rollouts.list()]
 
     def story(self, rollout_id: str) -> Story:
-        """How far one is, and all that happened."""
+        """How far one is, all that happened, and which one rolled it back."""
+        from msgspec.structs import replace
+
+        from fleet.operations.node_log import rollbacks, undone_by
         from fleet.operations.progress import story
 
-        return story(self._wiring.rollouts, rollout_id)
+        found = story(self._wiring.rollouts, rollout_id)
+        return replace(found, undone_by=undone_by(rollbacks(self._wiring.journal), rollout_id))
+
+    def of_node(self, name: str, *, last: int = 0, with_output: bool = False) -> NodeLog:
+        """What they did to one node, the `last` entries of it (0: all); `with_output`: and what Ansible printed. Raises
+        UsageError for a name that neither a rollout nor the spec knows.
+        """
+        from fleet.model.plan import Scope
+        from fleet.operations.node_log import node_log
+        from fleet.resolve import in_scope
+
+        log = node_log(self._wiring.journal, self._wiring.outputs, name, last=last, with_output=with_output)
+        if not log.runs:
+            in_scope(self._read().fleet, Scope(nodes=(name,)))
+        return log
 
     def waiting(self, rollout_id: str) -> str:
         """The wave that waits for an approval; empty for none."""

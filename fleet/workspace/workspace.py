@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +115,9 @@ class Workspace:
         from fleet.resolve import in_scope
 
         intent = self._read()
-        names = [node.name for node in in_scope(intent.fleet, scope)]
-        yield from noted(self._asked(intent, names, refresh, forks), intent.records, self._missing)
+        sites = {node.name: node.site for node in in_scope(intent.fleet, scope)}
+        asked = self._asked(intent, list(sites), partial(refresh, sites=sites), forks)
+        yield from noted(asked, intent.records, self._missing)
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Writes `fleet.plan/v1` (0600). Raises UsageError where the folder may not be written."""

@@ -38,6 +38,7 @@ METHODS = {
 
 
 HOSTS = {
+    "offline": "(self)",
     "keys": "(self, scope)",
     "pin": "(self, rows, *, replace=False, commit=True)",
     "seed": "(self, name, public_key='')",
@@ -50,6 +51,7 @@ HOSTS = {
 
 
 ROLLOUTS = {
+    "of_node": "(self, name, *, last=0, with_output=False)",
     "held_back": "(self, rollout_id)",
     "let_go": "(self, rollout_id)",
     "roll_back": "(self, rollout_id, *, forks=20, cluster=True)",

@@ -54,7 +54,7 @@ def test_bash_completes_verbs(shop: Path, path: str):
 
 def test_bash_completes_verbs_of_groups(shop: Path, path: str):
     assert complete("fleet node ''", cwd=shop, path=path) == [
-        *("list", "show", "seed", "trust", "adopt", "replace", "retire"),
+        *("list", "show", "log", "seed", "trust", "adopt", "replace", "retire"),
     ]
 
 

@@ -108,7 +108,7 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
         ),
         (
             happened.NodeUnhealthy(node="till-007", site="s", check_id="x", reason="node: chrony.service is failed"),
-            ["unhealthy till-007: node: chrony.service is failed (fleet node show till-007 --log)"],
+            ["unhealthy till-007: node: chrony.service is failed (fleet node log till-007)"],
         ),
         (
             happened.RollbackRequested(reason="wave ramp failed", in_flight=1),
@@ -136,11 +136,11 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
         (NodeApplied(node="a", site="s", batch_id="7f3c-1", digest="b1:00"), []),
         (
             NodeFailed(node="till-007", site="s", batch_id="7f3c-1", reason="chrony.service did not start: exit 1"),
-            ["failed till-007: chrony.service did not start: exit 1 (fleet node show till-007 --log)"],
+            ["failed till-007: chrony.service did not start: exit 1 (fleet node log till-007)"],
         ),
         (
             NodeUnreachable(node="till-008", site="s", batch_id="7f3c-1", reason="connection timed out"),
-            ["unreachable till-008: connection timed out (fleet node show till-008 --log)"],
+            ["unreachable till-008: connection timed out (fleet node log till-008)"],
         ),
         (
             NodeBlocked(node="till-009", site="s", by="lyon-1-a", reason="server lyon-1-a failed: exit 1"),
@@ -229,4 +229,4 @@ def test_a_reason_from_a_node_cannot_drive_the_terminal():
 
     (line,) = EventLines(again).of(event)
 
-    assert line.text == "failed a: \\x1b[2J\\x1b]0;owned\\x07\\r\\nrollout done (fleet node show a --log)"
+    assert line.text == "failed a: \\x1b[2J\\x1b]0;owned\\x07\\r\\nrollout done (fleet node log a)"

@@ -30,7 +30,7 @@ EVERY = dict(commands(root))
 def test_the_verbs_of_this_version():
     assert {" ".join(path) for path in EVERY} == {
         "init", "validate", "schema", "lock", "render", "plan", "simulate", "apply", "status", "rollout", "rollout list",
-        "rollout show", "rollout watch", "rollout pause", "rollout resume", "rollout approve", "rollout cancel", "rollout rollback", "rollout retry", "rollout catch-up", "journal", "journal check", "journal export", "node", "node list", "node show", "node trust", "node seed", "node adopt",
+        "rollout show", "rollout watch", "rollout pause", "rollout resume", "rollout approve", "rollout cancel", "rollout rollback", "rollout retry", "rollout catch-up", "journal", "journal check", "journal export", "node", "node list", "node show", "node log", "node trust", "node seed", "node adopt",
         "node replace", "node retire", "secret", "secret generate", "secret set", "secret get",
         "secret list", "secret rotate", "secret rekey", "import", "import ansible",
         "inventory", "doctor", "completion",

@@ -168,7 +168,7 @@ def test_a_node_that_fails_ends_with_4_and_its_reason(shop: Path):
     failed = [line for line in ran.out.splitlines() if line.startswith("failed lyon-a: ")]
     assert len(failed) == 1
     assert "shop.conf" in failed[0]
-    assert "(fleet node show lyon-a --log --sandbox nodes)" in failed[0]
+    assert "(fleet node log lyon-a --sandbox nodes)" in failed[0]
     assert ran.out.splitlines()[-1] == "fleet apply --sandbox nodes tries the rest again"
     log = run("node", "show", "lyon-a", "--log", "--sandbox", "nodes", cwd=shop).out
     assert "shop.conf" in log.splitlines()[-1]

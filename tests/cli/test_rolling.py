@@ -105,12 +105,12 @@ def test_ten_thousand_failures_are_no_ten_thousand_lines_on_a_terminal(capsys: p
             watcher.show(NodeUnreachable(node=node, site="s", batch_id="b", reason=reason))
 
     told = capsys.readouterr()
-    assert "x first  no space left (fleet node show first --log)" in told.err
-    assert "x till-0008  unreachable: till-0008: connection timed out (fleet node show till-0008 --log)" in told.err
+    assert "x first  no space left (fleet node log first)" in told.err
+    assert "x till-0008  unreachable: till-0008: connection timed out (fleet node log till-0008)" in told.err
     assert "till-0009" not in told.err
     assert (
-        told.out
-        == "x 9,990 more: unreachable: NODE: connection timed out (till-0009, till-0010, till-0011 and 9,987 more)\n"
+        told.out == "and 9,990 more that did not come through:\n"
+        "x unreachable: NODE: connection timed out: 9,990 nodes (till-0009, till-0010, till-0011 and 9,987 more)\n"
     )
     assert "10000/10000" in told.err
 

@@ -146,6 +146,7 @@ def test_a_secret_is_in_private_files_of_its_nodes_and_nowhere_else(ground: Grou
         ground.run("apply", "--yes", "-vvv", "--json", "--sandbox", str(ground.nodes))
         ground.run("plan", "--refresh", "--sandbox", str(ground.nodes))
         ground.run("node", "show", TILL, "--log", "--origin", "--sandbox", str(ground.nodes))
+        ground.run("node", "log", TILL, "--output", "--sandbox", str(ground.nodes))
         ground.run("render", str(ground.place / "rendered"))
         ground.run("status", "--sandbox", str(ground.nodes))
         ground.run("secret", "list")

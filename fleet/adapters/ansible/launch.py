@@ -22,7 +22,8 @@ class Settings(msgspec.Struct, frozen=True):
     """`run_dir` holds a folder per batch (0700, made when absent). `forks` is how many nodes Ansible works on at once.
 
     `controller` is who applies, for the nodes' records. `verbosity` is Ansible's -v, 0 to 4.
-    Host keys are those in the project's known_hosts; `private_key` is for nodes whose spec names none.
+    Host keys are those in the project's known_hosts; `private_key` is for nodes whose spec names none. What Ansible prints of
+    the newest `kept_rollouts` rollouts is kept in `output_dir`; without, it goes with the folder of its batch.
     """
 
     run_dir: Path
@@ -30,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True):
     controller: str = ""
     verbosity: int = 0
     private_key: Path | None = None
+    output_dir: Path | None = None
+    kept_rollouts: int = 0
 
 
 Password = Callable[[], bytes]
@@ -69,7 +72,10 @@ class Launcher:
                 held["vault_fd"] = _held_in_memory(self._password())
             if self._become is not None:
                 held["become_fd"] = _held_in_memory(self._become())
-            workdir.order_job(msgspec.structs.replace(job, **held))
+            where, kept = self.settings.output_dir, self.settings.kept_rollouts
+            workdir.order_job(
+                msgspec.structs.replace(job, **held, output_dir=str(where) if where else "", kept_rollouts=kept)
+            )
             return self._spawn(
                 workdir, environment(workdir, self.settings.private_key), [*held.values(), self._watching[workdir.path]]
             )

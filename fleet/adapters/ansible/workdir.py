@@ -23,6 +23,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from fleet.adapters.ansible.memory import forget_memory, make_memory, memory_of
+from fleet.adapters.ansible.outputs import keep
 from fleet.adapters.ansible.process import Identity
 from fleet.adapters.disk import cannot, make_private_folder, sync_folder, write_atomic
 from fleet.errors import FleetError
@@ -36,7 +37,9 @@ _ERRORS = ("ERROR", "[ERROR]", "fatal:")
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`vault_fd` and `become_fd` are inherited descriptors that hold a password in memory, -1 for none."""
+    """`vault_fd` and `become_fd` are inherited descriptors that hold a password in memory, -1 for none. `output_dir` and
+    `kept_rollouts` are the settings'.
+    """
 
     kind: Literal["apply", "observe", "ask"]
     playbook: str
@@ -47,6 +50,8 @@ class Job(msgspec.Struct, frozen=True):
     verbosity: int = 0
     vault_fd: int = -1
     become_fd: int = -1
+    output_dir: str = ""
+    kept_rollouts: int = 0
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -177,10 +182,12 @@ class Workdir:
 
     def keep_output(self) -> None:
         """Keeps ansible-playbook's output before the artifacts go: it shows no secret. Where the disk refuses, it goes."""
-        with contextlib.suppress(OSError), self._printed.open("rb") as printed:
+        with contextlib.suppress(OSError, FleetError), self._printed.open("rb") as printed:
             handle = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "wb") as kept:
                 shutil.copyfileobj(printed, kept)
+            if (job := self.job()) is not None and job.output_dir:
+                keep(self.output, Path(job.output_dir), self.path.name, job.kept_rollouts)
 
     @property
     def _printed(self) -> Path:

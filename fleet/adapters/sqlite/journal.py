@@ -16,7 +16,7 @@ from fleet.adapters.sqlite.lease import Leases, check
 from fleet.decide import decode_snapshot, encode_snapshot
 from fleet.errors import UnavailableError, UsageError
 from fleet.model.effect import Effect
-from fleet.model.event import STATUS_AFTER, BatchEnded, BatchRequeued, decode_event
+from fleet.model.event import STATUS_AFTER, BatchEnded, BatchRequeued, Event, decode_event
 from fleet.model.rollout import RolloutOrder, RolloutSummary
 from fleet.model.signal import Request
 from fleet.ports.clock import Clock
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _BATCH_STARTED, _BATCH_ENDED = b'{"event":"BatchStarte', b'{"event":"BatchEnded"'
 """How these events begin, to the same length: to decode all others takes ten times as long."""
+_ALL = 2**62
 
 
 class SqliteJournal(Leases):
@@ -104,6 +105,25 @@ class SqliteJournal(Leases):
             rows = connection.execute(
                 "SELECT seq, at, body FROM events WHERE rollout = ? AND substr(body, 1, ?) IN (?, ?) ORDER BY seq",
                 (rollout_id, len(_BATCH_STARTED), _BATCH_STARTED, _BATCH_ENDED),
+            ).fetchall()
+        return [Entry(seq, at, decode_event(body)) for seq, at, body in rows]
+
+    def picked(
+        self, rollout_id: str, kinds: Sequence[type[Event]] = (), node: str = "", until: int = 0
+    ) -> Sequence[Entry]:
+        # Events begin with their tag, and names hold nothing that JSON would escape.
+        beginnings = [f'{{"event":"{kind.__name__}"'.encode() for kind in kinds]
+        one_of = " OR ".join("substr(body, 1, ?) = ?" for _ in kinds) or "1"
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT seq, at, body FROM events WHERE rollout = ? AND seq <= ? AND instr(body, ?) "  # noqa: S608 - only `?`
+                f"AND ({one_of}) ORDER BY seq",
+                (
+                    rollout_id,
+                    until or _ALL,
+                    f'"{node}"'.encode() if node else b'"',
+                    *(value for beginning in beginnings for value in (len(beginning), beginning)),
+                ),
             ).fetchall()
         return [Entry(seq, at, decode_event(body)) for seq, at, body in rows]
 

@@ -13,7 +13,7 @@ import msgspec
 from fleet.adapters.sqlite.database import LOST, Database
 from fleet.errors import UnavailableError
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import HeldBack, Record, Updates
+from fleet.model.record import HeldBack, Record, Silence, Updates
 
 if TYPE_CHECKING:
     from fleet.ports.journal import Lease
@@ -59,7 +59,8 @@ class SqliteRecords:
             )
             at = self._now()
             connection.executemany("INSERT OR REPLACE INTO contacts VALUES (?, ?)", [(r.node, at) for r in those])
-            connection.executemany("DELETE FROM unanswered WHERE node = ?", [(r.node,) for r in those])
+            for table in ("unanswered", "silent"):
+                connection.executemany(f"DELETE FROM {table} WHERE node = ?", [(r.node,) for r in those])  # noqa: S608
             # Of a bundle that came in half, too: K3s may have given its Node labels that it names.
             named = ((r.digest or r.wanted, r.manifest) for r in those)
             _keep(connection, {digest: text.encode() for digest, text in named if digest and text})
@@ -75,10 +76,8 @@ class SqliteRecords:
     def forget(self, nodes: Iterable[str]) -> None:
         with self._database.writing() as connection:
             names = [(node,) for node in nodes]
-            connection.executemany("DELETE FROM records WHERE node = ?", names)
-            connection.executemany("DELETE FROM contacts WHERE node = ?", names)
-            connection.executemany("DELETE FROM unanswered WHERE node = ?", names)
-            connection.executemany("DELETE FROM held_back WHERE node = ?", names)
+            for table in ("records", "contacts", "unanswered", "silent", "held_back"):
+                connection.executemany(f"DELETE FROM {table} WHERE node = ?", names)  # noqa: S608 - names of ours
 
     def contacts(self) -> Mapping[str, float]:
         with self._database.reading() as connection:
@@ -95,6 +94,20 @@ class SqliteRecords:
             for node, digest in connection.execute("SELECT node, digest FROM unanswered ORDER BY node, digest"):
                 found[node] = (*found.get(node, ()), digest)
         return found
+
+    def note_silent(self, asked: Iterable[Silence]) -> None:
+        at = self._now()
+        with self._database.writing() as connection:
+            connection.executemany(
+                "INSERT INTO silent VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (node) DO UPDATE SET site = excluded.site, at = excluded.at, reason = excluded.reason",
+                [(each.node, each.site, at, at, each.reason) for each in asked],
+            )
+
+    def silent(self) -> Mapping[str, Silence]:
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT node, site, reason, since, at FROM silent").fetchall()
+        return {row[0]: Silence(*row) for row in rows}
 
     def hold_back(self, bundles: Mapping[str, str], rollout_id: str, lease: Lease | None = None) -> None:
         rows = [(node, digest, rollout_id) for node, digest in bundles.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 7
+VERSION = 8
 
 TABLES = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -67,6 +67,9 @@ CREATE TABLE unanswered (       -- digests that were sent to nodes which never a
     node TEXT NOT NULL, digest TEXT NOT NULL,
     PRIMARY KEY (node, digest)
 ) WITHOUT ROWID;
+CREATE TABLE silent (           -- nodes that did not answer a look at them: the first time, and the last
+    node TEXT PRIMARY KEY, site TEXT NOT NULL, since REAL NOT NULL, at REAL NOT NULL, reason TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE held_back (        -- bundles that were rolled back, and by whom: node by node, not to be brought again
     node TEXT PRIMARY KEY, digest TEXT NOT NULL, rollout TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -101,6 +104,11 @@ ALTER TABLE rollouts DROP COLUMN body;
 """,
     6: """
 CREATE TABLE held_back (node TEXT PRIMARY KEY, digest TEXT NOT NULL, rollout TEXT NOT NULL) WITHOUT ROWID;
+""",
+    7: """
+CREATE TABLE silent (
+    node TEXT PRIMARY KEY, site TEXT NOT NULL, since REAL NOT NULL, at REAL NOT NULL, reason TEXT NOT NULL
+) WITHOUT ROWID;
 """,
 }
 """What makes the next version of each older one, in the transaction that opens the file."""

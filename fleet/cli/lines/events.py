@@ -6,27 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import singledispatch
 
-import msgspec
-
 from fleet.formats.words import count, moment, some
 from fleet.model import event as happened
 from fleet.model.event import Event, NodeApplied, NodeBlocked, NodeFailed, NodeUnhealthy, NodeUnreachable
 from fleet.model.rollout import RolloutCounts
+from fleet.model.trouble import Trouble
 from fleet.report import Line, LineKind, clean
 
 Troubled = NodeFailed | NodeUnhealthy | NodeUnreachable | NodeBlocked
 
 
-class Trouble(msgspec.Struct, frozen=True):
-    """Why a node did not come through: `kind` is failed, unhealthy, unreachable or blocked."""
-
-    kind: str
-    node: str
-    reason: str
-
-    def told(self, again: Callable[[str], str]) -> str:
-        """The reason, and the command that says more; nothing more is known of a node that was not touched."""
-        return self.reason if self.kind == "blocked" else f"{self.reason} ({again(f'node show {self.node} --log')})"
+def told(trouble: Trouble, again: Callable[[str], str]) -> str:
+    """The reason, and the command that says more; nothing more is known of a node that was not touched."""
+    if trouble.kind == "blocked":
+        return trouble.reason
+    return f"{trouble.reason} ({again(f'node log {trouble.node}')})"
 
 
 def trouble_of(event: Troubled) -> Trouble:
@@ -38,7 +32,7 @@ def trouble_of(event: Troubled) -> Trouble:
         case NodeUnreachable():
             return Trouble("unreachable", event.node, event.reason)
         case NodeBlocked():
-            return Trouble("blocked", event.node, event.reason)
+            return Trouble("blocked", event.node, event.reason, event.by)
 
 
 class EventLines:
@@ -77,7 +71,7 @@ class EventLines:
 
     def _troubled(self, event: Troubled) -> list[Line]:
         trouble = trouble_of(event)
-        return _line(f"{trouble.kind} {trouble.node}: {trouble.told(self._again)}", "refused")
+        return _line(f"{trouble.kind} {trouble.node}: {told(trouble, self._again)}", "refused")
 
 
 def counted(counts: RolloutCounts) -> str:

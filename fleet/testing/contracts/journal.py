@@ -249,6 +249,25 @@ class JournalContract:
         journal.append(lease, "7f3c", Step((BatchRequeued("7f3c-0002", ("lyon-s1",), "x"),)))
         assert list(journal.batches("7f3c")) == [Entry(3, START, began), Entry(5, START + 41, ended)]
 
+    def test_events_are_picked_by_kind_by_node_and_by_place(
+        self, journal: Journal, clock: MemoryClock, lease: Lease
+    ) -> None:
+        began, ended = BatchStarted("7f3c-0001", ("lyon-s0", "lyon-s1")), BatchEnded("7f3c-0001")
+        first, other = (NodeApplied(name, "lyon", "7f3c-0001", "b1:x") for name in ("lyon-s0", "lyon-s01"))
+        journal.append(lease, "7f3c", Step((STARTED, began), (run("7f3c-0001"),)))
+        clock.advance(41)
+        journal.append(lease, "7f3c", Step((first, other, ended)))
+        assert list(journal.picked("7f3c", node="lyon-s0")) == [Entry(2, START, began), Entry(3, START + 41, first)]
+        assert list(journal.picked("7f3c", [NodeApplied])) == [
+            Entry(3, START + 41, first), Entry(4, START + 41, other),
+        ]  # fmt: skip
+        assert list(journal.picked("7f3c", [NodeApplied, RolloutStarted], until=3)) == [
+            Entry(1, START, STARTED), Entry(3, START + 41, first),
+        ]  # fmt: skip
+        assert list(journal.picked("7f3c", [BatchStarted], "lyon-s1")) == [Entry(2, START, began)]
+        assert list(journal.picked("7f3c", [BatchStarted], "lyon-s")) == []
+        assert list(journal.picked("beef")) == []
+
     def test_a_request_stays_until_the_step_that_handles_it(self, journal: Journal, lease: Lease) -> None:
         for request in (Pause("lunch"), Resume(), Cancel("no")):
             journal.post("7f3c", request)

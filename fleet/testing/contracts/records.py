@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fleet.errors import BusyError
 from fleet.model.learned import LearnedCluster
-from fleet.model.record import HeldBack, PackageChange, Record, Updates
+from fleet.model.record import HeldBack, PackageChange, Record, Silence, Updates
 from fleet.ports.journal import Journal, Lease
 from fleet.ports.records import Records
 
@@ -61,6 +61,19 @@ class RecordsContract:
         records.save([LYON])
         records.forget(["new-1"])
         assert dict(records.unanswered()) == {"nice-1": ("b1:dd",)}
+
+    def test_who_was_asked_in_vain_is_silent_until_it_tells_or_is_forgotten(self, records: Records) -> None:
+        records.note_silent([Silence("lyon-1", "lyon", "timed out"), Silence("nice-1", "nice", "timed out")])
+        first = records.silent()
+        records.note_silent([Silence("lyon-1", "lyon", "no route"), Silence("new-1", "nice", "no route")])
+        second = records.silent()
+        assert {name: each.reason for name, each in second.items()} == {
+            "lyon-1": "no route", "nice-1": "timed out", "new-1": "no route",
+        }  # fmt: skip
+        assert second["lyon-1"].since == first["lyon-1"].since <= second["lyon-1"].at
+        records.save([LYON])
+        records.forget(["new-1"])
+        assert dict(records.silent()) == {"nice-1": first["nice-1"]}
 
     def test_what_is_held_back_stays_so_until_it_is_let_go_or_the_node_is_forgotten(self, records: Records) -> None:
         records.hold_back({"lyon-1": "b1:aa", "nice-1": "b1:bb", "new-1": "b1:cc"}, "7f3c")

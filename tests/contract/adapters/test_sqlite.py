@@ -279,7 +279,7 @@ def test_a_newer_schema_is_refused(database: Database) -> None:
     with database.writing() as connection:
         connection.execute("UPDATE schema_version SET version = 99")
     database.close()
-    with pytest.raises(UsageError, match="has version 99 of the schema, this fleet knows version 7") as caught:
+    with pytest.raises(UsageError, match="has version 99 of the schema, this fleet knows version 8") as caught:
         SqliteRecords(database).all()
     assert "newer fleet" in caught.value.hint
 

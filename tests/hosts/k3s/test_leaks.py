@@ -98,7 +98,7 @@ def refused_by_its_check(shop: Secretive) -> None:
     (failed,) = said.events("NodeFailed")
     assert "the check says" in failed["reason"]
     (rollout,) = said.events("RolloutStarted")
-    for argv in (("rollout", "show", rollout["rollout_id"]), ("rollout", "list"), ("node", "show", SERVER, "--log")):
+    for argv in (("rollout", "show", rollout["rollout_id"]), ("rollout", "list"), ("node", "log", SERVER, "--output")):
         shop.fleet(*argv)
         shop.fleet(*argv, "--json")
 

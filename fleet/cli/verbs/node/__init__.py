@@ -9,6 +9,7 @@ command = VerbGroup(
     verbs={
         "list": "List nodes: what each is, and whether it is as the spec wants.",
         "show": "Show one node whole, and where its values come from.",
+        "log": "Show what rollouts did to one node, and what Ansible printed.",
         "seed": "Write cloud-init user data for a new machine.",
         "trust": "Show the host keys of nodes, and pin them in git.",
         "adopt": "Take hosts that are in use under management.",
@@ -20,6 +21,7 @@ command = VerbGroup(
     examples=[
         "fleet node list --site lyon-1",
         "fleet node show lyon-1-a --origin",
+        "fleet node log lyon-1-a",
         "fleet node trust lyon-1-a",
         "fleet node retire lyon-1-a",
     ],

@@ -11,7 +11,14 @@ from fleet.cli.options import json_option, sandbox_option
 from fleet.errors import EXIT_DONE
 
 
-@verb("show", examples=["fleet rollout show 7f3c21aa", "fleet rollout show 7f3c21aa --json"])
+@verb(
+    "show",
+    examples=[
+        "fleet rollout show 7f3c21aa",
+        "fleet rollout show 7f3c21aa -v     # every node that did not come through, with its reason",
+        "fleet rollout show 7f3c21aa --json",
+    ],
+)
 @click.argument("rollout_id", metavar="ID", shell_complete=complete_rollouts)
 @sandbox_option
 @json_option
@@ -19,19 +26,16 @@ from fleet.errors import EXIT_DONE
 def command(face: Face, *, rollout_id: str, sandbox: str, as_json: bool) -> int:
     """Show what happened in one rollout.
 
-    The same lines, and with --json the same events, as `fleet apply` printed on a pipe. Of one that has not ended, the
-    last line says how far it is.
+    The lines that `fleet apply` printed on a pipe, but for nodes that did not come through: those are told by reason, the
+    most common one first. With -v each has a line of its own; --json prints every event. Of one that has not ended, the last
+    line says how far it is; of one that was rolled back, by which rollout.
     """
-    from fleet.cli.lines.events import EventLines
-    from fleet.cli.lines.status import progress_lines
-
     story = face.workspace(sandbox).rollouts().story(rollout_id)
-    lines = EventLines(face.again)
-    for event in story.events:
-        if as_json:
+    if as_json:
+        for event in story.events:
             face.print_json_line("event", event)
-        else:
-            face.out.lines(lines.of(event))
-    if not as_json:
-        face.out.lines(progress_lines(story.row, face.again))
+        return EXIT_DONE
+    from fleet.cli.lines.story import story_lines
+
+    face.out.lines(story_lines(story, face.again, with_nodes=face.verbosity > 0))
     return EXIT_DONE
