@@ -16,8 +16,9 @@ class BatchOrder(msgspec.Struct, frozen=True):
 
     `expect` maps a node to the digest that it must hold before ("" for a node without a record), or to several, joined by
     commas; `wanted` to the one that it is brought to. `upkeep`: OS updates are taken, also where none are due with
-    `updates_now`. `reboot_until` maps a node to the time (seconds since 1970) after which a reboot that is due may not begin any more; a node that is not there is not rebooted. A run that takes
-    longer than `deadline` seconds is ended, and its nodes that have no result have failed; 0: it takes as long as it takes.
+    `updates_now`. `reboot_until` maps a node to the time (seconds since 1970) after which a reboot that is due may not begin
+    any more; a node that is not there is not rebooted. A run that takes longer than `deadline` seconds is ended, and its nodes
+    that have no result have failed; 0: it takes as long as it takes.
     `only_adopt`: nothing is begun any more, what is under way is waited for. `undo` maps a node to the digest of a bundle that
     it held before, and is brought back to with what it kept of that; such a node gets no packages, users and updates.
     """

@@ -97,10 +97,12 @@ class RolloutOrder(msgspec.Struct, frozen=True):
 
     `take_over` is the operator's reason for overruling what nodes say they hold, empty for none. `upkeep` and
     `updates_now` are as in `BatchOrder`. `policy` is the name of the RolloutPolicy that the rest came of, empty for none:
-    `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`. Nodes that
-    could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone. `break_glass` is the operator's reason for overruling freezes, empty for none. `gates` are asked before each
-    wave and after it. `undoes` is the rollout that this one rolls back, empty for none; `stays`
-    are nodes that have nothing to go back to. `approvers` may let waves begin, as `user` or `user@machine`; none: anybody.
+    `stop_at` failures in all stop it (0: any number is borne), and so does a wave that fails, with `on_failure`. Nodes that
+    could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone.
+    `break_glass` is the operator's reason for overruling freezes, empty for none. `gates` are asked before each wave and
+    after it. `approvers` may let waves begin, as `user` or `user@machine`; none: anybody.
+
+    `undoes` is the rollout that this one rolls back, empty for none; `stays` are nodes that have nothing to go back to.
     """
 
     id: str
@@ -113,7 +115,6 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     take_over: str = ""
     upkeep: bool = False
     updates_now: bool = False
-    reboot_until: dict[str, float] = {}
     policy: str = ""
     stop_at: int = 0
     on_failure: Literal["pause", "rollback", "continue"] = "pause"
