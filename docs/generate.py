@@ -14,6 +14,9 @@ from typing import Any
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))
+import kills
+
 from fleet.cli.reference import START, reference
 from fleet.load import json_schema
 
@@ -251,4 +254,5 @@ if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     kept = VERBS.read_text(encoding="utf-8").partition(START)[0]
     VERBS.write_text(kept + reference(), encoding="utf-8")
-    sys.stdout.write(f"wrote {PAGE} and {VERBS}\n")
+    kills.PAGE.write_text(kills.with_tables(kills.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.stdout.write(f"wrote {PAGE}, {VERBS} and {kills.PAGE}\n")

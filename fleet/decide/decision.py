@@ -119,7 +119,7 @@ def _approve(course: Course, signal: sig.Approve) -> None:
     if state.status not in ("running", "pausing", "paused") or state.asked <= state.approved:
         return
     wave = state.order.waves[state.asked]
-    if signal.wave in ("", wave.name):
+    if signal.wave in ("", wave.name) and state.order.may_approve(signal.by):
         course.add(ev.WaveApproved(wave.name, state.asked, signal.by, signal.at))
         go_on(course)
 

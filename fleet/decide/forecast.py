@@ -1,4 +1,4 @@
-"""How long a rollout takes if nothing fails, nobody goes away, and whoever approves does so at once.
+"""How long a rollout takes if nothing fails, nobody goes away, and gates and whoever approves answer at once.
 
 A lean double of the decider: it counts nodes instead of naming them, and each batch takes the same time, so that what ends
 next is what began first. tests/property/decide/test_forecast.py compares the two.

@@ -50,6 +50,8 @@ def _why(state: RolloutState, request: Request) -> str:
     if not isinstance(request, Approve):
         return _WHY[state.status]
     if state.asked > state.approved and state.status in ("running", "pausing", "paused"):
+        if not state.order.may_approve(request.by):
+            return f"{request.by} is none of its approvers ({', '.join(state.order.approvers)})"
         return f"wave {state.order.waves[state.asked].name} waits for an approval, and not {request.wave}"
     waits = f"wave {request.wave} does not wait" if request.wave else "no wave waits"
     return f"{_WHY[state.status]}, and {waits} for an approval"

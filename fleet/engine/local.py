@@ -106,7 +106,9 @@ class LocalEngine(LocalRollouts):
                     Incoming(Resume()),
                     Incoming(Tick()),
                 ]
-            applier = Adopting(self._applier) if self.is_ending(rollout_id) else None
+            # What is to be rolled back is not begun any more, either.
+            is_ending = state.status == "withdrawing" or self.is_ending(rollout_id)
+            applier = Adopting(self._applier) if is_ending else None
             yield from self._and_back(heartbeat, state, signals, applier)
 
     def roll_back(self, rollout_id: str) -> Iterator[Event]:

@@ -66,6 +66,7 @@ class RolloutPolicy(msgspec.Struct, frozen=True):
     offline: Literal["defer", "count"] = "defer"
     timing: Timing = Timing()
     gates: tuple[Gate, ...] = ()
+    approvers: tuple[str, ...] = ()
 
 
 class Wave(msgspec.Struct, frozen=True):

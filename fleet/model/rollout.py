@@ -100,7 +100,7 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     `stop_at` failures in all pause it (0: any number is borne), and so does a wave that fails, with `on_failure`. Nodes that
     could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone. `break_glass` is the operator's reason for overruling freezes, empty for none. `gates` are asked before each
     wave and after it. `undoes` is the rollout that this one rolls back, empty for none; `stays`
-    are nodes that have nothing to go back to.
+    are nodes that have nothing to go back to. `approvers` may let waves begin, as `user` or `user@machine`; none: anybody.
     """
 
     id: str
@@ -124,6 +124,11 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     gates: tuple[Gate, ...] = ()
     undoes: str = ""
     stays: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
+
+    def may_approve(self, by: str) -> bool:
+        """Whether `user@machine` is one of those who may let waves begin."""
+        return not self.approvers or by in self.approvers or by.partition("@")[0] in self.approvers
 
     @property
     def nodes(self) -> tuple[RolloutNode, ...]:

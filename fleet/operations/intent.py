@@ -23,7 +23,7 @@ from fleet.model.spec.document import Spec
 from fleet.model.tree import Tree
 from fleet.ports.records import Records
 from fleet.render import RENDERER
-from fleet.resolve import origins, resolve
+from fleet.resolve import doubts, origins, resolve
 
 if TYPE_CHECKING:
     from fleet.render import Renderer, RenderError
@@ -143,7 +143,8 @@ def _following(spec: Spec, policy: str) -> Spec:
 
 def warnings(intent: Intent) -> tuple[Problem, ...]:
     """What is doubtful in the spec, but allowed."""
-    return to_problems((*intent.spec.warnings, *intent.fleet.warnings), intent.tree.files)
+    found = (*intent.spec.warnings, *intent.fleet.warnings, *doubts(intent.spec, intent.fleet))
+    return to_problems(found, intent.tree.files)
 
 
 def check_locked(intent: Intent) -> None:

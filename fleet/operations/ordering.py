@@ -149,6 +149,7 @@ def policed(order: RolloutOrder, intent: Intent) -> RolloutOrder:
         offline=policy.offline,
         timing=timing,
         gates=policy.gates,
+        approvers=policy.approvers,
     )
 
 

@@ -10,6 +10,7 @@
     policy     how changes go out: the fleet's RolloutPolicy
     waves      which changing nodes come in which wave of it
     budgets    which nodes share a budget, and how many of them may be away at once
+    doubts     what of the policy the fleet's nodes make pointless
     scope      which nodes --site, --selector, --node and --limit leave
     origin     which line of the spec each value of one node comes from, on demand
 
@@ -17,9 +18,10 @@ Nothing here may read a file, a clock or the environment.
 """
 
 from fleet.resolve.budgets import budgets
+from fleet.resolve.doubts import doubts
 from fleet.resolve.fleet import resolve
 from fleet.resolve.origin import Origin, origins
 from fleet.resolve.scope import in_scope, seen_labels
 from fleet.resolve.waves import matches_nothing, waves
 
-__all__ = ["Origin", "budgets", "in_scope", "matches_nothing", "origins", "resolve", "seen_labels", "waves"]
+__all__ = ["Origin", "budgets", "doubts", "in_scope", "matches_nothing", "origins", "resolve", "seen_labels", "waves"]

@@ -40,6 +40,7 @@ def policy(spec: Spec) -> RolloutPolicy | None:
         offline="count" if said.offline_policy == "count" else "defer",
         timing=timing(said),
         gates=gates(said),
+        approvers=() if isinstance(said.approvers, UnsetType) else tuple(said.approvers),
     )
 
 

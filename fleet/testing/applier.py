@@ -11,7 +11,7 @@ HOLD_SECONDS = 10.0
 
 
 class MemoryApplier:
-    """Brings each node to its `wanted` digest at once; `digests` says what nodes hold.
+    """Brings each node to its `wanted` digest at once, or back to the order's `undo`; `digests` says what nodes hold.
 
     `results` overrides what comes of a node, `errors` (by batch id, used up by the first run) what the applier itself
     raises. `orders` holds every order that really ran; one that had ended before is only answered again. While
@@ -66,7 +66,7 @@ class MemoryApplier:
     def _bring(self, order: BatchOrder, node: str) -> NodeResult:
         if node in self.results:
             return self.results[node]
-        digest = self.wanted[node]
+        digest = order.undo.get(node) or self.wanted[node]
         changed = int(self.digests.get(node, "") != digest)
         self.digests[node] = digest
         record = Record(node, "fleet", f"machine-of-{node}", digest, controller="memory", epoch=order.epoch)

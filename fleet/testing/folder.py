@@ -63,7 +63,7 @@ class FolderApplier:
         if self._stopped:
             raise StoppedError(f"batch {order.batch_id} was ended")
         time.sleep(self._seconds)
-        file, wanted = self._folder / "nodes" / node, self._wanted[node]
+        file, wanted = self._folder / "nodes" / node, order.undo.get(node) or self._wanted[node]
         held = file.read_text(encoding="ascii") if file.exists() else ""
         if held not in {wanted, *order.expect[node].split(",")}:
             return NodeResult(node, "failed", reason=f"it holds {held}, expected {order.expect[node] or 'nothing'}")

@@ -215,7 +215,8 @@ class Rollouts:
 
         order = self._wiring.journal.order(rollout_id)
         intent = self._read()
-        if order.undoes:
+        status = next(each.status for each in self._wiring.rollouts.list() if each.id == rollout_id)
+        if order.undoes or status == "withdrawing":
             return intent, {node.name for node in order.nodes}
         if order.policy in intent.spec.policies and order.policy != intent.spec.fleet.spec.rollout_policy:
             intent = self._read(policy=order.policy)

@@ -81,7 +81,7 @@ def test_bash_completes_names_of_the_fleet_that_c_names(shop: Path, path: str):
 def test_bash_completes_rollouts_of_the_sandbox(applied_shop: Path, path: str):
     (rollout,) = json.loads(run("rollout", "list", "--json", "--sandbox", "nodes", cwd=applied_shop).out)["rollouts"]
 
-    for verb in ("show", "watch", "pause", "resume", "approve", "cancel", "retry"):
+    for verb in ("show", "watch", "pause", "resume", "approve", "cancel", "rollback", "retry"):
         assert complete(f"fleet rollout {verb} --sandbox nodes ''", cwd=applied_shop, path=path) == [rollout["id"]]
     assert complete("fleet rollout pause ''", cwd=applied_shop, path=path) == [""]
 

@@ -137,7 +137,15 @@ def test_a_cancel_ends_what_runs_and_what_is_paused(shop: Path):
             assert late.code == 2
             assert "it has ended (cancelled)" in late.err
             assert "fleet apply starts a new one" in late.err
-        assert "there is nothing left to go on with" in rollout("resume", found, shop).err
+        # Whatever git wants by now: that it has ended is what there is to say.
+        (shop / "fleet.yaml").write_text((shop / "fleet.yaml").read_text().replace("hello", "welcome"))
+        name = found["rollout_id"]
+        for options in ((), ("--detach",)):
+            assert rollout("resume", found, shop, *options) == (
+                2, "",
+                (f"error: rollout {name} is cancelled: there is nothing left to go on with\nhint: fleet apply starts a new one, "
+                f"fleet rollout show {name} tells what became of this one.\n"),
+            )  # fmt: skip
 
 
 def test_a_cancel_is_heard_by_who_drives(shop: Path):
@@ -220,7 +228,23 @@ def test_a_wave_waits_for_an_approval_and_the_journal_keeps_whose_it_was(shop: P
     gone(found["pid"])
 
 
-@pytest.mark.parametrize("verb", ["show", "watch", "pause", "cancel", "approve", "resume"])
+def test_who_is_no_approver_is_told_who_is(shop: Path):
+    (shop / "policy.yaml").write_text(GATED + "  approvers: [chief@hq, auditor]\n")
+    ran = run("apply", *BOX, "--policy", "gated", "--detach", "--json", cwd=shop)
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    until(lambda: row(found, shop)["waits_for"] == "an approval of wave ramp")
+
+    ran = rollout("approve", found, shop)
+
+    assert ran.code == 2
+    assert "is none of its approvers (chief@hq, auditor)" in ran.err
+    assert row(found, shop)["waits_for"] == "an approval of wave ramp"
+    assert rollout("cancel", found, shop).code == 0
+    gone(found["pid"])
+
+
+@pytest.mark.parametrize("verb", ["show", "watch", "pause", "cancel", "approve", "resume", "rollback"])
 def test_a_rollout_that_is_not_known(applied_shop: Path, verb: str):
     (known,) = json.loads(run("rollout", "list", *BOX, "--json", cwd=applied_shop).out)["rollouts"]
 

@@ -89,7 +89,7 @@ def in_between(tree: Tree, step: Step) -> list[str]:
     wrong = judge.paths(seen, step.old, step.new)
     if is_new(tree, step):  # it was confirmed; what was kept is on its way out
         return wrong + judge.differences(judge.outside(seen), step.new.tree)
-    return wrong + ([] if PLAN in tree else judge.claims(seen, record_of(seen), step.old, step.new))
+    return wrong + judge.claims(seen, record_of(seen), step.old, step.new)
 
 
 def ends_new(node: Watched, step: Step) -> list[str]:

@@ -171,9 +171,10 @@ def test_the_nodes_hold_all_of_it_without_the_records(demo: Ran, folder: Path):
 
 
 def plain(text: str) -> list[str]:
-    """Lines without what differs from run to run: commits, rollouts, times, where the checkout is."""
+    """Lines without what differs from run to run: commits, rollouts, times, how fast it was, where the checkout is."""
     text = re.sub(r"\b[0-9a-f]{7,8}\b", "ID", text)
     text = re.sub(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}( UTC)?", "TIME", text)
+    text = re.sub(r"about \d+ (s|min): (.*), \d+ s a batch", r"about LONG: \2, LONG a batch", text)
     text = re.sub(r"\w+@\S+(?= |;|$)", "WHO", text, flags=re.MULTILINE)
     text = re.sub(r"in the sandbox \S+", "in the sandbox FOLDER", text)
     last = ("# The nodes are folders", "  cd ")

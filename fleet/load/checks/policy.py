@@ -57,7 +57,7 @@ def _wave(path: type_path, wave: WaveSpec, *, is_last: bool) -> Iterator[Flaw]:
         yield from selector_flaws((*path, "selector"), wave.selector)
     if wave.limit in (0, "0%"):
         yield Flaw((*path, "limit"), "a wave of nothing never ends", "Leave the wave out.")
-    if wave.selector is UNSET and wave.limit is UNSET and not is_last:
+    if wave.selector in (UNSET, Selector()) and wave.limit is UNSET and not is_last:
         yield Flaw(
             path, "takes every unit that is left, so the waves behind it are empty", "Give it a selector or a limit."
         )

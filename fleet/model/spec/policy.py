@@ -192,6 +192,16 @@ class RolloutPolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     min_success_time: Annotated[Duration, doc("How long each wave soaks.", "10m")] | UnsetType = UNSET
     progress_deadline: Annotated[Duration, doc("How long one node may take.", "30m")] | UnsetType = UNSET
     max_failures: Annotated[Amount, doc("Failures of the whole rollout at which it pauses.", "1%")] | UnsetType = UNSET
+    approvers: (
+        Annotated[
+            list[str],
+            doc(
+                "Who may approve waves: user names, or `user@machine`. Absent: whoever may drive rollouts here.",
+                ["ops"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     drain: Annotated[DrainSpec, doc("How Nodes are drained.", {"timeout": "5m"})] | UnsetType = UNSET
     gates: Annotated[list[Gate], doc("What must hold before and after each wave.", [{"type": "node"}])] | UnsetType = (
         UNSET

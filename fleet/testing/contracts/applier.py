@@ -41,3 +41,17 @@ class ApplierContract:
         again = replace(order, batch_id=f"{order.rollout_id}-9999", expect={node: holds(node) for node in order.nodes})
         for before, after in zip(first.results, applier.run_batch(again).results, strict=True):
             assert (after.outcome, after.changed, after.digest) == ("applied", 0, before.digest)
+
+    def test_a_node_that_is_ordered_back_holds_what_it_held(
+        self, applier: Applier, order: BatchOrder, holds: Callable[[str], str]
+    ) -> None:
+        applier.run_batch(order)
+        held = {node: holds(node) for node in order.nodes}
+        node, *others = order.nodes
+        back = replace(order, batch_id=f"{order.rollout_id}-9999", expect=held, undo={node: "b1:before"})
+        result = applier.run_batch(back)
+        assert {one.node: (one.outcome, one.digest) for one in result.results} == {
+            node: ("applied", "b1:before"),
+            **{other: ("applied", held[other]) for other in others},
+        }
+        assert (holds(node), [holds(other) for other in others]) == ("b1:before", [held[other] for other in others])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from fleet.decide import decide, initial
+from fleet.decide import decide, evolve_all, initial
 from fleet.engine.local import LocalEngine, load
 from fleet.errors import UnavailableError
 from fleet.model import event as ev
@@ -19,7 +19,7 @@ from fleet.model.event import Event
 from fleet.model.gate import CommandGate, GateAnswer, GateOrder, NodeGate
 from fleet.model.record import HeldBack
 from fleet.model.rollout import RolloutCounts, RolloutOrder
-from fleet.model.signal import Begin, Pause
+from fleet.model.signal import BatchFinished, Begin, Pause
 from fleet.ports.gates import Gates
 from fleet.ports.journal import Journal, Step
 from fleet.testing import MemoryApplier, MemoryGates, MemoryRecords
@@ -195,10 +195,34 @@ class TestRollback:
         assert isinstance(events[-1], ev.RolloutFinished)
         assert applier.digests == {"a": "b1:old"}
 
+    def test_killed_while_it_was_withdrawn_nothing_of_it_is_begun_any_more(self, journal: Journal) -> None:
+        """Of a and b, each in a batch of its own, a has failed; b was ordered, and nobody began it."""
+        nodes = plain("a", "b", base="b1:old")
+        order = replace(rollout(nodes, forks=2, batch_size=1), policy="standard", stop_at=1, on_failure="rollback")
+        lease = journal.acquire("ops@desk")
+        journal.begin(lease, order)
+        state = initial(order)
+        for signal in (Begin(lease.epoch), BatchFinished("7f3c-0001", (NodeResult("a", "failed", reason="why"),))):
+            decision = decide(state, signal)
+            state = evolve_all(state, decision.events)
+            journal.append(lease, order.id, Step(decision.events, decision.effects))
+        assert state.status == "withdrawing"
+        journal.release(lease)
+
+        applier, records = Undoing(wanted(order)), MemoryRecords()
+        events = list(engine(journal, MemoryGates(), applier, records).resume("7f3c"))
+        assert "RolloutWithdrawn" in kinds(events)
+        assert isinstance(events[-1], ev.RolloutFinished)
+        assert applier.digests == {"a": "b1:old", "b": "b1:old"}
+        assert [order.undo for order in applier.orders if not order.only_adopt] == [{"a": "b1:old"}, {"b": "b1:old"}]
+
 
 class Undoing(MemoryApplier):
     """Nodes that go back where they are told to."""
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         self.wanted |= order.wanted
+        if order.only_adopt:
+            self.orders.append(order)
+            return BatchResult(order.batch_id, tuple(NodeResult(name, "unreachable") for name in order.nodes))
         return super().run_batch(order)

@@ -394,3 +394,23 @@ def test_who_breaks_the_glass_is_told() -> None:
 def test_a_batch_carries_the_deadline_of_its_nodes() -> None:
     decision = decide(initial(timed(AB, deadline=1800.0)), Begin(1))
     assert [effect.order.deadline for effect in decision.effects] == [1800.0]
+
+
+@pytest.mark.parametrize(
+    ("approvers", "by", "may"),
+    [
+        ((), "anybody@desk", True),
+        (("ops",), "ops@desk", True),
+        (("ops@desk",), "ops@desk", True),
+        (("ops@desk",), "ops@spare", False),
+        (("ops",), "opsy@desk", False),
+        (("ops",), "intern@desk", False),
+    ],
+)
+def test_who_may_approve(approvers: tuple[str, ...], by: str, may: bool) -> None:  # noqa: FBT001 - a column of the table
+    order = timed(AB, CD)
+    waves = (order.waves[0], replace(order.waves[1], needs_approval=True))
+    it = Timed(replace(order, waves=waves, approvers=approvers))
+    it.became("applied", "a", "b", at=1.0)
+    told = kinds(it.hear(Approve(by), 2.0))
+    assert told == (["WaveApproved", "WaveStarted", "BatchStarted"] if may else [])

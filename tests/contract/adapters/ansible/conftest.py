@@ -42,13 +42,14 @@ while os.path.exists(path("hold")) and time.time() < deadline:
 if os.path.exists(path("fail")):
     module.fail_json(**json.load(open(path("fail"))))
 held = json.load(open(path("record")))["digest"] if os.path.exists(path("record")) else ""
-is_new = held != "b1:new"
-record = {"node": wanted["node"], "fleet": "acme", "machine_id": "m-1", "digest": "b1:new", "epoch": wanted["epoch"],
+aim = wanted["undo"] or "b1:new"
+is_new = held != aim
+record = {"node": wanted["node"], "fleet": "acme", "machine_id": "m-1", "digest": aim, "epoch": wanted["epoch"],
     "controller": wanted["controller"], "manifest": json.dumps({"expect": wanted["expect"],
     "take_over": wanted["take_over"], "secret": len(wanted["secret"]), "undo": wanted["undo"]})}
 json.dump(record, open(path("record"), "w"))
 module.warn("a small remark")
-module.exit_json(changed=is_new, digest="b1:new", changes=[{"path": "/a"}, {"path": "/b"}] if is_new else [],
+module.exit_json(changed=is_new, digest=aim, changes=[{"path": "/a"}, {"path": "/b"}] if is_new else [],
     restarted=["x.service"] if is_new else [], record=record)
 """
 SITE = """\

@@ -208,9 +208,9 @@ def unreachable(exc):
 
 
 def words(text):
-    """The last line that ssh, sudo or the module said."""
+    """The last line that ssh, sudo or the module said, without what Ansible says in front of it."""
     lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
-    return lines[-1][-160:] if lines else "no answer"
+    return re.sub(r"^.*(via|over) ssh: +", "", lines[-1])[-160:] if lines else "no answer"
 
 
 def undone(text, why):
