@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from fleet.cli.face import Face
 from fleet.formats.words import count, some
-from fleet.report import Line, clean
+from fleet.model.trouble import Trouble
+from fleet.report import Line, by_reason, clean
 
 if TYPE_CHECKING:
     from fleet.model.batch import Observation
@@ -17,20 +18,21 @@ if TYPE_CHECKING:
 
 def look(face: Face, workspace: Workspace, scope: Scope, forks: int = 20) -> None:
     """Makes the controller's records anew from the nodes of the scope. What a node does not tell stays as it was."""
-    silent: dict[str, list[str]] = {}
+    silent: list[Trouble] = []
     answered = 0
     for observation in _shown(face, workspace.refresh(scope, forks=forks)):
         if observation.unreachable:
-            silent.setdefault(observation.unreachable, []).append(observation.node)
+            silent.append(Trouble("unreachable", observation.node, observation.unreachable))
         else:
             answered += 1
-    face.diagnostics.info("refreshed", answered=answered, silent=sum(map(len, silent.values())))
+    face.diagnostics.info("refreshed", answered=answered, silent=len(silent))
     face.err.lines(_silent_lines(silent))
 
 
-def _silent_lines(silent: dict[str, list[str]]) -> Iterator[Line]:
-    for reason, nodes in sorted(silent.items(), key=lambda each: -len(each[1])):
-        yield Line(clean(f"warning: {count(len(nodes), 'node')} did not answer ({some(nodes)}): {reason}"), "warning")
+def _silent_lines(silent: list[Trouble]) -> Iterator[Line]:
+    for group in by_reason(silent):
+        told = f"{count(len(group.nodes), 'node')} did not answer ({some(group.nodes)}): {group.reason}"
+        yield Line(clean(f"warning: {told}"), "warning")
 
 
 def _shown(face: Face, observations: Iterator[Observation]) -> Iterator[Observation]:

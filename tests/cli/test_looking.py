@@ -49,6 +49,16 @@ def test_silent_nodes_are_told_by_reason_the_largest_group_first(capsys: pytest.
     assert seen.scopes == [Scope(sites=("lyon",))]
 
 
+def test_addresses_of_silent_nodes_make_no_line_each(capsys: pytest.CaptureFixture[str]):
+    refused = (silent(f"till-{number}", f"ssh: connect to host 10.0.0.{number}: refused") for number in range(5))
+
+    look(Face(), Seen(*refused), Scope())  # type: ignore[arg-type]
+
+    assert capsys.readouterr().err == (
+        "warning: 5 nodes did not answer (till-0, till-1, till-2 and 2 more): ssh: connect to host ADDRESS: refused\n"
+    )
+
+
 def test_a_node_that_is_not_there_yet_has_simply_nothing(shop: Path):
     ran = run("plan", "--refresh", "--sandbox", "nodes", cwd=shop)
 

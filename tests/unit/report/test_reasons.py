@@ -24,8 +24,8 @@ def test_the_name_of_the_node_makes_no_other_reason_but_the_name_of_another_one_
     assert by_reason([failed("till-1", "till-1: timed out"), failed("till-2", "till-2: timed out")]) == (
         ReasonGroup("failed", "NODE: timed out", ("till-1", "till-2")),
     )
-    others = [failed(f"till-{at}", f"{name} is up") for name in ("till-{}0", "old-till-{}") for at in (1, 2)]
-    named = [failed(each.node, each.reason.format(each.node[-1])) for each in others]
+    others = (("till-1", "till-10"), ("till-2", "till-20"), ("till-1", "old-till-1"), ("till-2", "old-till-2"))
+    named = [failed(node, f"{other} is up") for node, other in others]
     assert [group.reason for group in by_reason(named)] == [
         "till-10 is up", "till-20 is up", "old-till-1 is up", "old-till-2 is up",
     ]  # fmt: skip
