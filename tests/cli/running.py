@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "fleet.cli"]
+INTERRUPTIBLE = ["env", "--default-signal=INT", *COMMAND]
+"""Whoever runs these tests in the background of a shell has all that they start ignore ^C."""
 SECONDS = 120
 TERMINAL_SECONDS = 60
 

@@ -16,7 +16,7 @@ import pytest
 from fleet.cli.documents import OUTPUTS
 from fleet.cli.passwords import Passwords
 from tests.cli.detaching import BOX, SLOW, going_on, gone, rollout, row, until
-from tests.cli.running import COMMAND, environment, run
+from tests.cli.running import INTERRUPTIBLE, environment, run
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -166,7 +166,7 @@ def test_control_c_ends_the_watching_alone(shop: Path):
     with going_on(shop) as found:
         name = found["rollout_id"]
         child = subprocess.Popen(
-            [*COMMAND, "rollout", "watch", name, *BOX],
+            [*INTERRUPTIBLE, "rollout", "watch", name, *BOX],
             cwd=shop, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert child.stdout is not None

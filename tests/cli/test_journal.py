@@ -82,7 +82,7 @@ def test_an_export_to_stdout_is_lines_of_its_schema(copy: Path):
     for line in lines:
         jsonschema.validate(line, rules)
     kinds = [line["line"] for line in lines]
-    assert {kind: kinds.count(kind) for kind in kinds} == {"rollout": 1, "event": 9, "record": 3, "table": 12}
+    assert {kind: kinds.count(kind) for kind in kinds} == {"rollout": 1, "event": 9, "record": 3, "table": 14}
     rollout = lines[0]["id"]
     shown = run("rollout", "show", rollout, "--json", "--sandbox", "nodes", cwd=copy).out.splitlines()
     assert [line["event"] for line in lines if line["line"] == "event"] == [
@@ -104,7 +104,7 @@ def test_an_export_to_a_file_is_private_and_overwrites_nothing(copy: Path):
     assert again.err == "error: saved.jsonl is there already\nhint: Name another file, or replace it with --force.\n"
     assert file.read_text() == "mine"
     assert run("journal", "export", "saved.jsonl", "--force", "--sandbox", "nodes", cwd=copy).code == 0
-    assert len(file.read_text().splitlines()) == 25
+    assert len(file.read_text().splitlines()) == 27
 
 
 def test_an_export_of_a_damaged_journal_saves_the_rest_and_says_what_is_lost(copy: Path):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cli.detaching import BOX, going_on, gone, rollout, row, until
-from tests.cli.running import COMMAND, environment, run, run_on_terminal
+from tests.cli.running import INTERRUPTIBLE, environment, run, run_on_terminal
 
 pytestmark = pytest.mark.timeout(240)
 FORKS = ("--forks", "20")
@@ -26,7 +26,7 @@ FORKS = ("--forks", "20")
 def asking(shop: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A `fleet apply --supersede` of its own, on pipes, that has said what it waits for."""
     child = subprocess.Popen(
-        [*COMMAND, "apply", *BOX, *FORKS, "--supersede", *options],
+        [*INTERRUPTIBLE, "apply", *BOX, *FORKS, "--supersede", *options],
         cwd=shop, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
