@@ -25,7 +25,7 @@ STATE = "/nodes/.fleet"
 DATABASE = f"{STATE}/state.db"
 # A shared-memory file is made anew from the rest; the others are only there while a batch runs, or are for people.
 LEFT_OUT = re.compile(
-    r"/nodes/\.fleet/(state\.db-shm|runs/[^/]+/(project|artifacts|tmp|env|output\.txt|child\.log)(/.*)?)"
+    r"/nodes/\.fleet/(state\.db-shm|output/.*|runs/[^/]+/(project|artifacts|tmp|env|output\.txt|child\.log)(/.*)?)"
 )
 TRACED = ",".join(name for name in strace.TRACED.split(",") if name not in ("read", "readv"))
 """What is read would be most of the recording. A write after a read to the same file would end up elsewhere: see `Disk`."""
