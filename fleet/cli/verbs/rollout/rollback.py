@@ -24,6 +24,7 @@ from fleet.cli.options import (
 )
 from fleet.cli.rolling import roll
 from fleet.errors import EXIT_DONE, EXIT_INTERRUPTED
+from fleet.formats.words import count
 
 if TYPE_CHECKING:
     from fleet.model.event import Event
@@ -55,8 +56,8 @@ def command(
     rollouts = workspace.rollouts()
     counts = rollouts.story(rollout_id).row.counts
     if not (yes or as_json or face.is_detached) and sys.stdin.isatty() and face.out.is_terminal:
-        touched = counts.applied + counts.failed
-        if not click.confirm(f"Roll back rollout {rollout_id}, which changed {touched:,} nodes?", err=True):
+        touched = count(counts.applied + counts.failed, "node")
+        if not click.confirm(f"Roll back rollout {rollout_id}, which came to {touched}?", err=True):
             face.err.line("not rolled back")
             return EXIT_INTERRUPTED
     if detach and not face.is_detached:
