@@ -164,19 +164,19 @@ def _blocked(state: RolloutState, event: ev.NodeBlocked) -> RolloutState:
 
 
 def _pause_requested(state: RolloutState, event: ev.PauseRequested) -> RolloutState:
-    return replace(state, status="pausing", reason=event.reason, is_held=event.by_policy, checking=None)
+    return replace(state, status="pausing", reason=event.reason, is_held=event.by_policy, checking=None, asking=0)
 
 
 def _cancel_requested(state: RolloutState, event: ev.CancelRequested) -> RolloutState:
-    return replace(state, status="cancelling", reason=event.reason, checking=None)
+    return replace(state, status="cancelling", reason=event.reason, checking=None, asking=0)
 
 
 def _supersede_requested(state: RolloutState, event: ev.SupersedeRequested) -> RolloutState:
-    return replace(state, status="superseding", reason=event.by, checking=None)
+    return replace(state, status="superseding", reason=event.by, checking=None, asking=0)
 
 
 def _rollback_requested(state: RolloutState, event: ev.RollbackRequested) -> RolloutState:
-    return replace(state, status="withdrawing", reason=event.reason, checking=None)
+    return replace(state, status="withdrawing", reason=event.reason, checking=None, asking=0)
 
 
 def _soaking(state: RolloutState, event: ev.WaveSoaking) -> RolloutState:
@@ -185,24 +185,41 @@ def _soaking(state: RolloutState, event: ev.WaveSoaking) -> RolloutState:
 
 def _gates_asked(state: RolloutState, event: ev.GatesAsked) -> RolloutState:
     check = RunningCheck(event.check_id, event.phase, event.index)
-    return replace(state, checking=check, checks=state.checks + 1)
+    asking = unproven(state, event.index) if event.phase == "after" else 0
+    return replace(state, checking=check, checks=state.checks + 1, asking=asking)
+
+
+def unproven(state: RolloutState, index: int) -> int:
+    """Nodes of the waves up to `index` that were applied, and about which no gate was asked since: what goes on beside the
+    next wave is asked about after that one.
+    """
+    return state.layout.begun[index] & state.applied & ~state.proven
 
 
 def _gates_passed(state: RolloutState, event: ev.GatesPassed) -> RolloutState:
     place = RunningCheck(event.check_id, event.phase, event.index).place
-    unready = tuple(sorted({name for answer in event.answers for name in answer.unready}))
     return replace(
         state,
         checking=None,
+        asking=0,
+        proven=state.proven | state.asking,
         gated=place,
         doubted=-1 if state.doubted == place else state.doubted,
-        unready=unready if event.phase == "before" else state.unready,
+        unready=_unready(state, event) if event.phase == "before" else state.unready,
     )
+
+
+def _unready(state: RolloutState, event: ev.GatesPassed) -> tuple[str, ...]:
+    """As it was before the last wave of each cluster: who comes late belongs to an earlier one."""
+    measured = {node.cluster for node in state.order.waves[event.index].nodes}
+    earlier = {name for name in state.unready if name.partition("/")[0] not in measured}
+    return tuple(sorted(earlier.union(*(answer.unready for answer in event.answers))))
 
 
 def _gates_failed(state: RolloutState, event: ev.GatesFailed) -> RolloutState:
     place = RunningCheck(event.check_id, event.phase, event.index).place
-    return replace(state, checking=None, doubted=place, gated=place if event.is_borne else state.gated)
+    gated, proven = (place, state.proven | state.asking) if event.is_borne else (state.gated, state.proven)
+    return replace(state, checking=None, asking=0, doubted=place, gated=gated, proven=proven)
 
 
 def _asked(state: RolloutState, event: ev.ApprovalAwaited) -> RolloutState:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fleet.decide.course import Course, block, fail_wave, pause
+from fleet.decide.evolution import unproven
 from fleet.decide.layout import members, waiting_behind
 from fleet.formats.words import some
 from fleet.model import event as ev
@@ -20,7 +21,7 @@ from fleet.model.signal import GatesAnswered
 def gates_hold(course: Course, phase: Phase) -> bool:
     """Whether the gates let the rollout go on: before its next wave, or after the one that runs. Asks them if nobody has.
 
-    A wave in which nothing was applied has nothing to show, and one that has failed needs no more.
+    Where nothing was applied there is nothing to show, and a wave that has failed needs no more.
     """
     state = course.state
     check = RunningCheck(f"{state.order.id}-gates-{state.checks + 1:04d}", phase, state.wave + (phase == "before"))
@@ -86,8 +87,9 @@ def _asked(state: RolloutState, check: RunningCheck) -> tuple[Gate, ...]:
 
 
 def _those(state: RolloutState, check: RunningCheck) -> int:
-    wave = state.layout.waves[check.index]
-    return wave if check.phase == "before" else wave & state.applied
+    if check.phase == "before":
+        return state.layout.waves[check.index]
+    return state.asking if state.checking else unproven(state, check.index)
 
 
 def _mark_unhealthy(course: Course, check: RunningCheck, name: str, reason: str) -> None:

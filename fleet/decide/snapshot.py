@@ -23,7 +23,7 @@ _SAME = (
     "checking", "checks", "gated", "doubted", "unready",
 )  # fmt: skip
 """Fields that are kept as they are."""
-_SETS = ("applied", "failed", "unreachable", "blocked", "forgiven", "lapsed", "unhealthy")
+_SETS = ("applied", "failed", "unreachable", "blocked", "forgiven", "lapsed", "unhealthy", "asking", "proven")
 
 
 def snapshot(state: RolloutState) -> RolloutSnapshot:

@@ -60,7 +60,8 @@ def asks_each_node(gate: Gate) -> bool:
 class GateOrder(msgspec.Struct, frozen=True):
     """Gates to be asked at one moment of a rollout. `check_id` is unique in the fleet; asking twice is harmless.
 
-    `nodes` are names: before a wave those that it will change, after it those that it changed. `unready` are the Kubernetes
+    `nodes` are names: before a wave those that it will change, after it those that were changed and
+    not asked about. `unready` are the Kubernetes
     Nodes (`CLUSTER/NAME`) that were not Ready before the wave.
     """
 

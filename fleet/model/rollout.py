@@ -225,6 +225,7 @@ class RolloutState(msgspec.Struct, frozen=True):
     `checking` are the gates that are being asked, `checks` how many times any were. `gated` is the last place (as in
     `RunningCheck`) where they let the rollout go on, `doubted` one where they did not pass and have not since, -1 for none.
     `unready` is as in `GateOrder`; `unhealthy` are nodes that were applied and failed at a gate: they are in `failed`.
+    `asking` are the nodes that gates after a wave are asked about, `proven` those about which they were, and went on.
     """
 
     order: RolloutOrder
@@ -261,6 +262,8 @@ class RolloutState(msgspec.Struct, frozen=True):
     doubted: int = -1
     unready: tuple[str, ...] = ()
     unhealthy: int = 0
+    asking: int = 0
+    proven: int = 0
 
     @property
     def has_ended(self) -> bool:

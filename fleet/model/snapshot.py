@@ -41,3 +41,5 @@ class RolloutSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     doubted: int = -1
     unready: tuple[str, ...] = ()
     unhealthy: str = "0"
+    asking: str = "0"
+    proven: str = "0"

@@ -59,6 +59,9 @@ class Rules:
         self.passed: set[tuple[str, int]] = set()
         """Where the gates let the rollout go on, also those that the policy bears."""
         self.doubted: set[tuple[str, int]] = set()
+        self.asking: set[str] = set()
+        self.proven: set[str] = set()
+        """Nodes that gates after a wave are, and were, asked about."""
         self.begun_once: set[str] = set()
         self.is_withdrawn = False
 
@@ -136,6 +139,7 @@ class Rules:
             if isinstance(event, ev.RolloutFinished):
                 assert "failed" not in self.final.values()
                 assert not self.doubted, "a gate did not pass"
+                assert not self._is_gated("after", len(self.order.waves) - 1), "gates were asked about every node"
                 assert self.order.offline == "defer" or set(self.final.values()) <= {"applied"}
             self.over = event
 
@@ -212,7 +216,11 @@ class Rules:
         names = [node.name for node in self.order.waves[at].nodes]
         if phase == "before":
             return bool(names) and any(not asks_each_node(gate) for gate in self.order.gates)
-        return bool(self.order.gates) and any(self.final.get(name) == "applied" for name in names)
+        return bool(self.order.gates) and bool(self._unproven(at))
+
+    def _unproven(self, at: int) -> set[str]:
+        applied = {name for name, kind in self.final.items() if kind == "applied" and self.wave_of[name] <= at}
+        return applied - self.proven
 
     def _check_asked(self, event: ev.GatesAsked) -> None:
         assert self.checking is None, "one check at a time"
@@ -227,8 +235,13 @@ class Rules:
         else:
             assert event.index == self.begun
             assert self.begun not in self.failed_waves
-            assert not self.order.timing.soak or self.now >= self.soaks[self.begun], "what has not soaked"
+            has_soaked = self.now >= self.soaks.get(self.begun, 0 if self._is_nothing_applied(self.begun) else math.inf)
+            assert not self.order.timing.soak or has_soaked, "what has not soaked"
         self.checking = event.check_id
+        self.asking = self._unproven(event.index) if event.phase == "after" else set()
+
+    def _is_nothing_applied(self, at: int) -> bool:
+        return not any(self.final.get(node.name) == "applied" for node in self.order.waves[at].nodes)
 
     def _hear_gates(self, event: ev.GatesPassed | ev.GatesFailed) -> None:
         assert event.check_id == self.checking
@@ -238,6 +251,7 @@ class Rules:
         assert is_good == isinstance(event, ev.GatesPassed)
         if isinstance(event, ev.GatesPassed) or event.is_borne:
             self.passed.add(place)
+            self.proven |= self.asking
         if isinstance(event, ev.GatesPassed):
             self.doubted.discard(place)
         else:

@@ -146,6 +146,8 @@ class Rollouts(RuleBasedStateMachine):
         if self.rules.checking is None:
             self.gates = None
         assert (self.gates.check_id if self.gates else None) == self.rules.checking
+        if self.gates and self.gates.phase == "after":
+            assert set(self.gates.nodes) == self.rules.asking
         self.rules.now = self.now
         if isinstance(signal, TakeOver):
             return  # which starts nothing: a tick comes with it

@@ -186,16 +186,29 @@ def test_gates_that_ask_nodes_alone_come_after_waves_alone() -> None:
 
 
 def test_what_was_not_ready_before_is_told_to_those_who_ask_after() -> None:
-    it = gated(A, B, gates=(CLUSTER,))
+    """Of each cluster as it was before its own wave."""
+    it = gated(cluster("lyon", 1, base="b1:old"), cluster("nice", 1, base="b1:old"), gates=(CLUSTER,))
     assert it.asked
     assert it.asked.unready == ()
     it.answer(passed(unready=("lyon/x", "lyon/y")))
-    it.became("applied", "a")
+    it.became("applied", "lyon-s0")
     assert it.asked
     assert it.asked.unready == ("lyon/x", "lyon/y")
     it.answer(passed())
+    it.answer(passed(unready=("nice/z",)))
+    it.became("applied", "nice-s0")
+    assert it.asked
+    assert it.asked.unready == ("lyon/x", "lyon/y", "nice/z")
+
+
+def test_what_has_become_ready_before_a_wave_is_to_stay_so() -> None:
+    servers = cluster("lyon", 2, base="b1:old")
+    it = gated(servers[:1], servers[1:], gates=(CLUSTER,))
+    it.answer(passed(unready=("lyon/x",)))
+    it.became("applied", "lyon-s0")
     it.answer(passed())
-    it.became("applied", "b")
+    it.answer(passed())
+    it.became("applied", "lyon-s1")
     assert it.asked
     assert it.asked.unready == ()
 
@@ -263,20 +276,34 @@ def test_a_node_that_nobody_knows_cannot_be_ill() -> None:
     assert told == ["GatesPassed", "WaveFinished", "RolloutFinished"]
 
 
-def test_behind_an_ill_server_nothing_new_begins() -> None:
-    """Wave w0 passes with its server; of the agents one runs, and one waits for a hand."""
-    nodes = cluster("lyon", 1, 2, "b1:old")
-    order = replace(rollout(nodes[:1], nodes[1:], forks=1), policy="standard", gates=(NODE,))
-    order = replace(
-        order, waves=(order.waves[0], replace(order.waves[1], success_threshold=Decimal(0), min_finished=Decimal(0)))
-    )
-    it = Gated(order)
-    it.became("applied", "lyon-s0")
+def test_who_comes_late_is_asked_about_after_the_next_wave() -> None:
+    """Half of w0 is enough: c is still under way when gates are asked about a and b, and goes on beside w1."""
+    order = rollout(plain("a", "b", "c", base="b1:old"), plain("d", base="b1:old"), batch_size=1)
+    waves = (replace(order.waves[0], success_threshold=Decimal(50), min_finished=Decimal(50)), order.waves[1])
+    it = Gated(replace(order, policy="standard", offline="defer", waves=waves, gates=(NODE,)))
+    it.became("applied", "a")
+    it.became("applied", "b")
+    assert it.asked
+    assert it.asked.nodes == ("a", "b")
+    it.became("applied", "c")
+    assert it.answer(passed())[:3] == ["GatesPassed", "WaveFinished", "WaveStarted"]
+    it.became("applied", "d")
+    assert it.asked
+    assert it.asked.nodes == ("c", "d")
+    assert it.answer(failed(gate="node", ill={"c": "chrony.service is failed"}))[0] == "NodeUnhealthy"
+    assert it.state.counts().failed == 1
+
+
+def test_who_comes_late_is_asked_about_even_where_no_wave_follows_that_changes_anything() -> None:
+    order = rollout(plain("a", "b", base="b1:old"), (), batch_size=1)
+    waves = (replace(order.waves[0], success_threshold=Decimal(50), min_finished=Decimal(50)), order.waves[1])
+    it = Gated(replace(order, policy="standard", offline="defer", waves=waves, gates=(NODE,)))
+    it.became("applied", "a")
     it.answer(passed())
-    it.became("applied", "lyon-a0")  # w1 has passed; its gates come when nothing of it is left, as it is the last one
-    it.became("failed", "lyon-a1")
-    assert it.answer(failed(gate="node", ill={"lyon-a0": "ill"}))[:2] == ["NodeUnhealthy", "GatesPassed"]
-    assert it.state.unhealthy == 0b10
+    assert it.became("applied", "b")[-1] == "GatesAsked"
+    assert it.asked
+    assert it.asked.nodes == ("b",)
+    assert it.answer(passed())[-1] == "RolloutFinished"
 
 
 def test_an_ill_server_blocks_its_agents_in_later_waves() -> None:
