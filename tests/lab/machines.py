@@ -274,7 +274,8 @@ class Program:
         """SIGTERM, as systemd sends it; what is left after the timeout is killed."""
         for kind in (signal.SIGTERM, signal.SIGKILL):
             if self.process.poll() is None:
-                os.kill(self.pid, kind)
+                with contextlib.suppress(OSError, IndexError):  # it has just ended by itself
+                    os.kill(self.pid, kind)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     return self.process.wait(timeout)
         return self.process.wait()
