@@ -108,6 +108,9 @@ OUTPUTS = {
     "nodes": Output("fleet.nodes/v1", "fleet.cli.documents:NodeList", "What `fleet node list --json` prints."),
     "node": Output("fleet.node/v1", "fleet.model.status:NodeDetail", "What `fleet node show --json` prints."),
     "node-log": Output("fleet.node-log/v1", "fleet.model.node_log:NodeLog", "What `fleet node log --json` prints."),
+    "results": Output(
+        "fleet.results/v1", "fleet.model.node_result:NodeResults", "What `fleet rollout show --nodes --json` prints."
+    ),
     "keys": Output("fleet.keys/v1", "fleet.cli.documents:KeyList", "What `fleet node trust --json` prints."),
     "host-event": Output(
         "fleet.host-event/v1",

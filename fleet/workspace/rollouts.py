@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from fleet.errors import FleetError, RefusedError
@@ -12,6 +12,7 @@ from fleet.model.plan import EVERYTHING
 if TYPE_CHECKING:
     from fleet.model.event import Event
     from fleet.model.node_log import NodeLog
+    from fleet.model.node_result import NodeResults, Result
     from fleet.model.plan import Plan
     from fleet.model.status import RolloutRow
     from fleet.operations.intent import Intent
@@ -56,6 +57,12 @@ class Rollouts:
 
         found = story(self._wiring.rollouts, rollout_id)
         return replace(found, undone_by=undone_by(rollbacks(self._wiring.journal), rollout_id))
+
+    def results(self, rollout_id: str, only: Collection[Result] = ()) -> NodeResults:
+        """What came of each node, of those with a result in `only` or of all."""
+        from fleet.operations.results import results
+
+        return results(self._wiring.journal, rollout_id, only)
 
     def of_node(self, name: str, *, last: int = 0, with_output: bool = False) -> NodeLog:
         """What they did to one node, the `last` entries of it (0: all); `with_output`: and what Ansible printed. Raises

@@ -57,6 +57,7 @@ ROLLOUTS = {
     "roll_back": "(self, rollout_id, *, forks=20, cluster=True)",
     "list": "(self)",
     "ids": "(self)",
+    "results": "(self, rollout_id, only=())",
     "story": "(self, rollout_id)",
     "waiting": "(self, rollout_id)",
     "events": "(self, rollout_id, after=0)",

@@ -37,6 +37,7 @@ def test_the_formats_by_name():
         "nodes": "fleet.nodes/v1",
         "node": "fleet.node/v1",
         "node-log": "fleet.node-log/v1",
+        "results": "fleet.results/v1",
         "offline": "fleet.offline/v1",
         "rollouts": "fleet.rollouts/v1",
         "answer": "fleet.answer/v1",

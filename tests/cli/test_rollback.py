@@ -6,9 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.cli.running import run
+from tests.cli.test_json import schema
 
 BOX = ("--sandbox", "nodes")
 
@@ -98,3 +100,35 @@ def test_a_node_that_left_the_spec_cannot_be_reached(changed: tuple[Path, str]):
     assert ran.code == 2
     assert "lyon-a left the spec since" in ran.err
     assert greeting(shop) == before
+
+
+def test_what_came_of_each_node_says_that_it_went_back(changed: tuple[Path, str]):
+    shop, rollout = changed
+    before = run("rollout", "show", rollout, "--nodes", *BOX, cwd=shop)
+    assert (before.code, before.out.splitlines()[-1]) == (0, "3 nodes: 3 succeeded")
+    back = run("rollout", "rollback", rollout, "--yes", *BOX, cwd=shop).out.split()[1]
+
+    told = run("rollout", "show", rollout, "--nodes", *BOX, cwd=shop).out.splitlines()
+
+    assert told[0].split() == ["NODE", "WAVE", "RESULT", "WHEN", "(UTC)", "BY", "REASON"]
+    assert [line.split()[0] for line in told[1:-1]] == ["lyon-a", "lyon-b", "paris-a"]
+    assert all("  rolled-back  2" in line and f"  {back}  " in line for line in told[1:-1]), told
+    assert told[-1] == "3 nodes: 3 rolled-back"
+    document = json.loads(run("rollout", "show", rollout, "--nodes", "--json", *BOX, cwd=shop).out)
+    jsonschema.validate(document, schema("results"))
+    assert document["counts"] == {"rolled-back": 3}
+    assert {(each["node"], each["by"]) for each in document["nodes"]} == {
+        (name, back) for name in ("lyon-a", "lyon-b", "paris-a")
+    }
+    only = json.loads(run("rollout", "show", rollout, "--nodes", "--result", "failed", "--json", *BOX, cwd=shop).out)
+    assert (only["nodes"], only["counts"]) == ([], {"rolled-back": 3})
+
+
+def test_a_result_is_asked_of_nodes_only(changed: tuple[Path, str]):
+    shop, rollout = changed
+    ran = run("rollout", "show", rollout, "--result", "failed", *BOX, cwd=shop)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--result goes with --nodes" in ran.err
+    ran = run("rollout", "show", "0000", "--nodes", *BOX, cwd=shop)
+    assert ran.code == 2
+    assert rollout in ran.err
