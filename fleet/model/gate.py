@@ -26,12 +26,13 @@ class ClusterGate(_Gate, frozen=True, tag="cluster"):
 
 
 class HttpGate(_Gate, frozen=True, tag="http"):
-    """`url` answers with the status `expect`. It may hold {node.name}, {node.address}, {node.site} and {wave}; with one of a
+    """`url` answers with the status `expect` and, where `contains` is not empty, with that text. The URL may hold {node.name}, {node.address}, {node.site} and {wave}; with one of a
     node, each node is asked.
     """
 
     url: str
     expect: int = 200
+    contains: str = ""
 
 
 class PrometheusGate(_Gate, frozen=True, tag="prometheus"):

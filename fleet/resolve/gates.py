@@ -33,6 +33,7 @@ def _gate(gate: said.Gate) -> total.Gate:
                 timeout=seconds_of(gate.timeout, DEFAULT_QUERY_TIMEOUT),
                 url=gate.url,
                 expect=DEFAULT_EXPECT if isinstance(gate.expect, UnsetType) else gate.expect,
+                contains="" if isinstance(gate.contains, UnsetType) else gate.contains,
             )
         case said.PrometheusGate():
             return total.PrometheusGate(

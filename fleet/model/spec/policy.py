@@ -77,7 +77,7 @@ class ClusterGate(
 
 
 class HttpGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="http"):
-    """A URL answers with a status; one with {node.…} is asked for each node, after a wave."""
+    """A URL answers with a status, and a text where one is named; one with {node.…} is asked for each node, after a wave."""
 
     url: Annotated[
         Url, doc("May hold {node.name}, {node.address}, {node.site} and {wave}.", "https://{node.address}/healthz")
@@ -91,6 +91,17 @@ class HttpGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 ge=100,
                 le=599,
                 examples=[200],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    contains: (
+        Annotated[
+            str,
+            Meta(
+                description="A text that is within the first 64 KiB of the answer: an error page may say 200.",
+                min_length=1,
+                examples=['"status":"ok"'],
             ),
         ]
         | UnsetType

@@ -67,7 +67,11 @@ def _judged(gate: HttpGate, reply: Reply) -> Try:
     via = f" (by way of the proxy {reply.proxy})" if reply.proxy else ""
     if reply.trouble:
         return Try(f"{reply.reason}{via}", reply.trouble in _FINAL, reply.trouble in _UNKNOWN)
-    why = "" if reply.status == gate.expect else f"{reply.status}, not {gate.expect}{via}"
+    why = ""
+    if reply.status != gate.expect:
+        why = f"{reply.status}, not {gate.expect}{via}"
+    elif gate.contains.encode() not in reply.body:
+        why = f"{reply.status} without the text {gate.contains!r}{via}"
     return Try(why, measured=f"{reply.status} in {took(reply.seconds)}", seconds=reply.seconds)
 
 

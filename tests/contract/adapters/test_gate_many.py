@@ -119,9 +119,15 @@ def test_a_bad_day_of_a_url(server: WebServer, gates: FleetGates, path: str, rea
     assert time.monotonic() - began < 10
 
 
-def test_an_error_page_that_says_200_passes(server: WebServer, gates: FleetGates) -> None:
-    """Only the status counts, as docs/rollouts.md says."""
-    (answer,) = gates.ask(order(HttpGate(timeout=1.5, url=f"{server.url}/error-page")))
+def test_an_error_page_that_says_200_passes_only_where_no_text_is_asked_for(
+    server: WebServer, gates: FleetGates
+) -> None:
+    url = f"{server.url}/error-page"
+    (answer,) = gates.ask(order(HttpGate(timeout=1.5, url=url)))
+    assert answer.outcome == "passed"
+    (answer,) = gates.ask(order(HttpGate(timeout=1.5, url=url, contains="ok")))
+    assert (answer.outcome, answer.reason) == ("failed", "200 without the text 'ok'")
+    (answer,) = gates.ask(order(HttpGate(timeout=1.5, url=f"{server.url}/ok", contains="ok")))
     assert answer.outcome == "passed"
 
 

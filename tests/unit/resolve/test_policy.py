@@ -145,7 +145,7 @@ gates:
   - {type: node}
   - {type: cluster, timeout: 90s}
   - {type: http, url: "https://{node.address}/healthz"}
-  - {type: http, url: "http://shop.example", expect: 204, timeout: 5s}
+  - {type: http, url: "http://shop.example", expect: 204, contains: well, timeout: 5s}
   - {type: prometheus, url: "http://p.example", query: up, max: 0.01}
   - {type: prometheus, url: "http://p.example", query: up, min: 1, max: 2}
   - {type: command, command: [./smoke.sh, "{wave}"]}
@@ -154,7 +154,7 @@ gates:
         NodeGate(timeout=300.0),
         ClusterGate(timeout=90.0),
         HttpGate(timeout=30.0, url="https://{node.address}/healthz", expect=200),
-        HttpGate(timeout=5.0, url="http://shop.example", expect=204),
+        HttpGate(timeout=5.0, url="http://shop.example", expect=204, contains="well"),
         PrometheusGate(timeout=30.0, url="http://p.example", query="up", most=0.01),
         PrometheusGate(timeout=30.0, url="http://p.example", query="up", least=1.0, most=2.0),
         CommandGate(timeout=300.0, command=("./smoke.sh", "{wave}")),
