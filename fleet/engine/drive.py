@@ -153,6 +153,8 @@ class Drive:
                 return []  # ended by force: it stays open, and `resume` asks for it again
             self._error = self._error or error
             return [Incoming(BatchLost(batch_id, error.message)), Incoming(Pause(error.message))]
+        if not result.is_begun:
+            return [Incoming(BatchLost(batch_id, "it was not begun"))]
         told = tuple(found.record for found in result.results if found.record)
         lost = [found.node for found in result.results if found.outcome == "unreachable"]
         sent = {name: done.order.wanted[name] for name in lost if name in done.order.wanted}

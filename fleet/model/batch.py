@@ -56,10 +56,11 @@ class NodeResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BatchResult(msgspec.Struct, frozen=True):
-    """One result for each node of the order, in its order."""
+    """One result for each node of the order, in its order. Not `is_begun`: it was only to be adopted, and no node was touched."""
 
     batch_id: str
     results: tuple[NodeResult, ...]
+    is_begun: bool = True
 
 
 class NodeTask(msgspec.Struct, frozen=True):

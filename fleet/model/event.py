@@ -151,7 +151,7 @@ class BatchEnded(_Event, frozen=True, tag=True):
 
 
 class BatchRequeued(_Event, frozen=True, tag=True):
-    """What came of the batch is not known: `nodes` will be run again, in another batch."""
+    """The batch ended without a result, or was not begun: `nodes` are run again, in another batch, where the rollout goes on."""
 
     batch_id: str
     nodes: tuple[str, ...]

@@ -82,11 +82,15 @@ class DrainingApplier(ApplierAround):
         going = tuple(name for name in order.nodes if name not in kept)
         found: dict[str, NodeResult] = {}
         self._go_on(order.batch_id)
+        result = BatchResult(order.batch_id, ())
         if going:
             result = self._applier.run_batch(msgspec.structs.replace(order, nodes=going))
-            found = {each.node: self._back(each, order.batch_id) for each in result.results}
+            for each in result.results:
+                # Also of a batch that was drained for and never begun: its servers run as before.
+                is_up = each.outcome == "applied" or not result.is_begun
+                found[each.node] = self._back(each, order.batch_id) if is_up else each
         found |= {name: NodeResult(name, "failed", reason=why) for name, why in kept.items()}
-        return BatchResult(order.batch_id, tuple(found[name] for name in order.nodes if name in found))
+        return msgspec.structs.replace(result, results=tuple(found[name] for name in order.nodes if name in found))
 
     def _drain(self, name: str, rollout: str) -> str:
         """Why it is not touched, empty where it may be."""
@@ -115,7 +119,7 @@ class DrainingApplier(ApplierAround):
     def _back(self, result: NodeResult, batch: str) -> NodeResult:
         """The Node takes pods again; of one that failed, the next rollout that brings it through does it."""
         move = self._moves.get(result.node)
-        if move is None or result.outcome != "applied":
+        if move is None:
             return result
         ends = self._clock.now() + (READY_SECONDS if move.drains else 0.0)
         while True:

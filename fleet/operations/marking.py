@@ -138,13 +138,15 @@ class MarkingApplier(ApplierAround):
             self._set_all([mark for mark in due.values() if mark.cluster == name], order, step)
         self._go_on(order.batch_id)
         found = {name: NodeResult(name, "failed", reason=why) for name, why in step.kept.items()}
+        batch = BatchResult(order.batch_id, ())
         if going := tuple(name for name in order.nodes if name not in step.kept):
-            for result in self._applier.run_batch(msgspec.structs.replace(order, nodes=going)).results:
+            batch = self._applier.run_batch(msgspec.structs.replace(order, nodes=going))
+            for result in batch.results:
                 name = result.node
                 told = msgspec.structs.replace(result, warnings=(*result.warnings, *step.said.get(name, ())))
                 is_behind = name in step.before and _is_as_before(result, order)
                 found[name] = self._set_back(told, due[name], step.before[name]) if is_behind else told
-        return BatchResult(order.batch_id, tuple(found[name] for name in order.nodes if name in found))
+        return msgspec.structs.replace(batch, results=tuple(found[name] for name in order.nodes if name in found))
 
     def _set_all(self, those: Sequence[Mark], order: BatchOrder, step: _Step) -> None:
         """Of one cluster, by one connection. Where it is lost, all that were still to come stay as they are."""

@@ -131,7 +131,7 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
         (happened.BatchEnded(batch_id="7f3c-1"), []),
         (
             happened.BatchRequeued(batch_id="7f3c-1", nodes=("a",), reason="the controller died"),
-            ["again 1 node (a): the controller died"],
+            ["batch of 1 node (a) ended without a result: the controller died"],
         ),
         (NodeApplied(node="a", site="s", batch_id="7f3c-1", digest="b1:00"), []),
         (

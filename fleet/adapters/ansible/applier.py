@@ -95,7 +95,7 @@ class AnsibleApplier:
         """Nothing of it lives: those that answered have their results, the others are somebody else's now."""
         if workdir.intent() is not None:
             return self._collect(workdir, order)
-        return gathered(order, [], "it was not begun")
+        return msgspec.structs.replace(gathered(order, [], "it was not begun"), is_begun=False)
 
     def _adopt(self, workdir: Workdir, order: BatchOrder) -> BatchResult:
         nap = _FIRST_NAP

@@ -212,7 +212,8 @@ def _(event: happened.BatchStarted) -> list[Line]:
 
 @_lines.register
 def _(event: happened.BatchRequeued) -> list[Line]:
-    return _line(f"again {count(len(event.nodes), 'node')} ({some(event.nodes)}): {event.reason}", "warning")
+    nodes = f"{count(len(event.nodes), 'node')} ({some(event.nodes)})"
+    return _line(f"batch of {nodes} ended without a result: {event.reason}", "warning")
 
 
 @_lines.register

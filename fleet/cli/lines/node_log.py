@@ -46,7 +46,7 @@ def _stamp(at: float) -> str:
 
 def _told(run: NodeRun) -> str:
     """The outcome, what it did, and which rollout it undid or was undone by."""
-    words = {"running": "under way", "unknown": "run again"}.get(run.outcome, run.outcome)
+    words = {"running": "under way", "unknown": "no result"}.get(run.outcome, run.outcome)
     told = f"{words}: {run.reason}" if run.reason else words
     if run.outcome == "applied" or run.changed:
         told += f", {run.changed:,} changed"

@@ -206,6 +206,27 @@ def test_to_resume_what_is_ending_begins_no_batch(
     journal.acquire("ops@last")
 
 
+@pytest.mark.parametrize("request_", [Cancel("enough"), Supersede("beef")], ids=["cancelled", "superseded"])
+def test_what_was_ordered_and_never_begun_did_not_fail(
+    journal: Journal, outside: LocalRollouts, died: None, request_: Cancel | Supersede
+) -> None:
+    outside.signal("7f3c", request_)
+    events = list(LocalEngine(journal, NeverBegan(), MemoryRecords(), poll_seconds=0.01).resume("7f3c"))
+    (lost,) = (event for event in events if isinstance(event, ev.BatchRequeued))
+    assert lost.reason == "it was not begun"
+    assert not [event for event in events if isinstance(event, ev.NodeFailed)]
+    assert isinstance(events[-1], ev.RolloutCancelled | ev.RolloutSuperseded)
+    assert not journal.open_effects("7f3c")
+    assert events[-1].counts.failed == 0
+
+
+class NeverBegan(Recalled):
+    """An applier whose batches were not begun."""
+
+    def run_batch(self, order: BatchOrder) -> BatchResult:
+        return replace(super().run_batch(order), is_begun=False)
+
+
 def test_one_that_goes_on_is_not_ending(journal: Journal, outside: LocalRollouts, died: None) -> None:
     assert not outside.is_ending("7f3c")
     outside.signal("7f3c", Pause("lunch"))

@@ -114,6 +114,25 @@ def test_a_batch_that_is_only_adopted_is_not_drained_and_its_server_takes_pods_a
     assert left.cordoned() == set()
 
 
+def test_a_server_that_was_drained_for_a_batch_that_never_began_takes_pods_again() -> None:
+    """Its controller died in between, and the rollout was cancelled."""
+    ground = Ground("stu", only_adopts=True)
+    list(ground.cluster.drain(NodeIdentity("s", "machine of s"), ground.rule, "rollout r"))
+    ground.inner.run_batch = never_began  # type: ignore[method-assign]
+    assert ground.run("s", only_adopt=True)["s"].outcome == "failed"
+    assert ground.cordoned() == set()
+
+    failing = Ground("stu", only_adopts=True)
+    list(failing.cluster.drain(NodeIdentity("s", "machine of s"), failing.rule, "rollout r"))
+    failing.inner.run_batch = lambda order: msgspec.structs.replace(never_began(order), is_begun=True)  # type: ignore[method-assign]
+    failing.run("s", only_adopt=True)
+    assert failing.cordoned() == {"s"}, "of one that failed nobody knows"
+
+
+def never_began(order: BatchOrder) -> BatchResult:
+    return BatchResult(order.batch_id, tuple(NodeResult(name, "failed") for name in order.nodes), is_begun=False)
+
+
 def test_a_server_that_is_only_adopted_takes_pods_again_whatever_k3s_git_wants_by_now() -> None:
     ground = Ground("stu", only_adopts=True)
     ground.becomes = "v1.35.0+k3s1"

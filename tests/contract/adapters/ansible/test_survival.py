@@ -254,7 +254,7 @@ def test_a_batch_that_is_only_adopted_is_waited_for_and_never_begun(
     project.add("a", "b")
     never = AnsibleApplier(Settings(run_dir), project.write).run_batch(order("a", only_adopt=True, batch_id="r1-0009"))
     assert outcomes(never) == {"a": "failed"}
-    assert never.results[0].reason == "it was not begun"
+    assert (never.is_begun, never.results[0].reason) == (False, "it was not begun")
     project.put("b", "hold")
     killed = start_controller(order("a", "b"))
     project.wait_for_run("b")
