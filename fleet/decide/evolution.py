@@ -205,12 +205,14 @@ def _gates_passed(state: RolloutState, event: ev.GatesPassed) -> RolloutState:
         proven=state.proven | state.asking,
         gated=place,
         doubted=-1 if state.doubted == place else state.doubted,
-        unready=_unready(state, event) if event.phase == "before" else state.unready,
+        unready=_unready(state, event),
     )
 
 
-def _unready(state: RolloutState, event: ev.GatesPassed) -> tuple[str, ...]:
+def _unready(state: RolloutState, event: ev.GatesPassed | ev.GatesFailed) -> tuple[str, ...]:
     """As it was before the last wave of each cluster: who comes late belongs to an earlier one."""
+    if event.phase == "after":
+        return state.unready
     measured = {node.cluster for node in state.order.waves[event.index].nodes}
     earlier = {name for name in state.unready if name.partition("/")[0] not in measured}
     return tuple(sorted(earlier.union(*(answer.unready for answer in event.answers))))
@@ -219,7 +221,8 @@ def _unready(state: RolloutState, event: ev.GatesPassed) -> tuple[str, ...]:
 def _gates_failed(state: RolloutState, event: ev.GatesFailed) -> RolloutState:
     place = RunningCheck(event.check_id, event.phase, event.index).place
     gated, proven = (place, state.proven | state.asking) if event.is_borne else (state.gated, state.proven)
-    return replace(state, checking=None, asking=0, doubted=place, gated=gated, proven=proven)
+    unready = _unready(state, event)
+    return replace(state, checking=None, asking=0, doubted=place, gated=gated, proven=proven, unready=unready)
 
 
 def _asked(state: RolloutState, event: ev.ApprovalAwaited) -> RolloutState:

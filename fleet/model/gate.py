@@ -22,7 +22,7 @@ class NodeGate(_Gate, frozen=True, tag="node"):
 
 
 class ClusterGate(_Gate, frozen=True, tag="cluster"):
-    """The Kubernetes Nodes of the wave's clusters are as Ready as before it."""
+    """The Kubernetes Nodes of the wave's clusters are there, and as Ready as before it."""
 
 
 class HttpGate(_Gate, frozen=True, tag="http"):
@@ -61,9 +61,8 @@ def asks_each_node(gate: Gate) -> bool:
 class GateOrder(msgspec.Struct, frozen=True):
     """Gates to be asked at one moment of a rollout. `check_id` is unique in the fleet; asking twice is harmless.
 
-    `nodes` are names: before a wave those that it will change, after it those that were changed and
-    not asked about. `unready` are the Kubernetes
-    Nodes (`CLUSTER/NAME`) that were not Ready before the wave.
+    `nodes` are names: before a wave those that it will change, after it those that were changed and not asked about.
+    `unready` are the Kubernetes Nodes (`CLUSTER/NAME`) that were not Ready, or not there, before the wave.
     """
 
     check_id: str

@@ -71,7 +71,7 @@ class NodeGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class ClusterGate(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="cluster"
 ):
-    """All Nodes are as Ready as before."""
+    """All Nodes are there, and as Ready as before."""
 
     timeout: Annotated[Duration, doc("How long it may take.", "5m")] | UnsetType = UNSET
 

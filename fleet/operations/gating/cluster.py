@@ -1,11 +1,10 @@
-"""Cluster gates: the Nodes of the wave's clusters are as Ready as before it."""
+"""Cluster gates: the Nodes of the wave's clusters are there, and as Ready as before it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fleet.formats.words import count, some
-from fleet.model.cluster_node import ClusterNode
 from fleet.model.gate import ClusterGate, GateAnswer
 from fleet.operations.asking import ClusterOf
 from fleet.operations.gating.answers import Outcome, Try
@@ -36,42 +35,51 @@ class ClusterAsker:
             found = told[name] = clusters.told(name)
             if found.trouble:
                 return Try(found.trouble, found.is_final, is_unknown=True)
-            fallen = [] if scene.phase == "before" else _fallen(name, found.nodes, scene.order.unready)
+            fallen = () if scene.phase == "before" else _fallen(name, found, scene.order.unready)
             return Try("; ".join(fallen))
 
         tried = Crowd(scene, gate.timeout, tries).ask(asked, AT_ONCE)
-        unready = tuple(
-            f"{name}/{node.name}" for name in asked if name in told for node in told[name].nodes if not node.is_ready
-        )
+        found = [(name, told[name]) for name in asked if name in told]
+        unready = _named((name, node.name) for name, each in found for node in each.nodes if not node.is_ready)
+        missing = _named((name, node) for name, each in found for node in each.missing)
         whys = [each.why for each in tried if each.why]
         outcome: Outcome = "passed"
         if whys:
             outcome = "unknown" if all(each.is_unknown for each in tried if each.why) else "failed"
-        measured = _measured(told, unready, new=len(names) - len(asked))
+        measured = _measured(told, unready, missing, new=len(names) - len(asked))
         return GateAnswer(
             "cluster",
             outcome,
             measured,
             some(list(dict.fromkeys(whys))),
-            unready=unready if scene.phase == "before" else (),
+            unready=(*unready, *missing) if scene.phase == "before" else (),
         )
 
 
-def _fallen(cluster: str, nodes: Sequence[ClusterNode], unready: Sequence[str]) -> list[str]:
+def _named(nodes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(f"{cluster}/{node}" for cluster, node in nodes)
+
+
+def _fallen(cluster: str, found: Told, unready: Sequence[str]) -> Iterator[str]:
+    """Why the Nodes are not as they were, `unready` being those that were not Ready or not there before."""
     before = set(unready)
-    names = ((f"{cluster}/{node.name}", node) for node in nodes if not node.is_ready)
-    return [
-        f"{name} is not Ready: {node.reason or 'it does not say why'}" for name, node in names if name not in before
-    ]
+    for node in found.nodes:
+        if not node.is_ready and (name := f"{cluster}/{node.name}") not in before:
+            yield f"{name} is not Ready: {node.reason or 'it does not say why'}"
+    for missing in found.missing:
+        if (name := f"{cluster}/{missing}") not in before:
+            yield f"{name} is gone: Kubernetes has no Node of its name"
 
 
-def _measured(told: dict[str, Told], unready: Sequence[str], new: int) -> str:
+def _measured(told: Mapping[str, Told], unready: Sequence[str], missing: Sequence[str], new: int) -> str:
     answered = [each for each in told.values() if not each.trouble]
     parts = []
     if answered:
         nodes = sum(len(each.nodes) for each in answered)
         parts.append(f"{count(nodes, 'Node')} of {count(len(answered), 'cluster')}")
         parts.append(f"not Ready: {some(unready)}" if unready else "all Ready")
+    if missing:
+        parts.append(f"no Node: {some(missing)}")
     if new:
         parts.append(f"{count(new, 'cluster')} not founded yet")
     return ", ".join(parts) or ("" if told else "no cluster to ask")

@@ -20,9 +20,12 @@ LEFT_OUT = "Kubernetes is left out of this (--no-cluster)"
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The Nodes of a cluster, or in `trouble` why it could not be asked. `is_final`: no time mends that."""
+    """The Nodes of a cluster, or in `trouble` why it could not be asked. `is_final`: no time mends that. `missing`: machines
+    of the spec that have held a whole bundle, and have no Node.
+    """
 
     nodes: tuple[ClusterNode, ...] = ()
+    missing: tuple[str, ...] = ()
     trouble: str = ""
     is_final: bool = False
 
@@ -56,11 +59,18 @@ class Clusters:
         servers.sort(key=lambda each: not self._known[each.name].last_digest)
         try:
             with asked(servers, self._cluster_of) as (_, nodes):
-                return Told(tuple(nodes))
+                return Told(tuple(nodes), self._missing(name, nodes))
         except FleetError as error:
             hint = f" ({error.hint})" if error.hint else ""
             is_final = not isinstance(error, UnavailableError)
             return Told(trouble=f"{name} could not be asked: {error.message}{hint}", is_final=is_final)
+
+    def _missing(self, name: str, nodes: Iterable[ClusterNode]) -> tuple[str, ...]:
+        cluster = self._scene.intent.fleet.clusters[name]
+        listed = (self._nodes[each] for each in (*cluster.servers, *cluster.agents))
+        machines = {node.name for node in listed if node.connection.type == "ssh"}
+        joined = {each for each in machines if (record := self._known.get(each)) and record.last_digest}
+        return tuple(sorted(joined - {node.name for node in nodes}))
 
     def _servers(self, name: str) -> Sequence[Node]:
         servers = (self._nodes[each] for each in self._scene.intent.fleet.clusters[name].servers)

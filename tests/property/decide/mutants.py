@@ -133,7 +133,11 @@ MUTANTS = (
     Mutant("a gate that failed is forgotten", SCHEDULE, "if state.doubted < 0 and (", "if ("),
     Mutant("who takes over asks no gates", DECISION, "    ask_again(course)\n", ""),
     Mutant("a pause waits for gates", EVOLUTION, "is_held=event.by_policy, checking=None, asking=0", "is_held=event.by_policy"),
-    Mutant("what was not ready before is forgotten", EVOLUTION, '_unready(state, event) if event.phase == "before" else', "() if 1 else"),
+    Mutant("what was not ready before is forgotten", EVOLUTION, "earlier.union(*(answer.unready for answer in event.answers))", "earlier"),
+    Mutant("what was not ready is forgotten where a gate is borne", EVOLUTION, "proven=proven, unready=unready)", "proven=proven)"),
+    Mutant("what is not ready after is borne", EVOLUTION, """    if event.phase == "after":
+        return state.unready
+    measured""", "    measured"),
     Mutant("a snapshot forgets the gates", SNAPSHOT, '"gated", ', ""),
     Mutant("a snapshot forgets a gate that failed", SNAPSHOT, '"doubted", ', ""),
     Mutant("a snapshot forgets who asks", SNAPSHOT, '"checking", ', ""),

@@ -213,6 +213,14 @@ def test_what_has_become_ready_before_a_wave_is_to_stay_so() -> None:
     assert it.asked.unready == ()
 
 
+def test_what_was_not_ready_is_known_although_another_gate_is_borne() -> None:
+    it = gated(cluster("lyon", 1, base="b1:old"), gates=(CLUSTER, SMOKE), on_failure="continue")
+    it.answer(passed(unready=("lyon/x",)), failed())
+    it.became("applied", "lyon-s0")
+    assert it.asked
+    assert it.asked.unready == ("lyon/x",)
+
+
 def test_a_wave_soaks_first() -> None:
     it = gated(A, B, timing=Timing(soak=600.0))
     it.answer(passed())

@@ -11,6 +11,7 @@ from fleet.model.batch import NodeAnswer, NodeTask
 from fleet.model.cluster_node import ClusterNode
 from fleet.model.gate import ClusterGate, GateAnswer, NodeGate
 from tests.unit.operations.gating import NODES, UP, Ground, order
+from tests.unit.operations.hosts import held
 
 NODE = NodeGate(timeout=60)
 CLUSTER = ClusterGate(timeout=60)
@@ -201,6 +202,36 @@ def test_a_node_of_the_cluster_that_the_wave_left_alone_counts_as_well() -> None
     ground.clusters["lyon"].add_node(ClusterNode("not-ours", "m", is_ready=False, reason="KubeletNotReady: x"))
     assert ground.ask(CLUSTER, nodes=["lyon-a"])[0].reason == "lyon/not-ours is not Ready: KubeletNotReady: x"
     assert ground.ask(CLUSTER, nodes=["nice-s"])[0].outcome == "passed"
+
+
+def test_a_node_that_has_vanished_counts_unless_it_had_before() -> None:
+    """Machines of the spec are looked for: those that have held a whole bundle."""
+    ground = founded(Ground(), "lyon", "nice")
+    del ground.clusters["lyon"].staged["lyon-b"]
+    (before,) = ground.ask(CLUSTER, phase="before")
+    assert before == GateAnswer(
+        "cluster", "passed", "3 Nodes of 2 clusters, all Ready, no Node: lyon/lyon-b", unready=("lyon/lyon-b",)
+    )
+    assert ground.ask(CLUSTER, unready=before.unready)[0].outcome == "passed"
+    (after,) = ground.ask(CLUSTER, nodes=["lyon-a"])
+    assert (after.outcome, after.reason, after.unready) == (
+        "failed",
+        "lyon/lyon-b is gone: Kubernetes has no Node of its name",
+        (),
+    )
+
+
+def test_a_node_that_never_came_through_is_not_missed() -> None:
+    """Its wave is still to come, or it failed: no gate of a cluster is about that."""
+    ground = founded(Ground(enrolled=("lyon-s", "lyon-a", "nice-s")), "lyon", "nice")
+    del ground.clusters["lyon"].staged["lyon-b"]
+    assert ground.ask(CLUSTER)[0].outcome == "passed"
+    half = Ground()
+    half.records.save([held("lyon-b", "", base="")])
+    del half.clusters["lyon"].staged["lyon-b"]
+    assert half.ask(CLUSTER)[0].outcome == "passed"
+    half.records.save([held("lyon-b", "", base="b1:aa")])
+    assert half.ask(CLUSTER)[0].outcome == "failed", "it was there before the bundle that came in half"
 
 
 def test_it_is_asked_again_until_they_are_ready() -> None:
