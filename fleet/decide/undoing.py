@@ -6,6 +6,8 @@ cannot go back keeps no other one from it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from fleet.decide.layout import members
@@ -13,14 +15,16 @@ from fleet.model.rollout import RolloutNode, RolloutOrder, RolloutState, WaveOrd
 from fleet.model.window import Timing
 
 
-def undoing(state: RolloutState, rollout_id: str) -> RolloutOrder | None:
-    """What brings back what a rollout that has ended brought, as rollout `rollout_id`; None where there is nothing.
+def undoing(state: RolloutState, rollout_id: str, only: Collection[str] = ()) -> RolloutOrder | None:
+    """What brings back what a rollout that has ended brought, as rollout `rollout_id`; None where there is nothing. Of the
+    nodes `only`, of all where there are none.
 
     Nodes that failed or never answered may hold what they were sent. One that held nothing before has nothing to go back
     to, and stays as it is.
     """
     order, nodes = state.order, state.layout.nodes
     touched = {nodes[i].name for i in members(state.applied | state.failed | state.unreachable)}
+    touched &= set(only) or touched
     waves = [[node for node in wave.nodes if node.name in touched and node.base] for wave in reversed(order.waves)]
     if not any(waves):
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from secrets import token_hex
 
 from msgspec.structs import replace
@@ -111,9 +111,9 @@ class LocalEngine(LocalRollouts):
             applier = Adopting(self._applier) if is_ending else None
             yield from self._and_back(heartbeat, state, signals, applier)
 
-    def roll_back(self, rollout_id: str) -> Iterator[Event]:
-        """Ends a rollout that has not ended, as a newer one that supersedes it does, and brings back what it brought: in a
-        rollout of its own. What it brought is held back from then on, also where nothing has to go back.
+    def roll_back(self, rollout_id: str, only: Collection[str] = ()) -> Iterator[Event]:
+        """Ends a rollout that has not ended, as a newer one that supersedes it does, and brings back what it brought the nodes
+        `only` (none: all): in a rollout of its own. They are held back from then on, also where nothing has to go back.
         """
         order = self._journal.order(rollout_id)
         lease = self._lease(order.controller)
@@ -123,7 +123,7 @@ class LocalEngine(LocalRollouts):
                 yield from self._superseded(heartbeat, state, replace(order, id=by))
                 if self._was_stopped:
                     return
-            yield from self._back(heartbeat, order, by)
+            yield from self._back(heartbeat, order, by, only)
 
     def _begun(self, heartbeat: Heartbeat, order: RolloutOrder) -> Iterator[Event]:
         self._journal.begin(heartbeat.lease, order)
@@ -137,10 +137,11 @@ class LocalEngine(LocalRollouts):
         if isinstance(last, RolloutWithdrawn) and not self._was_stopped:
             yield from self._back(heartbeat, state.order, self._new_id())
 
-    def _back(self, heartbeat: Heartbeat, order: RolloutOrder, by: str) -> Iterator[Event]:
-        undo = undoing(load(self._journal, order), by)
+    def _back(self, heartbeat: Heartbeat, order: RolloutOrder, by: str, only: Collection[str] = ()) -> Iterator[Event]:
+        undo = undoing(load(self._journal, order), by, only)
+        held = {name: digest for name, digest in sent_by(order).items() if not only or name in only}
         with self._journal.together():
-            self._records.hold_back(sent_by(order), order.id, heartbeat.lease)
+            self._records.hold_back(held, order.id, heartbeat.lease)
             if undo:
                 self._journal.begin(heartbeat.lease, undo)
         if undo:

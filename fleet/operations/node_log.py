@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fleet.model import event as ev
 from fleet.model.event import Event
 from fleet.model.node_log import NodeLog, NodeRun, RunOutcome
-from fleet.model.rollout import RolloutSummary
+from fleet.model.rollout import RolloutOrder, RolloutSummary
 from fleet.ports.journal import Entry, Journal
 from fleet.ports.outputs import Outputs
 
@@ -44,7 +44,7 @@ def undone_by(undone: Mapping[str, str], rollout_id: str) -> str:
 def node_log(journal: Journal, outputs: Outputs, name: str, *, last: int = 0, with_output: bool = False) -> NodeLog:
     """The `last` runs, 0 for all, the newest last."""
     newest_first: list[NodeRun] = []
-    undone = rollbacks(journal)
+    undone = {by: what for by, what in rollbacks(journal).items() if _goes_back(journal.order(by), name)}
     rollouts = list(journal.rollouts())
     while rollouts and not (last and len(newest_first) >= last):
         summary = rollouts.pop(0)
@@ -53,6 +53,11 @@ def node_log(journal: Journal, outputs: Outputs, name: str, *, last: int = 0, wi
     if with_output:
         shown = [replace(run, output=outputs.of(run.batch, name)) if run.batch else run for run in shown]
     return NodeLog(name, tuple(reversed(shown)), bool(rollouts) or len(shown) < len(newest_first), outputs.kept)
+
+
+def _goes_back(order: RolloutOrder, name: str) -> bool:
+    """A rollback may be of some nodes only."""
+    return any(node.name == name for node in order.nodes)
 
 
 def _runs(summary: RolloutSummary, entries: Iterable[Entry], name: str, undone: Mapping[str, str]) -> Iterator[NodeRun]:

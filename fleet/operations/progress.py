@@ -15,11 +15,14 @@ from fleet.ports.engine import Rollouts
 
 
 class Story(msgspec.Struct, frozen=True):
-    """A rollout: how far it is, and all that happened. `undone_by` is the rollout that rolled it back, empty for none."""
+    """A rollout: how far it is, and all that happened. `undone_by` is the rollout that rolled it back, empty for none, and
+    `undone` how many nodes that was for.
+    """
 
     row: RolloutRow
     events: tuple[Event, ...]
     undone_by: str = ""
+    undone: int = 0
 
 
 class Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -79,8 +79,8 @@ class Engine(Rollouts, Protocol):
         """Goes on with a rollout that was paused or whose controller died. Raises `UsageError` when it has ended."""
         ...
 
-    def roll_back(self, rollout_id: str) -> Iterator[Event]:
-        """Brings back what a rollout brought, by another one. Raises `UsageError` for one that is not known, `BusyError`
+    def roll_back(self, rollout_id: str, only: Collection[str] = ()) -> Iterator[Event]:
+        """Brings back what a rollout brought, by another one: to the nodes `only`, to all where there are none. Raises `UsageError` for one that is not known, `BusyError`
         while a controller drives any.
         """
         ...

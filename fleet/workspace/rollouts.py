@@ -56,7 +56,8 @@ class Rollouts:
         from fleet.operations.progress import story
 
         found = story(self._wiring.rollouts, rollout_id)
-        return replace(found, undone_by=undone_by(rollbacks(self._wiring.journal), rollout_id))
+        by = undone_by(rollbacks(self._wiring.journal), rollout_id)
+        return replace(found, undone_by=by, undone=len(self._wiring.journal.order(by).nodes) if by else 0)
 
     def results(self, rollout_id: str, only: Collection[Result] = ()) -> NodeResults:
         """What came of each node, of those with a result in `only` or of all."""
@@ -163,19 +164,27 @@ class Rollouts:
         events = self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).resume(rollout_id)
         yield from learning(intent, events, self._wiring.records)
 
-    def roll_back(self, rollout_id: str, *, forks: int = 20, cluster: bool = True) -> Iterator[Event]:
-        """Brings back what it brought, in a rollout of its own. Raises RefusedError where a node of it left the spec: nobody
-        knows how it is reached.
+    def roll_back(
+        self, rollout_id: str, *, waves: Sequence[str] = (), nodes: Sequence[str] = (), forks: int = 20,
+        cluster: bool = True,
+    ) -> Iterator[Event]:  # fmt: skip
+        """Brings back what it brought the nodes of these waves and these nodes, or all where none are named, in a rollout of
+        its own. Raises UsageError for one that it does not have, RefusedError where a node of it left the spec: nobody knows
+        how it is reached.
         """
+        from fleet.operations.rolling_back import part_of
+
+        order = self._wiring.journal.order(rollout_id)
+        only = part_of(order, waves, nodes)
         intent = self._read()
         there = {node.name for node in intent.fleet.nodes}
-        gone = [node.name for node in self._wiring.journal.order(rollout_id).nodes if node.name not in there]
+        gone = [name for name in only or [node.name for node in order.nodes] if name not in there]
         if gone:
             raise RefusedError(
                 f"{some(gone)} left the spec since rollout {rollout_id}",
                 "Put them back, or revert in git: fleet apply.",
             )
-        yield from self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).roll_back(rollout_id)
+        yield from self._driving.engine(intent, forks, cluster=cluster, is_resumed=True).roll_back(rollout_id, only)
 
     def held_back(self, rollout_id: str) -> Sequence[str]:
         """Nodes that are not brought what this rollout brought, as it was rolled back."""

@@ -54,7 +54,7 @@ ROLLOUTS = {
     "of_node": "(self, name, *, last=0, with_output=False)",
     "held_back": "(self, rollout_id)",
     "let_go": "(self, rollout_id)",
-    "roll_back": "(self, rollout_id, *, forks=20, cluster=True)",
+    "roll_back": "(self, rollout_id, *, waves=(), nodes=(), forks=20, cluster=True)",
     "list": "(self)",
     "ids": "(self)",
     "results": "(self, rollout_id, only=())",

@@ -94,7 +94,7 @@ def test_what_was_rolled_back_says_by_which_rollout(shop: Path) -> None:
     rollout = run("apply", *BOX, cwd=shop).out.split()[1]
     back = run("rollout", "rollback", rollout, "--yes", *BOX, cwd=shop).out.split()[1]
     shown = run("rollout", "show", rollout, *BOX, cwd=shop).out.splitlines()
-    assert shown[-1] == f"rolled back by rollout {back} (fleet rollout show {back} --sandbox nodes)"
+    assert shown[-1] == f"rolled back by rollout {back}: 3 nodes (fleet rollout show {back} --sandbox nodes)"
     assert "rolled back by" not in run("rollout", "show", back, *BOX, cwd=shop).out
     log = run("node", "log", "lyon-a", *BOX, cwd=shop).out.splitlines()
     assert f"  {rollout}  applied, 1 changed; rolled back by {back} (" in log[2]

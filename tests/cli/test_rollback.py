@@ -132,3 +132,31 @@ def test_a_result_is_asked_of_nodes_only(changed: tuple[Path, str]):
     ran = run("rollout", "show", "0000", "--nodes", *BOX, cwd=shop)
     assert ran.code == 2
     assert rollout in ran.err
+
+
+def test_a_node_alone_goes_back_and_is_held_back_alone(changed: tuple[Path, str]):
+    shop, rollout = changed
+    ran = run("rollout", "rollback", rollout, "--node", "lyon-b", "--yes", *BOX, cwd=shop)
+    assert ran.code == 0, ran
+    back = ran.out.split()[1]
+    found = {
+        name: (shop / f"nodes/{name}/etc/shop.conf").read_text().split()[2] for name in ("lyon-a", "lyon-b", "paris-a")
+    }
+    assert found == {"lyon-a": "welcome", "lyon-b": "hello", "paris-a": "welcome"}
+    document = json.loads(run("plan", "--json", *BOX, cwd=shop).out)
+    assert (document["changing"], document["held_back"]) == (0, {rollout: ["lyon-b"]})
+    results = json.loads(run("rollout", "show", rollout, "--nodes", "--json", *BOX, cwd=shop).out)
+    assert results["counts"] == {"succeeded": 2, "rolled-back": 1}
+    shown = run("rollout", "show", rollout, *BOX, cwd=shop).out.splitlines()
+    assert shown[-1] == f"rolled back by rollout {back}: 1 node (fleet rollout show {back} --sandbox nodes)"
+    assert "rolled back" not in run("node", "log", "lyon-a", *BOX, cwd=shop).out
+    assert f"rolled back by {back}" in run("node", "log", "lyon-b", *BOX, cwd=shop).out
+
+
+def test_a_part_that_the_rollout_does_not_have_is_refused_whole(changed: tuple[Path, str]):
+    shop, rollout = changed
+    ran = run("rollout", "rollback", rollout, "--wave", "ramp", "--node", "lyon-c", "--yes", *BOX, cwd=shop)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"rollout {rollout} has no wave ramp, no node lyon-c" in ran.err
+    assert "Did you mean lyon-" in ran.err
+    assert greeting(shop) == "greeting = welcome lyon-a\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from fleet.cli.lines.events import EventLines, Troubled, trouble_of
 from fleet.cli.lines.status import progress_lines
+from fleet.formats.words import count
 from fleet.model.trouble import Trouble
 from fleet.report import Line, by_reason, clean, reason_lines
 
@@ -29,7 +30,9 @@ def story_lines(story: Story, again: Callable[[str], str], *, with_nodes: bool) 
         yield from told
     if story.undone_by:
         show = again(f"rollout show {story.undone_by}")
-        yield Line(clean(f"rolled back by rollout {story.undone_by} ({show})"), "warning")
+        yield Line(
+            clean(f"rolled back by rollout {story.undone_by}: {count(story.undone, 'node')} ({show})"), "warning"
+        )
     yield from progress_lines(story.row, again)
 
 

@@ -195,6 +195,15 @@ class TestRollback:
         assert isinstance(events[-1], ev.RolloutFinished)
         assert applier.digests == {"a": "b1:old"}
 
+    def test_a_part_goes_back_and_only_that_is_held_back(self, journal: Journal) -> None:
+        records, order = MemoryRecords(), replace(gated(), gates=())
+        applier = Undoing(wanted(order))
+        assert isinstance(list(engine(journal, MemoryGates(), applier, records).roll(order))[-1], ev.RolloutFinished)
+        events = list(engine(journal, MemoryGates(), applier, records).roll_back("7f3c", ["b"]))
+        assert isinstance(events[-1], ev.RolloutFinished)
+        assert applier.digests == {"a": "b1:a", "b": "b1:old"}
+        assert records.held_back() == {"b": HeldBack("b1:b", "7f3c")}
+
     def test_killed_while_it_was_withdrawn_nothing_of_it_is_begun_any_more(self, journal: Journal) -> None:
         """Of a and b, each in a batch of its own, a has failed; b was ordered, and nobody began it."""
         nodes = plain("a", "b", base="b1:old")

@@ -47,6 +47,17 @@ def test_waves_go_back_in_reverse_order() -> None:
     assert (undo.id, undo.undoes, undo.stays) == ("8a4d", "7f3c", ())
 
 
+def test_a_part_of_it() -> None:
+    order = rollout(plain("a", "b", base=OLD), [*plain("c", base=OLD), *plain("new")])
+    state = ended(order, a="applied", b="applied", c="applied", new="applied")
+    assert names(undoing(state, "8a4d", ["b", "c"])) == [("w1", ["c"]), ("w0", ["b"])]
+    undo = undoing(state, "8a4d", ["b"])
+    assert names(undo) == [("w0", ["b"])]
+    assert undo
+    assert undo.stays == ()
+    assert undoing(state, "8a4d", ["new"]) is None
+
+
 def test_what_was_not_touched_stays() -> None:
     state = ended(rollout(plain("a", "b", "c", base=OLD)), a="applied")
     assert names(undoing(state, "8a4d")) == [("w0", ["a"])]
