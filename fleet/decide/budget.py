@@ -1,8 +1,8 @@
 """What budgets leave: how many more nodes of each group may be away now.
 
-A node is away while it is in flight, when it failed or could not be reached, and when it did not answer even before and
-has not come through since; one that has not answered for too long counts no more. A server's place in its cluster's
-quorum is such a budget too, in which every node that is away counts.
+A node is away while it is in flight, when it failed (unless it went back since) or could not be reached, and when it did
+not answer even before and has not come through since; one that has not answered for too long counts no more. A server's
+place in its cluster's quorum is such a budget too, in which every node that is away counts.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Room:
     def __init__(self, state: RolloutState, *, in_time: bool = False) -> None:
         """`in_time`: as it will be when all that are away now have been so for too long."""
         self._layout = state.layout
-        self._before = state.layout.away & ~state.applied
-        self._away = state.in_flight | state.failed | state.unreachable | self._before
+        self._before = state.layout.away & ~(state.applied | state.undone)
+        self._away = state.in_flight | (state.failed & ~state.undone) | state.unreachable | self._before
         lapsed = reduce(or_, (those for _, those in state.lost), state.lapsed) if in_time else state.lapsed
         self._lapsed = lapsed & ~state.failed
         self._briefly = self._away & ~self._lapsed if self._lapsed else self._away

@@ -9,6 +9,7 @@ from fleet.decide.evolution import check_version
 from fleet.decide.gating import ask_again, hear_answers
 from fleet.decide.schedule import batch_order, go_on
 from fleet.decide.waiting import long_offline, wake_at
+from fleet.decide.way_back import settle_back
 from fleet.model import event as ev
 from fleet.model import signal as sig
 from fleet.model.batch import NodeResult
@@ -147,7 +148,10 @@ def _finish_batch(course: Course, signal: sig.BatchFinished) -> None:
     results = {result.node: result for result in signal.results}
     for name in batch.nodes:
         result = results.get(name) or NodeResult(name, "failed", reason="the batch ended without a word about it")
-        _settle(course, batch.batch_id, result)
+        if batch.is_back:
+            settle_back(course, batch, result)
+        else:
+            _settle(course, batch.batch_id, result)
     course.add(ev.BatchEnded(batch.batch_id))
     go_on(course)
 

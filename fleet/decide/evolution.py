@@ -7,11 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fleet.decide import checked
 from fleet.decide.layout import bits, lapses_at
 from fleet.errors import UsageError
 from fleet.model import event as ev
 from fleet.model.event import Event
-from fleet.model.rollout import KNOWN_VERSIONS, STATE_VERSION, RolloutState, RunningBatch, RunningCheck
+from fleet.model.rollout import KNOWN_VERSIONS, STATE_VERSION, RolloutState, RunningBatch
 from fleet.model.window import Wait
 
 
@@ -92,9 +93,12 @@ def _batch_ended(state: RolloutState, event: ev.BatchEnded) -> RolloutState:
 
 def _batch_requeued(state: RolloutState, event: ev.BatchRequeued) -> RolloutState:
     those = bits(state.layout.index[name] for name in event.nodes)
+    running = tuple(b for b in state.running if b.batch_id != event.batch_id)
+    if any(batch.is_back for batch in state.running if batch.batch_id == event.batch_id):
+        return replace(state, running=running)
     return replace(
         state,
-        running=tuple(b for b in state.running if b.batch_id != event.batch_id),
+        running=running,
         ready=state.ready | those,
         in_flight=state.in_flight & ~those,
     )
@@ -183,48 +187,6 @@ def _soaking(state: RolloutState, event: ev.WaveSoaking) -> RolloutState:
     return replace(state, soaks_until=event.until)
 
 
-def _gates_asked(state: RolloutState, event: ev.GatesAsked) -> RolloutState:
-    check = RunningCheck(event.check_id, event.phase, event.index)
-    asking = unproven(state, event.index) if event.phase == "after" else 0
-    return replace(state, checking=check, checks=state.checks + 1, asking=asking)
-
-
-def unproven(state: RolloutState, index: int) -> int:
-    """Nodes of the waves up to `index` that were applied, and about which no gate was asked since: what goes on beside the
-    next wave is asked about after that one.
-    """
-    return state.layout.begun[index] & state.applied & ~state.proven
-
-
-def _gates_passed(state: RolloutState, event: ev.GatesPassed) -> RolloutState:
-    place = RunningCheck(event.check_id, event.phase, event.index).place
-    return replace(
-        state,
-        checking=None,
-        asking=0,
-        proven=state.proven | state.asking,
-        gated=place,
-        doubted=-1 if state.doubted == place else state.doubted,
-        unready=_unready(state, event),
-    )
-
-
-def _unready(state: RolloutState, event: ev.GatesPassed | ev.GatesFailed) -> tuple[str, ...]:
-    """As it was before the last wave of each cluster: who comes late belongs to an earlier one."""
-    if event.phase == "after":
-        return state.unready
-    measured = {node.cluster for node in state.order.waves[event.index].nodes}
-    earlier = {name for name in state.unready if name.partition("/")[0] not in measured}
-    return tuple(sorted(earlier.union(*(answer.unready for answer in event.answers))))
-
-
-def _gates_failed(state: RolloutState, event: ev.GatesFailed) -> RolloutState:
-    place = RunningCheck(event.check_id, event.phase, event.index).place
-    gated, proven = (place, state.proven | state.asking) if event.is_borne else (state.gated, state.proven)
-    unready = _unready(state, event)
-    return replace(state, checking=None, asking=0, doubted=place, gated=gated, proven=proven, unready=unready)
-
-
 def _asked(state: RolloutState, event: ev.ApprovalAwaited) -> RolloutState:
     return replace(state, asked=event.index)
 
@@ -267,6 +229,9 @@ _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.NodeUnhealthy: _unhealthy,
     ev.NodeUnreachable: _unreachable,
     ev.NodeBlocked: _blocked,
+    ev.NodesRollingBack: checked.rolling_back,
+    ev.NodeRolledBack: checked.rolled_back,
+    ev.NodeNotRolledBack: checked.not_rolled_back,
     ev.PauseRequested: _pause_requested,
     ev.CancelRequested: _cancel_requested,
     ev.RolloutResumed: _resumed,
@@ -277,9 +242,9 @@ _STEPS: dict[type[Event], Callable[[RolloutState, Any], RolloutState]] = {
     ev.GlassBroken: _same,
     ev.RollbackBegun: _same,
     ev.WaveSoaking: _soaking,
-    ev.GatesAsked: _gates_asked,
-    ev.GatesPassed: _gates_passed,
-    ev.GatesFailed: _gates_failed,
+    ev.GatesAsked: checked.gates_asked,
+    ev.GatesPassed: checked.gates_passed,
+    ev.GatesFailed: checked.gates_failed,
     ev.ApprovalAwaited: _asked,
     ev.WaveApproved: _approved,
     ev.WaitStarted: _waits,

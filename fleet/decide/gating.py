@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fleet.decide.checked import unproven
 from fleet.decide.course import Course, block, fail_wave, pause
-from fleet.decide.evolution import unproven
 from fleet.decide.layout import members, waiting_behind
 from fleet.formats.words import some
 from fleet.model import event as ev

@@ -8,8 +8,10 @@ from fleet.decide.evolution import rate_of
 from fleet.decide.gating import gates_hold
 from fleet.decide.layout import members
 from fleet.decide.picking import pick
+from fleet.decide.undoing import back
 from fleet.decide.waiting import reason_of, reboot_until, wait_of
 from fleet.decide.wave import WaveVerdict, judged
+from fleet.decide.way_back import next_back, owed
 from fleet.errors import FleetError
 from fleet.formats.words import count
 from fleet.model import event as ev
@@ -36,6 +38,7 @@ def _goes_on(course: Course) -> bool:
         if _has_failed_too_often(course.state):
             hold(course, _too_often(course.state))
             return True
+        _roll_back_nodes(course)
         _start_batches(course)
         if not course.state.running and _left(course.state) and _has_given_up(course):
             return True
@@ -44,27 +47,28 @@ def _goes_on(course: Course) -> bool:
                 return False
             _finish_wave(course)
     if course.state.wave + 1 == len(course.state.order.waves):
-        _end(course)
-        return True
+        return _end(course)
     return _start_wave(course)
 
 
 def batch_order(state: RolloutState, batch: RunningBatch) -> BatchOrder:
-    nodes, index, order = state.layout.nodes, state.layout.index, state.order
-    wanted = {name: nodes[index[name]].wanted for name in batch.nodes}
+    order = state.order
+    nodes = [state.layout.nodes[state.layout.index[name]] for name in batch.nodes]
+    nodes = [back(node) for node in nodes] if batch.is_back else nodes
+    wanted = {node.name: node.wanted for node in nodes}
     return BatchOrder(
         batch_id=batch.batch_id,
         rollout_id=state.order.id,
         epoch=state.epoch,
         nodes=batch.nodes,
-        expect={name: nodes[index[name]].expected for name in batch.nodes},
+        expect={node.name: node.expected for node in nodes},
         take_over=order.take_over,
-        upkeep=order.upkeep,
-        updates_now=order.updates_now,
-        reboot_until=reboot_until(order, [nodes[index[name]] for name in batch.nodes], batch.at),
+        upkeep=order.upkeep and not batch.is_back,
+        updates_now=order.updates_now and not batch.is_back,
+        reboot_until=reboot_until(order, nodes, batch.at),
         wanted=wanted,
         deadline=order.timing.deadline,
-        undo=wanted if order.undoes else {},
+        undo=wanted if order.undoes or batch.is_back else {},
     )
 
 
@@ -193,18 +197,34 @@ def _come_to_rest(course: Course) -> None:
         course.add(ev.RolloutCancelled(state.order.id, state.reason, counts))
 
 
-def _end(course: Course) -> None:
+def _end(course: Course) -> bool:
+    """False where nodes are still to go back."""
     state = course.state
+    if owed(state):
+        return False
     counts = state.counts()
     if state.doubted < 0 and (counts.applied == len(state.layout.nodes) or _is_deferred(state)):
         course.add(ev.RolloutFinished(state.order.id, counts))
     else:
         course.add(ev.RolloutHalted(state.order.id, counts))
+    return True
 
 
 def _is_deferred(state: RolloutState) -> bool:
     """Whether what was left undone is away, or waits behind what is: the next rollout catches it up."""
     return state.order.offline == "defer" and not (state.failed or state.is_barred)
+
+
+def _roll_back_nodes(course: Course) -> None:
+    state = course.state
+    if state.status == "running" and (names := next_back(state)):
+        batch = RunningBatch(_batch_id(state), names, course.stamp, is_back=True)
+        course.add(ev.NodesRollingBack(batch.batch_id, names, batch.at))
+        course.effects.append(RunBatch(batch_order(course.state, batch)))
+
+
+def _batch_id(state: RolloutState) -> str:
+    return f"{state.order.id}-{state.batches + 1:04d}"
 
 
 def _start_batches(course: Course) -> None:
@@ -213,7 +233,7 @@ def _start_batches(course: Course) -> None:
         names = pick(state, size, course.closed)
         if not names:
             return
-        batch = RunningBatch(f"{state.order.id}-{state.batches + 1:04d}", names, course.stamp)
+        batch = RunningBatch(_batch_id(state), names, course.stamp)
         course.add(ev.BatchStarted(batch.batch_id, names, batch.at))
         course.effects.append(RunBatch(batch_order(course.state, batch)))
 

@@ -23,7 +23,10 @@ _SAME = (
     "checking", "checks", "gated", "doubted", "unready",
 )  # fmt: skip
 """Fields that are kept as they are."""
-_SETS = ("applied", "failed", "unreachable", "blocked", "forgiven", "lapsed", "unhealthy", "asking", "proven")
+_SETS = (
+    "applied", "failed", "unreachable", "blocked", "forgiven", "lapsed", "unhealthy", "asking", "proven",
+    "undone", "stuck",
+)  # fmt: skip
 
 
 def snapshot(state: RolloutState) -> RolloutSnapshot:
@@ -41,7 +44,7 @@ def restore(order: RolloutOrder, kept: RolloutSnapshot) -> RolloutState:
     check_version(kept.version)
     fresh = initial(order)
     sets = {name: int(getattr(kept, name), 16) for name in _SETS}
-    in_flight = bits(fresh.layout.index[name] for batch in kept.running for name in batch.nodes)
+    in_flight = bits(fresh.layout.index[name] for batch in kept.running if not batch.is_back for name in batch.nodes)
     touched = sets["applied"] | sets["failed"] | sets["unreachable"] | sets["blocked"] | in_flight
     # What came after a node that turned ill was let begin when it was well.
     ready = ready_among(fresh.layout, sets["applied"] | sets["unhealthy"], touched)

@@ -23,7 +23,7 @@ def undoing(state: RolloutState, rollout_id: str, only: Collection[str] = ()) ->
     to, and stays as it is.
     """
     order, nodes = state.order, state.layout.nodes
-    touched = {nodes[i].name for i in members(state.applied | state.failed | state.unreachable)}
+    touched = {nodes[i].name for i in members((state.applied | state.failed | state.unreachable) & ~state.undone)}
     touched &= set(only) or touched
     waves = [[node for node in wave.nodes if node.name in touched and node.base] for wave in reversed(order.waves)]
     if not any(waves):
@@ -35,7 +35,7 @@ def undoing(state: RolloutState, rollout_id: str, only: Collection[str] = ()) ->
         id=rollout_id,
         undoes=order.id,
         stays=tuple(node.name for node in nodes if node.name in touched and not node.base),
-        waves=tuple(WaveOrder(name, tuple(map(_back, wave))) for name, wave in zip(names, behind, strict=True) if wave),
+        waves=tuple(WaveOrder(name, tuple(map(back, wave))) for name, wave in zip(names, behind, strict=True) if wave),
         stop_at=0,
         on_failure="continue",
         gates=(),
@@ -56,5 +56,6 @@ def _behind_servers(waves: list[list[RolloutNode]]) -> list[list[RolloutNode]]:
     return found
 
 
-def _back(node: RolloutNode) -> RolloutNode:
+def back(node: RolloutNode) -> RolloutNode:
+    """The node on its way back to what it held before."""
     return replace(node, base=node.wanted, wanted=node.base, sent=(*node.sent, node.base), may_reboot=False)

@@ -13,7 +13,7 @@ from fleet.decide import decide, evolve_all, snapshot
 from fleet.engine.crew import Answered, Crew, Done
 from fleet.engine.heartbeat import Heartbeat
 from fleet.errors import FleetError, StoppedError
-from fleet.model.event import Event, RolloutWithdrawn
+from fleet.model.event import Event, NodeRolledBack, RolloutWithdrawn
 from fleet.model.gate import GateAnswer
 from fleet.model.record import Record
 from fleet.model.rollout import RolloutOrder, RolloutState
@@ -116,6 +116,9 @@ class Drive:
                 self._records.note_unanswered(incoming.unanswered, lease)
             if any(isinstance(event, RolloutWithdrawn) for event in step.events):
                 self._records.hold_back(sent_by(state.order), state.order.id, lease)
+            elif back := {event.node for event in step.events if isinstance(event, NodeRolledBack)}:
+                held = {name: digest for name, digest in sent_by(state.order).items() if name in back}
+                self._records.hold_back(held, state.order.id, lease)
             self._journal.append(lease, state.order.id, step)
 
     def _next(self, rollout_id: str, poll_seconds: float) -> list[Incoming]:

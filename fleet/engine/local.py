@@ -151,7 +151,12 @@ class LocalEngine(LocalRollouts):
         self, heartbeat: Heartbeat, older: RolloutState, newer: RolloutOrder
     ) -> Generator[Event, None, RolloutOrder]:
         """Ends an older rollout, and returns the newer one as it is to be begun after that."""
-        flying = {name for batch in older.running for name in batch.nodes}
+        nodes = {node.name: node for node in older.order.nodes}
+        flying = {
+            name: nodes[name].base if batch.is_back else nodes[name].wanted
+            for batch in older.running
+            for name in batch.nodes
+        }
         signals = [
             Incoming(each) for each in (TakeOver(heartbeat.lease.epoch, newer.controller), Supersede(newer.id), Tick())
         ]
@@ -160,7 +165,7 @@ class LocalEngine(LocalRollouts):
             if isinstance(event, NodeApplied):
                 applied.add(event.node)
             yield event
-        return after(newer, {node.name: node.wanted for node in older.order.nodes if node.name in flying}, applied)
+        return after(newer, flying, applied)
 
     def stop(self) -> None:
         self._stops += 1

@@ -202,6 +202,37 @@ class NodeUnreachable(_Event, frozen=True, tag=True):
     at: float = 0.0
 
 
+class NodesRollingBack(_Event, frozen=True, tag=True):
+    """A batch: nodes that a gate was against go back to what they held before, while the rollout goes on. `at` as in
+    `BatchStarted`.
+    """
+
+    batch_id: str
+    nodes: tuple[str, ...]
+    at: float = 0.0
+
+
+class NodeRolledBack(_Event, frozen=True, tag=True):
+    """The node's own record holds `digest` again, as before the rollout. It has failed all the same."""
+
+    node: str
+    site: str
+    batch_id: str
+    digest: str
+    changed: int = 0
+    restarted: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class NodeNotRolledBack(_Event, frozen=True, tag=True):
+    """The node was to go back and did not: it is not tried again in this rollout."""
+
+    node: str
+    site: str
+    batch_id: str
+    reason: str
+
+
 class NodesLongOffline(_Event, frozen=True, tag=True):
     """Away for longer than `offlineAfter`: they use up no budget any more, save that of a quorum. Others of their groups
     may be among them.
@@ -323,8 +354,11 @@ WaveEvent = (
     ApprovalAwaited | WaveApproved | WaveStarted | WaveSoaking | GatesAsked | GatesPassed | GatesFailed
     | WaveFinished | WaveFailed | WaitStarted
 )  # fmt: skip
-NodeEvent = NodeApplied | NodeFailed | NodeUnhealthy | NodeUnreachable | NodeBlocked
-Event = RolloutEvent | WaveEvent | BatchStarted | BatchEnded | BatchRequeued | NodeEvent | NodesLongOffline
+NodeEvent = (
+    NodeApplied | NodeFailed | NodeUnhealthy | NodeUnreachable | NodeBlocked | NodeRolledBack | NodeNotRolledBack
+)
+BatchEvent = BatchStarted | BatchEnded | BatchRequeued | NodesRollingBack
+Event = RolloutEvent | WaveEvent | BatchEvent | NodeEvent | NodesLongOffline
 
 STATUS_AFTER: dict[type[Event], RolloutStatus] = {
     RolloutStarted: "running",

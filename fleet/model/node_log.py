@@ -6,7 +6,9 @@ from typing import Literal
 
 import msgspec
 
-RunOutcome = Literal["applied", "failed", "unhealthy", "unreachable", "blocked", "unknown", "running"]
+RunOutcome = Literal[
+    "applied", "failed", "unhealthy", "unreachable", "blocked", "rolled-back", "not-rolled-back", "unknown", "running",
+]  # fmt: skip
 
 
 class NodeRun(msgspec.Struct, frozen=True):

@@ -15,10 +15,10 @@ from fleet.model.gate import Gate, Phase
 from fleet.model.node import Role
 from fleet.model.window import Timing, Wait
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Of `RolloutState` and `RolloutSnapshot`. Raised when a state would be read wrongly by older code, or what that wrote by
 this one. 2: a policy's waves may fail, soak and wait. 3: gates, and rollouts that are rolled back."""
-KNOWN_VERSIONS = (1, 2, 3)
+KNOWN_VERSIONS = (1, 2, 3, 4)
 """What this fleet reads. A state of version 1 is one in which no wave failed."""
 
 RolloutStatus = Literal[
@@ -30,10 +30,8 @@ ENDED: frozenset[RolloutStatus] = frozenset({"finished", "halted", "cancelled", 
 
 class RolloutNode(msgspec.Struct, frozen=True):
     """One node to bring from digest `base` ("" for a node without a record) to `wanted`. `sent`: digests that were sent to
-    it, and it never answered.
-
-    `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order of updating. `groups`
-    name the budgets that it uses up while it is away; `is_away`: it does not answer even before, since `away_since`.
+    it, and it never answered. `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order
+    of updating. `groups` name the budgets that it uses up while it is away; `is_away`: it does not answer even before, since `away_since`.
     `may_reboot`: within its window, where that is due.
     """
 
@@ -100,9 +98,8 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     `stop_at` failures in all stop it (0: any number is borne), and so does a wave that fails, with `on_failure`. Nodes that
     could not be reached are deferred, which is no failure, or count as failed; without a policy they are left undone.
     `break_glass` is the operator's reason for overruling freezes, empty for none. `gates` are asked before each wave and
-    after it. `approvers` may let waves begin, as `user` or `user@machine`; none: anybody.
-
-    `undoes` is the rollout that this one rolls back, empty for none; `stays` are nodes that have nothing to go back to.
+    after it. `approvers` may let waves begin, as `user` or `user@machine`; none: anybody. `undoes` is the rollout that this one
+    rolls back, empty for none; `stays` are nodes that have nothing to go back to.
     """
 
     id: str
@@ -147,11 +144,12 @@ class RolloutCounts(msgspec.Struct, frozen=True):
 
 
 class RunningBatch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`at` as in the event that started it."""
+    """`at` as in the event that started it. `is_back`: its nodes go back, and are in `failed`, not in `in_flight`."""
 
     batch_id: str
     nodes: tuple[str, ...]
     at: float = 0.0
+    is_back: bool = False
 
 
 class RunningCheck(msgspec.Struct, frozen=True):
@@ -189,8 +187,8 @@ class RolloutLayout(msgspec.Struct, frozen=True):
     `after[i]` is the node that must be applied before node i, -1 for none; `followers` is the same the other way.
     `waves` are bit sets, `begun[w]` is that of the waves up to w. `crowded` holds, for clusters with more than 50 joining
     agents, those agents. `groups` are those with a budget, `member_of[i]` their indexes for node i; `away` is the bit set of
-    nodes that are away already. `outside` are nodes that are away and that the order does not bring forward: the first one's index is the number of
-    nodes. `zones` are the time zones, each with the bit set of its nodes.
+    nodes that are away already. `outside` are others that are away: the first one's index is the number of nodes. `zones`
+    are the time zones, each with the bit set of its nodes.
     """
 
     nodes: tuple[RolloutNode, ...]
@@ -219,13 +217,14 @@ class RolloutState(msgspec.Struct, frozen=True):
 
     `soaks_until`: when the wave that runs has soaked, 0 before its soak begins; `is_over`: the next one may come. `asked` is
     the last wave that somebody was asked to approve, `approved` the last one that somebody did; `wait` is what was last
-    told. No node begins before `paced_until`. `lost` are nodes that do not answer, by when they will have been away too long to use up budgets;
-    `lapsed` are those that are (nodes outside the order, too). `is_barred`: some nodes can never begin under the policy.
+    told. No node begins before `paced_until`. `lost` are nodes that do not answer, by when they will have been away too long;
+    `lapsed` are those that are (nodes outside the order, too). `is_barred`: some can never begin under the policy.
 
     `checking` are the gates that are being asked, `checks` how many times any were. `gated` is the last place (as in
     `RunningCheck`) where they let the rollout go on, `doubted` one where they did not pass and have not since, -1 for none.
-    `unready` is as in `GateOrder`; `unhealthy` are nodes that were applied and failed at a gate: they are in `failed`.
-    `asking` are the nodes that gates after a wave are asked about, `proven` those about which they were, and went on.
+    `unready` is as in `GateOrder`; `asking` are the nodes that gates after a wave are asked about, `proven` those about which
+    they were, and went on; `unhealthy` those that were applied and failed at one (they are in `failed`): of them `undone` are
+    back at what they held before, and `stuck` could not go back.
     """
 
     order: RolloutOrder
@@ -264,6 +263,8 @@ class RolloutState(msgspec.Struct, frozen=True):
     unhealthy: int = 0
     asking: int = 0
     proven: int = 0
+    undone: int = 0
+    stuck: int = 0
 
     @property
     def has_ended(self) -> bool:

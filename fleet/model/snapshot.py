@@ -43,3 +43,5 @@ class RolloutSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     unhealthy: str = "0"
     asking: str = "0"
     proven: str = "0"
+    undone: str = "0"
+    stuck: str = "0"

@@ -20,8 +20,10 @@ _OUTCOMES: dict[type[Event], RunOutcome] = {
     ev.NodeUnhealthy: "unhealthy",
     ev.NodeUnreachable: "unreachable",
     ev.NodeBlocked: "blocked",
+    ev.NodeRolledBack: "rolled-back",
+    ev.NodeNotRolledBack: "not-rolled-back",
 }
-_KINDS = (ev.BatchStarted, *_OUTCOMES)
+_KINDS = (ev.BatchStarted, ev.NodesRollingBack, *_OUTCOMES)
 _HEAD = 4
 """A rollout says within so many events that it rolls another one back."""
 
@@ -69,7 +71,7 @@ def _runs(summary: RolloutSummary, entries: Iterable[Entry], name: str, undone: 
     }
     for entry in entries:
         event = entry.event
-        if isinstance(event, ev.BatchStarted) and name in event.nodes:
+        if isinstance(event, ev.BatchStarted | ev.NodesRollingBack) and name in event.nodes:
             began[event.batch_id] = entry.at
         elif (run := _ended(entry, summary.id, name)) is not None:
             yield replace(run, began=began.pop(run.batch, 0.0), **ids)
@@ -88,8 +90,10 @@ def _ended(entry: Entry, rollout: str, name: str) -> NodeRun | None:
         return None
     batch, reason = (getattr(event, field, "") for field in ("batch_id", "reason"))  # not each of them has both
     run = NodeRun(entry.at, rollout, _OUTCOMES[type(event)], batch=batch, reason=reason)
-    if isinstance(event, ev.NodeFailed | ev.NodeApplied):
+    if isinstance(event, ev.NodeFailed | ev.NodeApplied | ev.NodeRolledBack):
         run = replace(run, changed=event.changed, warnings=event.warnings)
+    if isinstance(event, ev.NodeRolledBack):
+        run = replace(run, restarted=event.restarted)
     if isinstance(event, ev.NodeApplied):
         run = replace(run, restarted=event.restarted, updated=event.updated, rebooted=event.rebooted)
     return run

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from fleet.load import to_problems
-from fleet.model.event import NodeApplied, NodeBlocked, NodeFailed, NodeUnhealthy, NodeUnreachable
+from fleet.model.event import NodeApplied, NodeBlocked, NodeFailed, NodeRolledBack, NodeUnhealthy, NodeUnreachable
 from fleet.model.node import Node
 from fleet.model.plan import Scope
 from fleet.model.problem import Mistake
@@ -84,6 +84,8 @@ def history(journal: Journal, name: str) -> tuple[str, ...]:
             at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.at))
             if isinstance(event, NodeApplied) and event.node == name:
                 lines.append(f"{at}Z  {summary.id}  applied, {event.changed} changed")
+            elif isinstance(event, NodeRolledBack) and event.node == name:
+                lines.append(f"{at}Z  {summary.id}  went back, {event.changed} changed")
             elif isinstance(event, NodeFailed | NodeUnhealthy | NodeUnreachable | NodeBlocked) and event.node == name:
                 word = type(event).__name__.removeprefix("Node").lower()
                 lines.append(f"{at}Z  {summary.id}  {word}: {event.reason}")

@@ -42,11 +42,13 @@ class Progress:
         match event:
             case ev.WaveStarted():
                 self.wave = event.wave
-            case ev.BatchStarted():
+            case ev.BatchStarted() | ev.NodesRollingBack():
                 self.under_way += len(event.nodes)
             case ev.BatchRequeued():
                 self.under_way -= len(event.nodes)
-            case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable():
+            case (
+                ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable() | ev.NodeRolledBack() | ev.NodeNotRolledBack()
+            ):
                 self.under_way -= 1
             case ev.PauseRequested() | ev.CancelRequested() | ev.RollbackRequested():
                 self.reason = event.reason

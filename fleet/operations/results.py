@@ -14,7 +14,9 @@ from fleet.model.rollout import ENDED, RolloutOrder
 from fleet.operations.node_log import rollbacks
 from fleet.ports.journal import Entry, Journal
 
-_NODE_ENDS = (ev.NodeApplied, ev.NodeFailed, ev.NodeUnhealthy, ev.NodeUnreachable, ev.NodeBlocked)
+_NODE_ENDS = (
+    ev.NodeApplied, ev.NodeFailed, ev.NodeUnhealthy, ev.NodeUnreachable, ev.NodeBlocked, ev.NodeRolledBack
+)  # fmt: skip
 _ROLLOUT_ENDS = tuple(kind for kind, status in STATUS_AFTER.items() if status in ENDED)
 _KINDS = (ev.BatchStarted, ev.BatchRequeued, *_NODE_ENDS, *_ROLLOUT_ENDS)
 
@@ -40,11 +42,14 @@ def _told(entry: Entry, order: RolloutOrder, found: Mapping[str, NodeResult]) ->
         case ev.BatchStarted():
             yield from (replace(found[name], result="running", batch=event.batch_id) for name in event.nodes)
         case ev.BatchRequeued():
-            yield from (replace(found[name], result="waiting", batch="") for name in event.nodes)
+            requeued = (found[name] for name in event.nodes if found[name].result == "running")
+            yield from (replace(each, result="waiting", batch="") for each in requeued)
         case ev.NodeApplied():
             yield replace(found[event.node], result="succeeded", at=entry.at)
         case ev.NodeFailed() | ev.NodeUnhealthy():
             yield replace(found[event.node], result="failed", reason=event.reason, at=entry.at)
+        case ev.NodeRolledBack():
+            yield replace(found[event.node], result="rolled-back", by=order.id, at=entry.at)
         case ev.NodeUnreachable():
             result: Result = "deferred" if order.offline == "defer" else "failed"
             yield replace(found[event.node], result=result, reason=event.reason, at=entry.at)

@@ -61,11 +61,11 @@ class Away:
 
     def hear(self, event: Event) -> None:
         match event:
-            case ev.BatchStarted():
+            case ev.BatchStarted() | ev.NodesRollingBack():
                 for absence in self._all:
                     for name in event.nodes:
                         absence.leave(name)
-            case ev.NodeApplied():
+            case ev.NodeApplied() | ev.NodeRolledBack() | ev.NodeNotRolledBack():
                 for absence in self._all:
                     absence.come_back(event.node)
             case ev.NodesLongOffline():

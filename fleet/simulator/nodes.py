@@ -69,7 +69,7 @@ class PretendNodes:
         ends = at
         results = []
         for name in order.nodes:
-            took, result = self._run(self._nodes[name], at)
+            took, result = self._run(self._nodes[name], at, back=order.undo.get(name, ""))
             if order.deadline and took > order.deadline:
                 took, result = order.deadline, NodeResult(name, "failed", reason="it was not through in time")
             ends = max(ends, at + took)
@@ -89,12 +89,16 @@ class PretendNodes:
         outcome: Literal["passed", "failed"] = "failed" if ill else "passed"
         return GateAnswer(kind, outcome, measured, ill=dict.fromkeys(ill, "it is not what it said"))
 
-    def _run(self, node: RolloutNode, at: float) -> tuple[float, NodeResult]:
+    def _run(self, node: RolloutNode, at: float, back: str) -> tuple[float, NodeResult]:
+        """`back` is the digest that it goes back to, empty where it is brought forward."""
         fate = fate_of(node.name, self._world)
         if not self._is_up(node, fate, at):
             return PATIENCE, NodeResult(node.name, "unreachable", reason="it does not answer")
         if not self._is_up(node, fate, at + fate.seconds):
             return fate.seconds + PATIENCE, NodeResult(node.name, "unreachable", reason="it went away meanwhile")
+        if back:
+            self.held[node.name] = back
+            return fate.seconds, NodeResult(node.name, "applied", changed=1, digest=back)
         return fate.seconds, self._told(node, fate)
 
     def _told(self, node: RolloutNode, fate: Fate) -> NodeResult:

@@ -90,9 +90,11 @@ class Tally:
                 for each in (self._count, self._outcomes[self._wave_of[event.node]]):
                     each["applied"] -= 1
                     each["failed"] += 1
-            case ev.BatchStarted():
+            case ev.BatchStarted() | ev.NodesRollingBack():
                 self.batches += 1
                 self._count["in_flight"] += len(event.nodes)
+            case ev.NodeRolledBack() | ev.NodeNotRolledBack():
+                self._count["in_flight"] -= 1
             case ev.WaveApproved():
                 self.approvals += 1
             case ev.WaveStarted():

@@ -111,6 +111,18 @@ ONE_OF_EACH: dict[type[Event], tuple[Event, list[str]]] = {
             ["unhealthy till-007: node: chrony.service is failed (fleet node log till-007)"],
         ),
         (
+            happened.NodesRollingBack(batch_id="7f3c-5", nodes=("a", "b")),
+            ["going back 2 nodes (a, b): a gate is against what they hold"],
+        ),
+        (
+            happened.NodeRolledBack(node="a", site="s", batch_id="7f3c-5", digest="b1:00"),
+            ["back a: it holds what it held before"],
+        ),
+        (
+            happened.NodeNotRolledBack(node="b", site="s", batch_id="7f3c-5", reason="no answer"),
+            ["not back b: no answer"],
+        ),
+        (
             happened.RollbackRequested(reason="wave ramp failed", in_flight=1),
             ["the change is to be rolled back: wave ramp failed; 1 node still running"],
         ),

@@ -211,6 +211,22 @@ def _(event: happened.BatchStarted) -> list[Line]:
 
 
 @_lines.register
+def _(event: happened.NodesRollingBack) -> list[Line]:
+    nodes = f"{count(len(event.nodes), 'node')} ({some(event.nodes)})"
+    return _line(f"going back {nodes}: a gate is against what they hold", "warning")
+
+
+@_lines.register
+def _(event: happened.NodeRolledBack) -> list[Line]:
+    return _line(f"back {event.node}: it holds what it held before", "warning")
+
+
+@_lines.register
+def _(event: happened.NodeNotRolledBack) -> list[Line]:
+    return _line(f"not back {event.node}: {event.reason}", "refused")
+
+
+@_lines.register
 def _(event: happened.BatchRequeued) -> list[Line]:
     nodes = f"{count(len(event.nodes), 'node')} ({some(event.nodes)})"
     return _line(f"batch of {nodes} ended without a result: {event.reason}", "warning")

@@ -13,6 +13,8 @@ _KINDS: dict[str, LineKind] = {
     "applied": "added",
     "failed": "refused",
     "unhealthy": "refused",
+    "rolled-back": "warning",
+    "not-rolled-back": "refused",
     "unreachable": "refused",
     "blocked": "warning",
     "unknown": "warning",
@@ -46,9 +48,14 @@ def _stamp(at: float) -> str:
 
 def _told(run: NodeRun) -> str:
     """The outcome, what it did, and which rollout it undid or was undone by."""
-    words = {"running": "under way", "unknown": "no result"}.get(run.outcome, run.outcome)
+    words = {
+        "running": "under way",
+        "unknown": "no result",
+        "rolled-back": "went back to what it held before",
+        "not-rolled-back": "did not go back",
+    }.get(run.outcome, run.outcome)
     told = f"{words}: {run.reason}" if run.reason else words
-    if run.outcome == "applied" or run.changed:
+    if run.outcome in ("applied", "rolled-back") or run.changed:
         told += f", {run.changed:,} changed"
     if run.restarted:
         told += f", restarted {some(run.restarted, 10)}"
@@ -62,7 +69,7 @@ def _told(run: NodeRun) -> str:
         told += f"; went back to what it held before {run.undoes}"
     elif run.undoes:
         told += f"; was to go back to what it held before {run.undoes}"
-    if run.undone_by and run.outcome != "blocked":
+    if run.undone_by and run.outcome not in ("blocked", "rolled-back"):
         told += f"; rolled back by {run.undone_by}"
     where = f"batch {run.batch.removeprefix(f'{run.rollout}-')}" if run.batch else "no batch"
     took = f", {run.at - run.began:.0f} s" if run.began and run.at > run.began else ""

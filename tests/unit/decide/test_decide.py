@@ -334,10 +334,10 @@ def test_an_impossible_order_is_a_bug_of_whoever_made_it(order: RolloutOrder) ->
 
 
 def test_a_state_of_another_version_is_refused() -> None:
-    state = replace(initial(rollout(plain("a"))), version=4)
-    with pytest.raises(UsageError, match="version 4, this fleet knows version 3 and older ones"):
+    state = replace(initial(rollout(plain("a"))), version=5)
+    with pytest.raises(UsageError, match="version 5, this fleet knows version 4 and older ones"):
         decide(state, Begin(1))
-    with pytest.raises(UsageError, match="version 4, this fleet knows version 3 and older ones"):
+    with pytest.raises(UsageError, match="version 5, this fleet knows version 4 and older ones"):
         evolve(state, WaveStarted("w0", 0, 1))
 
 

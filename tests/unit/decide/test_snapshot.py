@@ -91,7 +91,7 @@ def test_what_a_state_knows_of_time_comes_back(count: int) -> None:
 def test_the_text_of_a_snapshot() -> None:
     state = evolve_all(initial(ORDER), EVENTS[:14])
     assert encode_snapshot(snapshot(state)) == (
-        b'{"version":3,"status":"pausing","epoch":4,"controller":"ops@desk","reason":"lunch","wave":0,"batches":3,'
+        b'{"version":4,"status":"pausing","epoch":4,"controller":"ops@desk","reason":"lunch","wave":0,"batches":3,'
         b'"running":[{"batch_id":"7f3c-0003","nodes":["lyon-s1"],"at":0.0}],'
         b'"applied":"41","failed":"8","unreachable":"20","blocked":"10",'
         b'"is_held":true,"has_failed":true,"soaks_until":0.0,"paced_until":0.0}'
@@ -101,8 +101,8 @@ def test_the_text_of_a_snapshot() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b'{"version":4,"whatever":[]}', "version 4, this fleet knows version 3 and older ones"),
-        (b'{"version":0,"whatever":[]}', "version 0, this fleet knows version 3"),
+        (b'{"version":5,"whatever":[]}', "version 5, this fleet knows version 4 and older ones"),
+        (b'{"version":0,"whatever":[]}', "version 0, this fleet knows version 4"),
         (b'{"version":1}', "snapshot cannot be read"),
         (b'{"status":"paused"}', "snapshot cannot be read"),
         (b"\x00\x01", "snapshot cannot be read"),
