@@ -34,13 +34,13 @@ spec:
 class Shops:
     """A fleet of `sites` shops with `tills` nodes each, which are folders."""
 
-    def __init__(self, folder: Path, sites: int, tills: int) -> None:
+    def __init__(self, folder: Path, sites: int, tills: int, document: str = DOCUMENT) -> None:
         self.tills = tills
         self.folder = folder / "fleet"
         self.nodes = folder / "nodes"
         self.rounds = 0
         (self.folder / "sites").mkdir(parents=True)
-        (self.folder / "fleet.yaml").write_text(DOCUMENT)
+        (self.folder / "fleet.yaml").write_text(document)
         (self.folder / ".gitignore").write_text(".fleet/\n")
         for number in range(sites):
             self._write(number, "welcome")

@@ -209,6 +209,20 @@ def few_changed(ground: Ground) -> list[Row]:
     return few.compare(ground.folder, ground.runs, ground.scale)
 
 
+def batch_by_batch(ground: Ground) -> list[Row]:
+    """40 batches of 50, which take a quarter of an hour on each side."""
+    import batches
+
+    return batches.compare(ground.folder, ground.runs, ground.scale)
+
+
+def some_are_off(ground: Ground) -> list[Row]:
+    """Seconds of a clock: what is measured is waiting."""
+    import away
+
+    return away.compare(ground.folder, ground.runs, ground.scale)
+
+
 def decide(ground: Ground) -> list[Row]:
     """The decider alone: no journal, no work."""
     import decided
@@ -242,9 +256,9 @@ def gone(folder: Path) -> Callable[[], None]:
 JOBS: dict[str, Job] = {
     "start": start, "retail": plan_retail, "exploded": plan_exploded, "growth": growth, "render": render,
     "inventory": inventory, "imports": imports, "secrets": secrets, "forming": forming_clusters,
-    "few": few_changed, "decide": decide, "journal": kept_journal, "simulate": rehearse, "hosts": on_hosts,
+    "few": few_changed, "batches": batch_by_batch, "away": some_are_off, "decide": decide, "journal": kept_journal, "simulate": rehearse, "hosts": on_hosts,
 }  # fmt: skip
-LONG = ("secrets", "forming", "few", "decide", "journal", "simulate", "hosts")
+LONG = ("secrets", "forming", "few", "batches", "away", "decide", "journal", "simulate", "hosts")
 """Only those who name them wait for them."""
 
 

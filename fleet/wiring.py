@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fleet.model.node import Node
     from fleet.model.project import Shipped
     from fleet.ports.additions import Additions
-    from fleet.ports.applier import Applier, Hand, ProjectWriter
+    from fleet.ports.applier import Applier, Hand, ProjectWriter, Silent
 
     Around = Callable[[Applier], Applier]
     from fleet.ports.clock import Clock
@@ -181,19 +181,20 @@ class Wiring:
             )
         return self.given_password()
 
-    def engine(
+    def engine(  # noqa: PLR0913, PLR0917 - all that an engine is made of
         self,
         write_project: ProjectWriter,
         forks: int,
         verbosity: int = 0,
         around: Around | None = None,
         gates: Callable[[], Gates] | None = None,
+        silent: Silent | None = None,
     ) -> Engine:
-        """`around` puts the applier behind another one. `gates` makes those of one rollout; without, none is asked, and none passes."""
+        """Ansible does not wait for nodes that are `silent`. `around` puts the applier behind another one. `gates` makes those of one rollout; without, none is asked, and none passes."""
         from fleet.engine.crew import NO_GATES
         from fleet.engine.local import LocalEngine
 
-        applier: Applier = self._applier(write_project, forks, verbosity)
+        applier: Applier = self._applier(write_project, forks, verbosity, silent)
         return LocalEngine(
             self.journal, around(applier) if around else applier, self.records, gates=gates or (lambda: NO_GATES)
         )
@@ -237,10 +238,25 @@ class Wiring:
 
         return LocalCommands(self.root, self.state / "gates")
 
-    def _applier(self, write_project: ProjectWriter, forks: int, verbosity: int) -> AnsibleApplier:
-        from fleet.adapters.ansible import AnsibleApplier
+    def silent(self, nodes: Sequence[Node]) -> Silent:
+        """Tells of some of these nodes, by name, which ones do not answer."""
+        by_name = {node.name: node for node in nodes}
 
-        return AnsibleApplier(self._settings(forks, verbosity), write_project, self.password, self._become)
+        def asked(names: Sequence[str]) -> Mapping[str, str]:
+            from fleet.adapters.ssh.silence import silent
+
+            return silent([by_name[name] for name in names])
+
+        return asked
+
+    def _applier(
+        self, write_project: ProjectWriter, forks: int, verbosity: int, silent: Silent | None
+    ) -> AnsibleApplier:
+        from fleet.adapters.ansible import AnsibleApplier
+        from fleet.ports.applier import answering
+
+        settings = self._settings(forks, verbosity)
+        return AnsibleApplier(settings, write_project, self.password, self._become, silent or answering)
 
     def _settings(self, forks: int, verbosity: int) -> Settings:
         from fleet.adapters.ansible import Settings

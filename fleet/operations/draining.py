@@ -20,7 +20,7 @@ from fleet.model.node import Node
 from fleet.operations.around import ApplierAround
 from fleet.operations.asking import LEFT_OUT, ClusterOf, asked, quorum
 from fleet.operations.intent import Intent
-from fleet.ports.applier import Applier
+from fleet.ports.applier import Applier, Silent, answering
 from fleet.ports.clock import Clock
 from fleet.ports.cluster import Cluster
 
@@ -68,17 +68,20 @@ class DrainingApplier(ApplierAround):
     is not Ready READY_SECONDS after it came through. That stops what comes after it in its cluster.
     """
 
-    def __init__(
-        self, applier: Applier, found: Mapping[str, Move], cluster_of: ClusterOf, rule: DrainRule, clock: Clock
-    ) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - the drain, and what it is done with
+        self, applier: Applier, found: Mapping[str, Move], cluster_of: ClusterOf, rule: DrainRule, clock: Clock,
+        silent: Silent = answering,
+    ) -> None:  # fmt: skip
+        """A server that is `silent` is not drained: the applier finds it so as well, and nothing is done to it."""
         super().__init__(applier)
+        self._silent = silent
         self._moves, self._cluster_of, self._rule, self._clock = found, cluster_of, rule, clock
 
     def run_batch(self, order: BatchOrder) -> BatchResult:
         """Raises StoppedError after `stop_now`."""
         # What was begun was drained before it was, and what goes back never changes K3s.
-        drained = () if order.only_adopt or order.undo else order.nodes
-        kept = {name: why for name in drained if (why := self._drain(name, order.rollout_id))}
+        drained = () if order.only_adopt or order.undo else self._to_drain(order.nodes)
+        kept = {name: why for name in drained if (why := self._drain(self._moves[name], order.rollout_id))}
         going = tuple(name for name in order.nodes if name not in kept)
         found: dict[str, NodeResult] = {}
         self._go_on(order.batch_id)
@@ -92,11 +95,13 @@ class DrainingApplier(ApplierAround):
         found |= {name: NodeResult(name, "failed", reason=why) for name, why in kept.items()}
         return msgspec.structs.replace(result, results=tuple(found[name] for name in order.nodes if name in found))
 
-    def _drain(self, name: str, rollout: str) -> str:
+    def _to_drain(self, names: Sequence[str]) -> list[str]:
+        drained = [name for name in names if name in self._moves and self._moves[name].drains]
+        silent = self._silent(drained) if drained else {}
+        return [name for name in drained if name not in silent]
+
+    def _drain(self, move: Move, rollout: str) -> str:
         """Why it is not touched, empty where it may be."""
-        move = self._moves.get(name)
-        if move is None or not move.drains:
-            return ""
         try:
             with asked(move.servers, self._cluster_of) as (cluster, nodes):
                 return self._moved(cluster, nodes, move.node, rollout)

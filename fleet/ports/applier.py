@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,14 @@ from fleet.model.batch import BatchOrder, BatchResult, NodeAnswer, NodeTask, Obs
 
 ProjectWriter = Callable[[Path, Sequence[str]], None]
 """Writes a complete Ansible project for just the named nodes into a fresh folder (render.project does it)."""
+
+Silent = Callable[[Sequence[str]], Mapping[str, str]]
+"""Which of the named nodes do not answer now, and why: asked before each batch, and answered within seconds."""
+
+
+def answering(_: Sequence[str]) -> Mapping[str, str]:
+    """A `Silent` to which everybody answers."""
+    return {}
 
 
 class Applier(Protocol):

@@ -44,7 +44,8 @@ def with_clusters(wiring: Wiring, intent: Intent, *, is_resumed: bool = False) -
 
     def around(applier: Applier) -> Applier:
         if found:
-            applier = DrainingApplier(applier, found, ask, intent.fleet.drain, wiring.clock)
+            silent = wiring.silent(intent.fleet.nodes)
+            applier = DrainingApplier(applier, found, ask, intent.fleet.drain, wiring.clock, silent)
         return MarkingApplier(applier, partial(marks, intent, wiring.records), ask, wiring.records)
 
     return around

@@ -35,7 +35,7 @@ class Driving:
         around = with_clusters(wiring, intent, is_resumed=is_resumed) if cluster else None
         writer = project_writer(intent, wiring.folder, wiring.shipped, wiring.records)
         gates = partial(gates_of, wiring, intent, forks, cluster=cluster)
-        self._engine = wiring.engine(writer, forks, verbosity, around, gates)
+        self._engine = wiring.engine(writer, forks, verbosity, around, gates, wiring.silent(intent.fleet.nodes))
         return self._engine
 
     def closing(self, intent: Intent | None, forks: int) -> Engine:

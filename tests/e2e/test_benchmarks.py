@@ -82,12 +82,29 @@ def test_the_journal_with_pretend_nodes():
     assert any(name.startswith("resume of 10,000 after kill -9") for name in rows)
 
 
+def test_batches_of_a_rollout_against_ansible_runner_alone():
+    ran = bench("batches")
+
+    assert ran.code == 0, ran.text
+    rows = {line[:38].strip(): line[38:].split() for line in ran.out.splitlines()[4:]}
+    assert "rollout, 4 nodes in 2 batches" in rows
+    assert rows["fleet against that"][1:7] == ["times", "the", "CPU", "<=", "1.3", "times"]
+
+
+def test_a_batch_with_nodes_that_are_off():
+    ran = bench("away")
+
+    assert ran.code == 0, ran.text
+    assert "a batch of 3, 1 of them off" in ran.out
+    assert "the same, left to Ansible" in ran.out
+
+
 def test_an_unknown_job_is_named():
     ran = bench("plans")
 
     assert ran.code == 2
     assert (
-        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, decide, journal, simulate, hosts"
+        "no job plans; there are start, retail, exploded, growth, render, inventory, imports, secrets, forming, few, batches, away, decide, journal, simulate, hosts"
         in ran.err
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,7 +17,7 @@ from fleet.adapters.ansible.workdir import Job, Workdir
 from fleet.adapters.disk import make_private_folder
 from fleet.errors import StoppedError, UnavailableError
 from fleet.model.batch import BatchOrder, BatchResult, NodeResult
-from fleet.ports.applier import ProjectWriter
+from fleet.ports.applier import ProjectWriter, Silent, answering
 
 _KEPT_SECONDS = 7 * 86400
 _FIRST_NAP, _LONGEST_NAP = 0.02, 0.5
@@ -37,8 +38,10 @@ class AnsibleApplier:
 
     def __init__(
         self, settings: Settings, write_project: ProjectWriter, password: Password | None = None,
-        become: Password | None = None,
+        become: Password | None = None, silent: Silent = answering,
     ) -> None:  # fmt: skip
+        """Nodes that are `silent` when a batch begins are unreachable, and no run of Ansible waits for them."""
+        self._silent = silent
         self._launcher = Launcher(settings, write_project, password, become)
         self._run_dir = settings.run_dir.absolute()
         self._stopped = threading.Event()
@@ -82,9 +85,20 @@ class AnsibleApplier:
             return done
         if order.only_adopt:
             return self._left_behind(workdir, order)
+        return self._begin(workdir, order)
+
+    def _begin(self, workdir: Workdir, order: BatchOrder) -> BatchResult | None:
+        """Whoever does not answer by now has its result; the others are run."""
         self._forget_old(order)
         workdir.intend(order)
-        process = self._launcher.start(workdir, _job(order, self._launcher.settings), self._variables(order))
+        silent = self._silent(order.nodes)
+        self._check_stop(order)
+        known = [NodeResult(node, "unreachable", reason=why) for node, why in silent.items()]
+        nodes = tuple(node for node in order.nodes if node not in silent)
+        if not nodes:
+            return _without_run(workdir, order, known)
+        job = _job(order, nodes, self._launcher.settings)
+        process = self._launcher.start(workdir, job, self._variables(order), known)
         if self._stopped.is_set():  # a stop between the check and the start found nothing to end
             end_marked(str(workdir.path))
         if process.wait() == EXIT_TAKEN:
@@ -145,6 +159,13 @@ class AnsibleApplier:
                 Workdir(path).remove()
 
 
+def _without_run(workdir: Workdir, order: BatchOrder, known: Sequence[NodeResult]) -> BatchResult:
+    result = gathered(order, known, "")
+    workdir.finish(result)
+    workdir.clear()
+    return result
+
+
 def _undo(order: BatchOrder) -> dict[str, str]:
     return {
         "fleet_run_undo": plain(order.undo),
@@ -167,13 +188,13 @@ def _is_same_work(intent: BatchOrder, order: BatchOrder) -> bool:
     return msgspec.structs.replace(intent, epoch=order.epoch, only_adopt=order.only_adopt) == order
 
 
-def _job(order: BatchOrder, settings: Settings) -> Job:
+def _job(order: BatchOrder, nodes: tuple[str, ...], settings: Settings) -> Job:
     return Job(
         kind="apply",
         playbook="upkeep.yml" if order.upkeep else "site.yml",
-        nodes=order.nodes,
+        nodes=nodes,
         batch_id=order.batch_id,
         epoch=order.epoch,
-        forks=max(1, min(settings.forks, len(order.nodes))),
+        forks=max(1, min(settings.forks, len(nodes))),
         verbosity=settings.verbosity,
     )

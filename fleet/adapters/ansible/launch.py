@@ -55,13 +55,18 @@ class Launcher:
         self._become = become
         self._watching: dict[Path, int] = {}
 
-    def start(self, workdir: Workdir, job: Job, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def start(
+        self, workdir: Workdir, job: Job, variables: Mapping[str, str], known: Sequence[msgspec.Struct] = ()
+    ) -> subprocess.Popen[bytes]:
         """Writes the project into memory and starts the child, in a session of its own with stdin closed. `release` follows.
 
-        `variables` are YAML by name, passed to Ansible as extra variables. The password is asked for only when the
+        `variables` are YAML by name, passed to Ansible as extra variables; `known` are answers that need no run, and come
+        before its own. The password is asked for only when the
         project holds a vault file.
         """
         workdir.make()
+        for answer in known:
+            workdir.append(answer)
         self._write_project(workdir.project, job.nodes)
         text = "".join(f"{name}: {value}\n" for name, value in variables.items()) or "{}\n"
         write_atomic(workdir.memory / "vars.yml", text.encode())

@@ -68,7 +68,11 @@ class Ground:
         self.silent = False
         self._run = self.inner.run_batch
         self.inner.run_batch = self._upgrade  # type: ignore[method-assign]
-        self.draining = DrainingApplier(self.inner, self.moves, self.cluster_of, self.rule, self.cluster.clock)  # type: ignore[arg-type]
+        self.off: set[str] = set()
+        self.draining = DrainingApplier(
+            self.inner, self.moves, self.cluster_of, self.rule, self.cluster.clock,  # type: ignore[arg-type]
+            lambda names: {name: "it is off" for name in names if name in self.off},
+        )  # fmt: skip
 
     def _upgrade(self, order: BatchOrder) -> BatchResult:
         self.seen.append({name for name, one in self.cluster.staged.items() if one.plain().is_cordoned})
@@ -99,6 +103,16 @@ def test_a_server_is_empty_while_it_is_upgraded_and_takes_pods_again() -> None:
     ground.cluster.add_pod("s", WEB)
     assert ground.run("s")["s"].outcome == "applied"
     assert (ground.seen, ground.cluster.pods_on("s"), ground.cordoned()) == ([{"s"}], set(), set())
+
+
+def test_a_server_that_is_off_keeps_its_pods_and_is_told_of_by_its_batch() -> None:
+    """Pods on it cannot end while it is off: a drain would wait for them in vain, and hold up the batch."""
+    ground = Ground("stua")
+    ground.cluster.add_pod("s", WEB)
+    ground.inner.results["s"] = NodeResult("s", "unreachable", reason="it is off")
+    ground.off.add("s")
+    assert ground.run("s")["s"].outcome == "unreachable"
+    assert (ground.seen, ground.cluster.pods_on("s"), ground.cordoned()) == ([set()], {"shop/web"}, set())
 
 
 def test_a_batch_that_is_only_adopted_is_not_drained_and_its_server_takes_pods_again() -> None:

@@ -12,6 +12,7 @@ from fleet.model.drain import Pod
 from fleet.model.node import Node
 from fleet.operations.intent import Intent
 from fleet.operations.preparing import keep_contents
+from fleet.ports.applier import answering
 from fleet.testing import MemoryApplier, MemoryCluster, MemoryRecords
 from fleet.workspace.clusters import with_clusters
 from tests.specs import document
@@ -63,7 +64,9 @@ def test_labels_come_first_then_the_server_is_drained() -> None:
         asked.append(server.name)
         yield cluster
 
-    wiring = SimpleNamespace(cluster=opened, records=records, clock=cluster.clock, secrets=None)
+    wiring = SimpleNamespace(
+        cluster=opened, records=records, clock=cluster.clock, secrets=None, silent=lambda _: answering
+    )
     inner = Watched(cluster)
     applier = with_clusters(wiring, read(NEW, "till", records))(inner)  # type: ignore[arg-type]
     (result,) = applier.run_batch(BatchOrder("r-1", "r", 1, ("s",), wanted={"s": "b1:bb"})).results

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from fleet.adapters.ansible.process import end_marked
+from fleet.errors import StoppedError
 from fleet.model.batch import BatchOrder
 
 MODULE = """\
@@ -144,6 +146,21 @@ class Project:
 
     def wait_for_run(self, node: str, count: int = 1) -> None:
         until(lambda: self.runs(node) >= count)
+
+
+def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    """Runs `work` beside the test; the list gets its result or its error."""
+    got: list[object] = []
+
+    def run() -> None:
+        try:
+            got.append(work())
+        except StoppedError as error:
+            got.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, got
 
 
 def until(is_so: Callable[[], bool], seconds: float = 90) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from fleet.adapters.ansible.process import identity_of, is_alive, marked
 from fleet.adapters.ansible.workdir import Workdir
 from fleet.errors import StoppedError
 from fleet.model.batch import BatchOrder, BatchResult, NodeResult
+from tests.contract.adapters.ansible.conftest import in_thread
 
 Order = Callable[..., BatchOrder]
 
@@ -57,21 +57,6 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def outcomes(result: BatchResult) -> dict[str, str]:
     return {one.node: one.outcome for one in result.results}
-
-
-def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    """Runs `work` beside the test; the list gets its result or its error."""
-    got: list[object] = []
-
-    def run() -> None:
-        try:
-            got.append(work())
-        except StoppedError as error:
-            got.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, got
 
 
 def until(is_so: Callable[[], bool]) -> None:
