@@ -1,8 +1,9 @@
 """What budgets leave: how many more nodes of each group may be away now.
 
 A node is away while it is in flight, when it failed (unless it went back since) or could not be reached, and when it did
-not answer even before and has not come through since; one that has not answered for too long counts no more. A server's
-place in its cluster's quorum is such a budget too, in which every node that is away counts.
+not answer even before and has not come through since; one that has not answered for too long counts no more. One that is
+away is tried whatever its budget says; but it may be back by now, so no more of them are tried at once than may be away. A
+server's place in its cluster's quorum is such a budget too, in which every node that is away counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
+from fleet.decide.checked import returning
 from fleet.decide.layout import members
 from fleet.formats.words import some
 from fleet.model.rollout import BudgetGroup, RolloutState
@@ -27,7 +29,8 @@ class Room:
         self._before = state.layout.away & ~(state.applied | state.undone)
         self._away = state.in_flight | (state.failed & ~state.undone) | state.unreachable | self._before
         lapsed = reduce(or_, (those for _, those in state.lost), state.lapsed) if in_time else state.lapsed
-        self._lapsed = lapsed & ~state.failed
+        self._lapsed = lapsed & ~(state.failed | state.in_flight)
+        self._in_flight = state.in_flight | returning(state)
         self._briefly = self._away & ~self._lapsed if self._lapsed else self._away
         self._used: dict[int, int] = {}
         self._parts: tuple[dict[int, int], dict[int, int]] = ({}, {})
@@ -39,17 +42,31 @@ class Room:
             return None
         for number in self._layout.member_of[index]:
             group = self._layout.groups[number]
-            used = self._used.get(number)
-            if used is None:
-                used = self._used[number] = len(self._outside(group)) + self._members_away(group)
-            if used >= group.allowed:
+            if self._used_of(number) >= group.allowed:
                 return number
         return None
 
-    def take(self, index: int) -> None:
+    def _used_of(self, number: int) -> int:
+        used = self._used.get(number)
+        if used is None:
+            group = self._layout.groups[number]
+            used = self._used[number] = len(self._outside(group)) + self._members_away(group)
+        return used
+
+    def waits_its_turn(self, index: int) -> bool:
+        """Whether a node that was away is not tried yet, because as many of a group of it as may be away are under way."""
         if not (self._before and self._before >> index & 1):
-            for number in self._layout.member_of[index]:
-                self._used[number] += 1
+            return False
+        groups = (self._layout.groups[number] for number in self._layout.member_of[index])
+        return any(self._members_among(self._in_flight, group) >= max(1, group.allowed) for group in groups)
+
+    def take(self, index: int) -> None:
+        if self._before:
+            self._in_flight |= 1 << index
+        was_away, is_long = self._before >> index & 1, self._lapsed >> index & 1
+        for number in self._layout.member_of[index]:
+            if not was_away or (is_long and not self._layout.groups[number].is_quorum):
+                self._used[number] = self._used_of(number) + 1
 
     def without(self, ready: int, number: int) -> int:
         """`ready` less the nodes that a full group keeps from starting. Those of a group that is not wide stay: to look at
@@ -94,6 +111,9 @@ class Room:
             else:
                 found += (self._part(shift // _WIDTH, group) >> shift % _WIDTH & those).bit_count()
         return found
+
+    def _members_among(self, some: int, group: BudgetGroup) -> int:
+        return sum((some >> shift & those).bit_count() for shift, those in group.pieces)
 
     def _part(self, number: int, group: BudgetGroup) -> int:
         """Those that are away around a place of the order: to shift a bit set of all nodes for each group copies it."""

@@ -124,9 +124,10 @@ def _chains(order: RolloutOrder) -> tuple[tuple[int, ...], dict[int, tuple[int, 
 
 
 def _used_up(order: RolloutOrder) -> frozenset[str]:
-    """The budgets that are used up before anything begins, and that time does not free."""
+    """The budgets that are used up before anything begins, and that time does not free; a rollback waits for no time."""
     away = Counter(name for node in order.nodes if node.is_away for name in node.groups)
-    lasting = (group for group in order.budgets if group.is_quorum or not order.timing.offline_after)
+    waits = order.timing.offline_after and not order.undoes
+    lasting = (group for group in order.budgets if group.is_quorum or not waits)
     return frozenset(group.name for group in lasting if away[group.name] + len(group.away) >= group.allowed)
 
 

@@ -30,6 +30,8 @@ def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
             node = state.layout.nodes[index]
             if crowded and node.joins and joining.is_full(node.cluster):
                 ready = joining.without(ready, node.cluster)
+            elif budgets.waits_its_turn(index):
+                continue
             elif (full := budgets.full(index)) is not None:
                 some, ready = budgets.near(some, start, full), budgets.without(ready, full)
             else:

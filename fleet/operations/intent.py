@@ -36,7 +36,8 @@ MAX_FAULTS = 100
 
 class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
     """One tree, as it was meant. `records` are what nodes last told, without manifests; `texts` are our templates.
-    `unanswered`: what was sent to nodes since, and no answer came. `policy`: the RolloutPolicy that was asked for instead
+    `unanswered`: what was sent to nodes since, and no answer came; `silent` are those that did not answer the last look, whoever
+    took it. `policy`: the RolloutPolicy that was asked for instead
     of the fleet's own.
     """
 
@@ -50,6 +51,7 @@ class Intent(msgspec.Struct, frozen=True, eq=False, dict=True):
     unanswered: Mapping[str, tuple[str, ...]] = {}
     policy: str = ""
     held_back: Mapping[str, HeldBack] = {}
+    silent: frozenset[str] = frozenset()
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -124,7 +126,8 @@ def read_intent(  # noqa: PLR0913, PLR0917 - what an intent is made of
     except MistakesError as error:
         raise SpecError(to_problems(error.mistakes, tree.files), spec.documents) from None
     fleet = _sandboxed(fleet, sandbox, everything=True) if sandbox else _sandboxed(fleet, home, everything=False)
-    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered(), policy, held_back)
+    silent = frozenset(records.silent())
+    return Intent(tree, spec, fleet, learned, known, texts, sandbox, records.unanswered(), policy, held_back, silent)
 
 
 def _following(spec: Spec, policy: str) -> Spec:

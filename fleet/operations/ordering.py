@@ -25,8 +25,8 @@ def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0, pace: 
     `now` in seconds since 1970. With a `pace`, how long it takes under a policy.
     """
     changing = {change.node for change in plan.nodes}
-    # What never held anything cannot be missed; what was sent something last, and did not answer, is.
-    silent = {name for name, how in gone.items() if how == "silent"}
+    # What never held anything cannot be missed; who did not answer the last look, or what was sent last, is.
+    silent = intent.silent.union(name for name, how in gone.items() if how == "silent")
     away = tuple(sorted(name for name in silent.union(intent.unanswered) if intent.held(name)))
     found = waves(intent.fleet, changing) if changing else ()
     groups = budgets(intent.fleet, changing, away)

@@ -188,14 +188,7 @@ class Rules:
         after = self.order.timing.offline_after
         if after and not group.is_quorum:
             lost = {name for name in lost if self.now < self.since[name] + after * (1 + leeway)}
-        # Who is away for long and is tried all the same takes nothing away.
-        return (gone - {name for name in self.flying if self._is_long_gone(name, group)}) | lost
-
-    def _is_long_gone(self, name: str, group: GroupBudget) -> bool:
-        after = self.order.timing.offline_after
-        if not after or group.is_quorum or not self._was_away(name):
-            return False
-        return self.now >= self.since[name] + after
+        return gone | lost
 
     def _was_away(self, name: str) -> bool:
         return self.nodes[name].is_away and self.final.get(name) != "applied"
@@ -304,6 +297,10 @@ class Rules:
         for group in self.order.budgets:
             if group.name in took:
                 assert len(self.away(group)) <= group.allowed, f"too many of {group.name} are away"
+        tried = {group for name in event.nodes if self.nodes[name].is_away for group in self.nodes[name].groups}
+        assert all(self._under_way(name) <= max(1, self._allowed(name)) for name in tried), (
+            "they may be back, all of them"
+        )
 
     def _check_rate(self, event: ev.BatchStarted) -> None:
         timing = self.order.timing
@@ -367,7 +364,16 @@ class Rules:
             return False
         if not all(self.final.get(other) == "applied" for other in self._before(name)):
             return False
-        return self._was_away(name) or not any(self._is_full(group) for group in self.nodes[name].groups)
+        groups = self.nodes[name].groups
+        if self._was_away(name):
+            return all(self._under_way(group) < max(1, self._allowed(group)) for group in groups)
+        return not any(self._is_full(group) for group in groups)
+
+    def _under_way(self, group: str) -> int:
+        return sum(group in self.nodes[name].groups for name in self.flying)
+
+    def _allowed(self, group: str) -> int:
+        return next(budget.allowed for budget in self.order.budgets if budget.name == group)
 
     def _before(self, name: str) -> Iterator[str]:
         node = self.nodes[name]

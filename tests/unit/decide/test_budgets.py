@@ -205,3 +205,23 @@ def test_10_000_nodes_in_2_500_groups_and_ten_waves_take_less_than_two_seconds()
         waiting += decision.effects
     assert state.counts() == RolloutCounts(applied=10_000)
     assert time.process_time() - begun < 2
+
+
+def test_who_was_away_is_tried_beside_others_only_as_far_as_all_may_be_away() -> None:
+    """They may be back: then all that are tried at once go away at once."""
+    nodes = away(ABC, "a", "b", "c")
+    _, decision = told(order(nodes, budgets=[GroupBudget("site=yard", 1)], size=50), Begin(1))
+    assert started(decision) == [("a",)]
+    _, decision = told(order(nodes, budgets=[GroupBudget("site=yard", 2)], size=50), Begin(1))
+    assert started(decision) == [("a", "b")]
+    _, decision = told(order(nodes, budgets=[GroupBudget("site=yard", 0)], size=50), Begin(1))
+    assert started(decision) == [("a",)], "where nobody may be away, they are tried one by one"
+
+
+def test_who_was_away_for_long_counts_while_it_is_tried() -> None:
+    """It may be back as well."""
+    nodes = tuple(replace(node, away_since=10.0) for node in away(ABC, "a"))
+    long = order(nodes, budgets=[GroupBudget("site=yard", 1)], size=50)
+    long = replace(long, timing=replace(long.timing, offline_after=16.0))
+    _, decision = told(long, Begin(1, at=100.0))
+    assert started(decision) == [("a",)]

@@ -10,7 +10,7 @@ from fleet.decide import decide, evolve_all, initial, undoing
 from fleet.model import event as ev
 from fleet.model.batch import NodeResult
 from fleet.model.gate import CommandGate
-from fleet.model.rollout import GroupBudget, RolloutNode, RolloutOrder, RolloutState
+from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, RolloutState
 from fleet.model.signal import BatchFinished, Begin, Cancel
 from fleet.model.window import Schedule, Timing
 from fleet.testing.orders import cluster, plain, rollout
@@ -109,6 +109,47 @@ def test_budgets_stay_and_nothing_is_waited_for() -> None:
     assert undoing(replace(_gated(order), order=late), "8a4d").timing == Timing(deadline=9.0, offline_after=8.0)  # type: ignore[union-attr]
     started = [event for event in decide(initial(undo), Begin(2)).events if isinstance(event, ev.BatchStarted)]
     assert [event.nodes for event in started] == [("a",)], "one of the site at a time"
+
+
+def test_who_is_away_uses_the_budget_up_on_the_way_back_too() -> None:
+    """b was lost, and is tried first, for it may be back; x was away before and never tried, c was and came through; a waits."""
+    yard = [replace(node, groups=("site=yard",)) for node in plain("a", "b", "c", "x", base=OLD)]
+    nodes = [replace(node, is_away=True, away_since=5.0) if node.name in "cx" else node for node in yard]
+    order = replace(
+        rollout(nodes), policy="standard", offline="defer", budgets=(GroupBudget("site=yard", 3),),
+        timing=Timing(offline_after=16.0),
+    )  # fmt: skip
+    lost = ev.NodeUnreachable("b", "yard", "7f3c-0001", "no route", at=8.0)
+    events = [
+        ev.RolloutStarted("7f3c", "acme", "4be1f02", "ops@desk", 1, 4, 1),
+        ev.WaveStarted("w0", 0, 4),
+        ev.BatchStarted("7f3c-0001", ("a", "b", "c"), at=8.0),
+        *(ev.NodeApplied(name, "yard", "7f3c-0001", f"b1:{name}") for name in "ac"),
+        lost,
+        ev.BatchEnded("7f3c-0001"),
+        ev.RolloutCancelled("7f3c", "enough", initial(order).counts()),
+    ]
+    undo = undoing(evolve_all(initial(order), events), "8a4d")
+    assert undo
+    assert [(node.name, node.is_away, node.away_since) for node in undo.nodes] == [
+        ("a", False, 0.0), ("b", True, 8.0), ("c", False, 0.0),
+    ]  # fmt: skip
+    assert undo.budgets == (GroupBudget("site=yard", 3, away=(AwayNode("x", 5.0),)),)
+    tight = replace(undo, budgets=(replace(undo.budgets[0], allowed=2),), batch_size=50, forks=20)
+    decision = decide(initial(tight), Begin(2, at=9.0))
+    assert [event.nodes for event in decision.events if isinstance(event, ev.BatchStarted)] == [("b",)]
+
+
+def test_a_server_that_is_away_is_tried_before_the_others_that_it_keeps() -> None:
+    """Else s0 would wait for s1, and s1 behind s0."""
+    nodes = [replace(node, groups=("site=lyon",)) for node in cluster("lyon", 3, 0, OLD)]
+    order = replace(
+        rollout(nodes), policy="standard", budgets=(GroupBudget("site=lyon", 1),), timing=Timing(offline_after=16.0)
+    )
+    undo = undoing(ended(order, lyon_s0="applied", lyon_s1="unreachable"), "8a4d")
+    assert undo
+    decision = decide(initial(undo), Begin(2))
+    assert [event.nodes for event in decision.events if isinstance(event, ev.BatchStarted)] == [("lyon-s1",)]
 
 
 def _gated(order: RolloutOrder) -> RolloutState:

@@ -11,7 +11,7 @@ import pytest
 from fleet.decide import initial
 from fleet.model.plan import PlannedBudget, PlannedTime, PlannedWave, Scope
 from fleet.model.policy import Amount
-from fleet.model.record import Record
+from fleet.model.record import Record, Silence
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutOrder
 from fleet.model.window import Freeze, Schedule, Timing
 from fleet.operations.apply import ApplyOptions, apply
@@ -122,6 +122,16 @@ def test_who_does_not_answer_uses_budgets_up() -> None:
         GroupBudget("site=nice, no app", 2, away=(AwayNode("c", since=records.contacts()["c"]),)),
     )
     assert {node.name: node.away_since for node in order.nodes} == {"a": records.contacts()["a"], "d": 0.0}
+
+
+def test_who_did_not_answer_an_earlier_look_is_away_until_it_does() -> None:
+    """Whoever looked: `fleet plan --refresh` and `fleet apply` are two processes."""
+    records = MemoryRecords()
+    records.save([Record(name, "acme", machine_id=name, digest=f"b1:{name * 64}") for name in "ab"])
+    records.note_silent([Silence("a", "lyon", "no route"), Silence("b", "lyon", "no route"), Silence("new", "", "")])
+    records.save([Record("b", "acme", machine_id="b", digest=f"b1:{'b' * 64}")])
+    known = intent(NAMED, document("RolloutPolicy", "standard", POLICY), *SITES, records=records)
+    assert plan(known, records, Scope()).away == ("a",)
 
 
 def test_who_was_never_seen_to_answer_is_away_from_now_on() -> None:
