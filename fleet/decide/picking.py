@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet.decide.budget import Room
 from fleet.decide.checked import returning
-from fleet.decide.layout import MAX_JOINING
+from fleet.decide.layout import MAX_JOINING, members
 from fleet.model.rollout import RolloutState
 
 _WIDTH = 1024
@@ -18,6 +18,9 @@ def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
     room = min(size, state.order.forks - (state.in_flight | returning(state)).bit_count())
     ready = state.ready & state.layout.begun[state.wave] & ~closed
     crowded, joining, budgets = state.layout.crowded, _Joining(state), Room(state)
+    going_back = {
+        state.layout.nodes[i].cluster for i in members(returning(state)) if state.layout.nodes[i].role == "server"
+    }
     names: list[str] = []
     while ready and len(names) < room:
         start = (ready & -ready).bit_length() - 1
@@ -30,7 +33,7 @@ def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
             node = state.layout.nodes[index]
             if crowded and node.joins and joining.is_full(node.cluster):
                 ready = joining.without(ready, node.cluster)
-            elif budgets.waits_its_turn(index):
+            elif budgets.waits_its_turn(index) or (node.role == "server" and node.cluster in going_back):
                 continue
             elif (full := budgets.full(index)) is not None:
                 some, ready = budgets.near(some, start, full), budgets.without(ready, full)

@@ -216,9 +216,8 @@ def _is_deferred(state: RolloutState) -> bool:
 
 
 def _roll_back_nodes(course: Course) -> None:
-    state = course.state
-    if state.status == "running" and (names := next_back(state)):
-        batch = RunningBatch(_batch_id(state), names, course.stamp, is_back=True)
+    while course.state.status == "running" and (names := next_back(course.state)):
+        batch = RunningBatch(_batch_id(course.state), names, course.stamp, is_back=True)
         course.add(ev.NodesRollingBack(batch.batch_id, names, batch.at))
         course.effects.append(RunBatch(batch_order(course.state, batch)))
 

@@ -62,6 +62,11 @@ class Rules:
         self.asking: set[str] = set()
         self.proven: set[str] = set()
         """Nodes that gates after a wave are, and were, asked about."""
+        self.returning: dict[str, str] = {}
+        self.unhealthy: set[str] = set()
+        self.undone: set[str] = set()
+        self.stuck: set[str] = set()
+        """Nodes that are on their way back, that a gate was against, that are back, and that could not go back."""
         self.begun_once: set[str] = set()
         self.is_withdrawn = False
 
@@ -94,6 +99,7 @@ class Rules:
                 self.soaks[event.index] = event.until
             case ev.WaitStarted():
                 assert not self.flying
+                assert not self.returning
                 assert event.until > now
                 self.waits_until = event.until
             case ev.NodesLongOffline():
@@ -117,10 +123,17 @@ class Rules:
                 self._check_start(event)
             case ev.BatchRequeued():
                 self.flying = {name: batch for name, batch in self.flying.items() if batch != event.batch_id}
+                self.returning = {name: batch for name, batch in self.returning.items() if batch != event.batch_id}
+            case ev.NodesRollingBack():
+                self._check_back(event)
+            case ev.NodeRolledBack() | ev.NodeNotRolledBack():
+                assert self.returning.pop(event.node) == event.batch_id
+                (self.undone if isinstance(event, ev.NodeRolledBack) else self.stuck).add(event.node)
             case ev.NodeUnhealthy():
                 assert self.final[event.node] == "applied"
                 assert any(event.node in answer.ill for answer in self.answers)
                 self.final[event.node] = "failed"
+                self.unhealthy.add(event.node)
             case ev.NodeApplied() | ev.NodeFailed() | ev.NodeUnreachable() | ev.NodeBlocked():
                 self._settle(event)
             case ev.PauseRequested() | ev.CancelRequested():
@@ -128,12 +141,15 @@ class Rules:
                 self.is_held = isinstance(event, ev.PauseRequested) and event.by_policy
             case ev.RolloutPaused():
                 assert not self.flying
+                assert not self.returning
                 assert event.reason
                 self.why_paused = event.reason
             case ev.RolloutResumed():
                 self._resume()
         if isinstance(event, ENDS):
             assert not self.flying
+            assert not self.returning
+            assert isinstance(event, STOPPED) or not self._owed(), "who was to go back is, or says why not"
             assert self.is_withdrawn == isinstance(event, ev.RolloutWithdrawn)
             assert isinstance(event, STOPPED) or len(self.final) == len(self.nodes)
             if isinstance(event, ev.RolloutFinished):
@@ -153,7 +169,7 @@ class Rules:
             return
         is_asked = self.begun + 1 in self.asked - self.approved
         is_asked = is_asked or self.checking is not None
-        assert self.flying or is_asked or wake_at is not None, "it says what it waits for"
+        assert self.flying or self.returning or is_asked or wake_at is not None, "it says what it waits for"
         assert wake_at is None or wake_at > self.now
         if self.begun < 0:
             assert is_asked
@@ -163,9 +179,42 @@ class Rules:
         assert is_last or is_soaking or is_asked or not self.surely(self.begun, passes=True), "a healthy wave ends"
         if self._stops():
             assert not self.surely(self.begun, passes=False), "a wave that cannot pass stops the rollout"
-        if len(self.flying) < self.order.forks and self.now >= self.next_start:
+        if self._has_hands() and self.now >= self.next_start:
             idle = [name for name in self.nodes if self._could_start(name)]
             assert not idle, f"{idle} could start"
+        if self._has_hands():
+            ill = [name for name in self._owed() if self._may_go_back(name)]
+            assert not ill, f"{ill} could go back"
+
+    def _has_hands(self) -> bool:
+        return len(self.flying) + len(self.returning) < self.order.forks
+
+    def _owed(self) -> set[str]:
+        """Nodes that are to go back, and have not begun to."""
+        if self.order.on_failure != "rollback":
+            return set()
+        owed = self.unhealthy - self.undone - self.stuck - self.returning.keys()
+        return {name for name in owed if self.nodes[name].base}
+
+    def _may_go_back(self, name: str) -> bool:
+        node = self.nodes[name]
+        busy = [self.nodes[other] for other in (*self.flying, *self.returning)]
+        servers = [other for other in busy if other.role == "server"]
+        if node.role == "server" and any(other.cluster == node.cluster for other in servers):
+            return False
+        ill = [self.nodes[other] for other in (*self._owed(), *self.returning)]
+        if node.role == "agent" and any(one.role == "server" and one.cluster == node.cluster for one in ill):
+            return False
+        return all(self._under_way(group) < max(1, self._allowed(group)) for group in node.groups)
+
+    def _check_back(self, event: ev.NodesRollingBack) -> None:
+        assert not self.is_quiet, "a pause starts nothing new"
+        assert 0 < len(event.nodes) <= self.order.batch_size
+        for name in event.nodes:
+            assert name in self._owed(), "who was ill, and once"
+            assert self._may_go_back(name), "no more at once than may be away, servers one by one and first"
+            self.returning[name] = event.batch_id
+        assert len(self.flying) + len(self.returning) <= self.order.forks
 
     def surely(self, at: int, *, passes: bool) -> bool:
         """Whether every way in which the rest of a wave may end makes it pass, or none does."""
@@ -182,7 +231,8 @@ class Rules:
     def away(self, group: GroupBudget, *, leeway: float = 0.0) -> set[str]:
         """Those that count. A node that went away may count for a sixteenth of `offlineAfter` longer than that."""
         inside = {name for name, node in self.nodes.items() if group.name in node.groups}
-        gone = {name for name in inside if self.final.get(name) == "failed" or name in self.flying}
+        failed = {name for name in inside if self.final.get(name) == "failed"} - self.undone
+        gone = failed | {name for name in inside if name in self.flying}
         lost = {name for name in inside if self.final.get(name) == "unreachable" or self._was_away(name)}
         lost |= {gone.name for gone in group.away}
         after = self.order.timing.offline_after
@@ -191,7 +241,7 @@ class Rules:
         return gone | lost
 
     def _was_away(self, name: str) -> bool:
-        return self.nodes[name].is_away and self.final.get(name) != "applied"
+        return self.nodes[name].is_away and self.final.get(name) != "applied" and name not in self.undone
 
     def _check_failed(self, at: int) -> None:
         assert at == self.begun
@@ -289,9 +339,10 @@ class Rules:
             assert is_known or all(self.final.get(other) == "applied" for other in self._before(name))
             self.flying[name] = event.batch_id
             self.begun_once.add(name)
-        assert len(self.flying) <= self.order.forks
+        assert len(self.flying) + len(self.returning) <= self.order.forks
         self._check_rate(event)
-        servers = Counter(self.nodes[name].cluster for name in self.flying if self.nodes[name].role == "server")
+        busy = (self.nodes[name] for name in (*self.flying, *self.returning))
+        servers = Counter(node.cluster for node in busy if node.role == "server")
         assert all(many == 1 for many in servers.values()), "one server of a cluster at a time"
         took = {group for name in event.nodes if not self.nodes[name].is_away for group in self.nodes[name].groups}
         for group in self.order.budgets:
@@ -353,7 +404,8 @@ class Rules:
     def _is_kept(self, name: str) -> bool:
         if any(self.final.get(other) not in (None, "applied") for other in self._before(name)):
             return True
-        return not self.flying and any(self._is_full(group) for group in self.nodes[name].groups)
+        is_idle = not (self.flying or self.returning)
+        return is_idle and any(self._is_full(group) for group in self.nodes[name].groups)
 
     def _is_full(self, name: str) -> bool:
         (group,) = [group for group in self.order.budgets if group.name == name]
@@ -364,13 +416,16 @@ class Rules:
             return False
         if not all(self.final.get(other) == "applied" for other in self._before(name)):
             return False
-        groups = self.nodes[name].groups
+        node, groups = self.nodes[name], self.nodes[name].groups
+        back = [self.nodes[other] for other in self.returning]
+        if node.role == "server" and any(other.role == "server" and other.cluster == node.cluster for other in back):
+            return False
         if self._was_away(name):
             return all(self._under_way(group) < max(1, self._allowed(group)) for group in groups)
         return not any(self._is_full(group) for group in groups)
 
     def _under_way(self, group: str) -> int:
-        return sum(group in self.nodes[name].groups for name in self.flying)
+        return sum(group in self.nodes[name].groups for name in (*self.flying, *self.returning))
 
     def _allowed(self, group: str) -> int:
         return next(budget.allowed for budget in self.order.budgets if budget.name == group)

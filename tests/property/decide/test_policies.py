@@ -154,9 +154,9 @@ class Rollouts(RuleBasedStateMachine):
         self.rules.check_rest(decision.wake_at)
 
     def finish(self, batch_id: str, drawn: list[str]) -> None:
-        names = self.effects[batch_id].order.nodes
+        names, back = self.effects[batch_id].order.nodes, self.effects[batch_id].order.undo
         results = (
-            NodeResult(name, drawn[at % len(drawn)], digest=f"b1:{name}", reason="why")  # type: ignore[arg-type]
+            NodeResult(name, drawn[at % len(drawn)], digest=back.get(name, f"b1:{name}"), reason="why")  # type: ignore[arg-type]
             for at, name in enumerate(names)
         )
         self.hear(BatchFinished(batch_id, tuple(results)))
