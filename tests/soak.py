@@ -115,6 +115,28 @@ def k3s(_cases: int, seed: int) -> Found:
     return of_pytest(["tests/hosts/k3s"], seed, {"FLEET_EVERY_CLUSTER": "1"})
 
 
+def waves(_cases: int, seed: int) -> Found:
+    """20 hosts in 5 sites on a bad day, and two days more; shares and seconds are of one rollout, and no sums."""
+    found = of_pytest(["tests/hosts/waves"], seed, {"FLEET_STREET": "20"}, counts=True)
+    most = {name: count for name, count in found.counts.items() if name.endswith(MEASURES)}
+    return Found({name: count for name, count in found.counts.items() if name not in most}, most, found.failures)
+
+
+def wrong_waves(progress: Progress) -> list[str]:
+    """A lane that counts less has left something out; `over_budget` are moments at which a site had too many hosts down."""
+    counts, share = progress.counts, progress.most.get("outside_per_mille", 1000)
+    found = [
+        f"{counts.get(name, 0)} {name}: expected {least}"
+        for name, least in WAVES_LEAST.items()
+        if counts.get(name, 0) < least
+    ]
+    if counts.get("over_budget", 1):
+        found.append(f"{counts.get('over_budget', 'no word of')} moments over budget: expected none")
+    if share > 100:
+        found.append(f"{share / 10:.1f} % of the time outside Ansible, gates and soaks: expected 10 % at most")
+    return found
+
+
 def kills(_cases: int, seed: int) -> Found:
     """A tenth of all kills of tests/kills; any ten seeds in a row are all of them."""
     return of_pytest(["tests/kills"], seed, {"FLEET_EVERY_KILL": "1", "TURN": str(seed)}, counts=True)
@@ -168,7 +190,8 @@ HOSTS = (
 )
 HOSTS_TESTS = 33
 K3S_TESTS = 40
-POINTS = "_points"
+WAVES_LEAST = {"tests": 3, "hosts": 20, "sites": 5, "caught_up": 6, "probes": 4000}
+POINTS, MEASURES = "_points", ("_per_mille", "_seconds")
 KILL_ROUNDS = 10
 KILL_KINDS = 8
 KILLED_TWICE = 100
@@ -186,6 +209,7 @@ CRASH_LEAST = {
 LANES = {
     "mutations": Lane(10_000, 500, mutate, wrong_mutations, ("fleet", "tests/property/load")),
     "hosts": Lane(len(HOSTS), 1, hosts, wrong_hosts, ("fleet", "playbooks", "tests/hosts", "tests/lab")),
+    "waves": Lane(1, 1, waves, wrong_waves, ("fleet", "playbooks", "tests/hosts/waves", "tests/lab")),
     "k3s": Lane(1, 1, k3s, wrong_k3s, ("fleet", "playbooks", "tests/hosts/k3s", "tests/lab")),
     "kills": Lane(KILL_ROUNDS, 1, kills, wrong_kills, ("fleet", "playbooks", "tests/kills", "tests/crash/trees.py")),
     "crash": Lane(

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,14 +144,18 @@ class Running:
         )
         self._lines: list[str] = []
 
-    def wait_for(self, kind: str) -> dict[str, Any]:
+    def wait_for(self, kind: str, **fields: object) -> dict[str, Any]:
+        """The first event from here on of that kind, with these values."""
+        return self.wait_until(lambda event: event["event"] == kind and fields.items() <= event.items())
+
+    def wait_until(self, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self._lines.append(line)
             event: dict[str, Any] = json.loads(line)
-            if event["event"] == kind:
+            if is_it(event):
                 return event
-        raise AssertionError(f"no {kind} came:\n{''.join(self._lines)}{self.end().err}")
+        raise AssertionError(f"it did not come:\n{''.join(self._lines)}{self.end().err}")
 
     def interrupt(self) -> None:
         """^C, once. Only to `fleet` itself, as a terminal's would reach its children too: they are in other sessions."""

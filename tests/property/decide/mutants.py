@@ -39,13 +39,13 @@ SNAPSHOT, WAVES, BUDGETS = "decide/snapshot.py", "resolve/waves.py", "resolve/bu
 COURSE, GATING, UNDOING = "decide/course.py", "decide/gating.py", "decide/undoing.py"
 WAITING, WINDOWS, DECISION = "decide/waiting.py", "decide/windows.py", "decide/decision.py"
 MUTANTS = (
-    Mutant("a budget off by one", BUDGET, "if used >= group.allowed:", "if used > group.allowed:"),
+    Mutant("a budget off by one", BUDGET, "if self._used_of(number) >= group.allowed:", "if self._used_of(number) > group.allowed:"),
     Mutant("who failed uses no budget", BUDGET, "state.in_flight | state.failed |", "state.in_flight |"),
     Mutant("who is offline uses no budget", BUDGET, "state.failed | state.unreachable |", "state.failed |"),
     Mutant("who was away before uses no budget", BUDGET, "state.unreachable | self._before", "state.unreachable"),
     Mutant("who is away for ever", BUDGET, "state.layout.away & ~state.applied", "state.layout.away"),
     Mutant("others that are away do not count", BUDGET, "len(self._outside(group)) + self", "self"),
-    Mutant("a batch is not counted", BUDGET, "self._used[number] += 1", "self._used[number] += 0"),
+    Mutant("a batch is not counted", BUDGET, "self._used_of(number) + 1", "self._used_of(number) + 0"),
     Mutant("who was away is tried with all others", PICKING, "elif budgets.waits_its_turn(index):", "elif start < 0:"),
     Mutant("one group of two is looked at", BUDGET, "in self._layout.member_of[index]:\n            group",
            "in self._layout.member_of[index][:1]:\n            group"),
@@ -98,7 +98,9 @@ MUTANTS = (
     Mutant("who is away uses budget for ever", BUDGET, "self._away & ~self._lapsed if", "self._away if"),
     Mutant("a quorum forgets who is away", BUDGET, "self._away if group.is_quorum else self._briefly", "self._briefly"),
     Mutant("a quorum forgets others", BUDGET, "if group.is_quorum or not (self", "if not (self"),
-    Mutant("who failed is forgotten in time", BUDGET, "lapsed & ~state.failed", "lapsed"),
+    Mutant("who failed is forgotten in time", BUDGET, "lapsed & ~(state.failed | state.in_flight)", "lapsed & ~state.in_flight"),
+    Mutant("who was away for long takes nothing while it is tried", BUDGET, "~(state.failed | state.in_flight)", "~state.failed"),
+    Mutant("who was away for long takes nothing in its batch", BUDGET, "or (is_long and not", "or (is_long and 0 and not"),
     Mutant("away for half as long", LAYOUT, "math.ceil((since + offline_after)", "math.ceil((since + offline_after / 2)"),
     Mutant("a deferral is a failure", SCHEDULE, 'offline == "defer" and not', 'offline == "" and not'),
     Mutant("a failure is deferred", SCHEDULE, "not (state.failed or state.is_barred)", "not state.is_barred"),

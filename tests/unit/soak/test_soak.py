@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,21 @@ def test_what_is_wrong_is_said_and_is_no_evidence(tmp_path: Path):
         "one took 301 MB: expected less than 300 MB",
     ]
     assert not (tmp_path / "evidence/mutations.json").exists()
+
+
+def test_a_waves_lane_that_says_less_or_is_slow_is_wrong() -> None:
+    lanes = runpy.run_path(str(ROOT / "tests/soak.py"))
+    good = {"tests": 3, "hosts": 20, "sites": 5, "caught_up": 6, "probes": 4000, "over_budget": 0}
+
+    def wrong(counts: dict[str, int], share: float) -> list[str]:
+        return lanes["wrong_waves"](
+            lanes["Progress"]("waves", "", 1, 1, counts=counts, most={"outside_per_mille": share})
+        )
+
+    assert wrong(good, 100) == []
+    assert wrong(good | {"hosts": 8, "over_budget": 2}, 101) == [
+        "8 hosts: expected 20",
+        "2 moments over budget: expected none",
+        "10.1 % of the time outside Ansible, gates and soaks: expected 10 % at most",
+    ]
+    assert len(lanes["wrong_waves"](lanes["Progress"]("waves", "", 1, 1))) == 7, "a lane that says nothing"
