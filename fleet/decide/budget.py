@@ -30,6 +30,7 @@ class Room:
         self._away = state.in_flight | (state.failed & ~state.undone) | state.unreachable | self._before
         lapsed = reduce(or_, (those for _, those in state.lost), state.lapsed) if in_time else state.lapsed
         self._lapsed = lapsed & ~(state.failed | state.in_flight)
+        self._briefly_before = self._before & ~self._lapsed
         self._in_flight = state.in_flight | returning(state)
         self._briefly = self._away & ~self._lapsed if self._lapsed else self._away
         self._used: dict[int, int] = {}
@@ -37,14 +38,17 @@ class Room:
         self._left_out: set[int] = set()
 
     def full(self, index: int) -> int | None:
-        """The group that keeps a node from starting, by its number. One that is away already takes nothing more away."""
-        if self._before and self._before >> index & 1:
-            return None
+        """The group that keeps a node from starting, by its number. One that counts as away already takes nothing more."""
         for number in self._layout.member_of[index]:
             group = self._layout.groups[number]
-            if self._used_of(number) >= group.allowed:
+            counted = self._counted(group)
+            if not (counted and counted >> index & 1) and self._used_of(number) >= group.allowed:
                 return number
         return None
+
+    def _counted(self, group: BudgetGroup) -> int:
+        """Nodes that were away before and that the group counts. Who was so for too long counts again once it is tried."""
+        return self._before if group.is_quorum else self._briefly_before
 
     def _used_of(self, number: int) -> int:
         used = self._used.get(number)
@@ -63,9 +67,9 @@ class Room:
     def take(self, index: int) -> None:
         if self._before:
             self._in_flight |= 1 << index
-        was_away, is_long = self._before >> index & 1, self._lapsed >> index & 1
         for number in self._layout.member_of[index]:
-            if not was_away or (is_long and not self._layout.groups[number].is_quorum):
+            counted = self._counted(self._layout.groups[number])
+            if not (counted and counted >> index & 1):
                 self._used[number] = self._used_of(number) + 1
 
     def without(self, ready: int, number: int) -> int:
@@ -77,16 +81,16 @@ class Room:
             return ready
         self._left_out.add(number)
         for shift, those in group.pieces:
-            ready &= ~(those << shift) | self._before
+            ready &= ~(those << shift) | self._counted(group)
         return ready
 
     def near(self, some: int, start: int, number: int) -> int:
         """`some`, whose first bit is node `start`, less the nodes that a full group keeps from starting."""
-        kept = 0
+        kept, counted = 0, self._counted(self._layout.groups[number])
         for shift, those in self._layout.groups[number].pieces:
             away = shift - start
             kept |= those >> -away if away < 0 else those << away if away < some.bit_length() else 0
-        return some & ~(kept & ~(self._before >> start)) if self._before else some & ~kept
+        return some & ~(kept & ~(counted >> start)) if counted else some & ~kept
 
     def users(self, number: int) -> tuple[str, ...]:
         """The nodes that use a group's budget up."""

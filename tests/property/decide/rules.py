@@ -344,9 +344,9 @@ class Rules:
         busy = (self.nodes[name] for name in (*self.flying, *self.returning))
         servers = Counter(node.cluster for node in busy if node.role == "server")
         assert all(many == 1 for many in servers.values()), "one server of a cluster at a time"
-        took = {group for name in event.nodes if not self.nodes[name].is_away for group in self.nodes[name].groups}
         for group in self.order.budgets:
-            if group.name in took:
+            took = [name for name in event.nodes if group.name in self.nodes[name].groups]
+            if not all(self._counted(name, group, leeway=1 / 16) for name in took):
                 assert len(self.away(group)) <= group.allowed, f"too many of {group.name} are away"
         tried = {group for name in event.nodes if self.nodes[name].is_away for group in self.nodes[name].groups}
         assert all(self._under_way(name) <= max(1, self._allowed(name)) for name in tried), (
@@ -420,9 +420,18 @@ class Rules:
         back = [self.nodes[other] for other in self.returning]
         if node.role == "server" and any(other.role == "server" and other.cluster == node.cluster for other in back):
             return False
-        if self._was_away(name):
-            return all(self._under_way(group) < max(1, self._allowed(group)) for group in groups)
-        return not any(self._is_full(group) for group in groups)
+        if self._was_away(name) and any(self._under_way(group) >= max(1, self._allowed(group)) for group in groups):
+            return False
+        ours = [group for group in self.order.budgets if group.name in groups]
+        return not any(self._is_full(group.name) for group in ours if not self._counted(name, group))
+
+    def _counted(self, name: str, group: GroupBudget, *, leeway: float = 0.0) -> bool:
+        """Whether the group's budget counts the node already, as one that is away: to try it takes nothing more. `leeway` as
+        in `away`.
+        """
+        after = self.order.timing.offline_after
+        is_long = after and not group.is_quorum and self.now >= self.since.get(name, 0.0) + after * (1 + leeway)
+        return self.nodes[name].is_away and not is_long
 
     def _under_way(self, group: str) -> int:
         return sum(group in self.nodes[name].groups for name in (*self.flying, *self.returning))
