@@ -167,7 +167,7 @@ HOSTS = (
     "tests/hosts/test_many.py",
 )
 HOSTS_TESTS = 33
-K3S_TESTS = 44
+K3S_TESTS = 45
 POINTS = "_points"
 KILL_ROUNDS = 10
 KILL_KINDS = 8

@@ -300,3 +300,17 @@ def test_a_node_that_vanishes_stops_the_wave_also_after_a_kill(chain: Chain) -> 
     assert failed["reason"] == "cluster: lyon/lyon-till is gone: Kubernetes has no Node of its name"
 
     assert [event["event"] for event in said.events()][-3:] == ["WaveFailed", "WaveFinished", "RolloutHalted"]
+
+
+@pytest.mark.timeout(200)
+def test_the_probe_sees_a_quorum_that_is_lost(chain: Chain) -> None:
+    """Two of three members stop: that is what it did not see while the clusters were upgraded."""
+    stopped = [chain.hosts[name] for name in SERVERS[1:]]
+    with Probe({name: chain.api(name) for name in SERVERS}) as probe:
+        for host in stopped:
+            host.run(["systemctl", "stop", "k3s.service"])
+        assert comes_true(lambda: any(not each.wrote and each.up <= {"lyon-a"} for _, each in probe.lost()))
+    for host in stopped:
+        host.run(["systemctl", "start", "--no-block", "k3s.service"])
+    up = {"ActiveState": "active"}
+    assert comes_true(lambda: all(host.unit_show("k3s.service", "ActiveState") == up for host in stopped), 120)
