@@ -189,7 +189,7 @@ HOSTS = (
     "tests/hosts/test_many.py",
 )
 HOSTS_TESTS = 33
-K3S_TESTS = 40
+K3S_TESTS = 45
 WAVES_LEAST = {"tests": 3, "hosts": 20, "sites": 5, "caught_up": 6, "probes": 4000}
 POINTS, MEASURES = "_points", ("_per_mille", "_seconds")
 KILL_ROUNDS = 10

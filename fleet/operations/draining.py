@@ -7,7 +7,10 @@ be the outage that this is to avoid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -24,19 +27,23 @@ from fleet.ports.applier import Applier, Silent, answering
 from fleet.ports.clock import Clock
 from fleet.ports.cluster import Cluster
 
+AT_ONCE = 8
 READY_SECONDS = 300.0
 _PAUSE = 1.0
+T = TypeVar("T")
 
 
 class Move(msgspec.Struct, frozen=True):
     """A server, and those of its cluster that can be asked: the others first, itself last. `drains`: its K3s becomes another
-    version; else a run that was cut off may have left a cordon. `version` is the one that it is brought to, empty for any.
+    version; else a run that was cut off may have left a cordon. `version` is the one that it is brought to, empty for any;
+    `held` the one that it has told last.
     """
 
     node: NodeIdentity
     servers: tuple[Node, ...]
     version: str
     drains: bool
+    held: str = ""
 
 
 def moves(intent: Intent, *, is_resumed: bool = False, only_adopts: bool = False) -> dict[str, Move]:
@@ -52,14 +59,14 @@ def moves(intent: Intent, *, is_resumed: bool = False, only_adopts: bool = False
             continue
         for server in servers:
             told = intent.learned.nodes.get(server.name)
-            held = None if told is None else parsed(told.k3s_version)
+            held = "" if told is None else told.k3s_version
             record = intent.records[server.name]
             version = "" if only_adopts else server.settings.k3s.version
-            drains = bool(version) and held is not None and held != parsed(version)
+            drains = bool(version) and parsed(held) not in {None, parsed(version)}
             if drains or is_resumed or only_adopts or not record.digest:
                 others = tuple(each for each in servers if each is not server)
                 identity = NodeIdentity(server.name, record.machine_id)
-                found[server.name] = Move(identity, (*others, server), version, drains)
+                found[server.name] = Move(identity, (*others, server), version, drains, held)
     return found
 
 
@@ -81,17 +88,15 @@ class DrainingApplier(ApplierAround):
         """Raises StoppedError after `stop_now`."""
         # What was begun was drained before it was, and what goes back never changes K3s.
         drained = () if order.only_adopt or order.undo else self._to_drain(order.nodes)
-        kept = {name: why for name in drained if (why := self._drain(self._moves[name], order.rollout_id))}
+        kept = {name: why for name, why in _of_each(drained, partial(self._drain, order.rollout_id)).items() if why}
         going = tuple(name for name in order.nodes if name not in kept)
         found: dict[str, NodeResult] = {}
         self._go_on(order.batch_id)
         result = BatchResult(order.batch_id, ())
         if going:
             result = self._applier.run_batch(msgspec.structs.replace(order, nodes=going))
-            for each in result.results:
-                # Also of a batch that was drained for and never begun: its servers run as before.
-                is_up = each.outcome == "applied" or not result.is_begun
-                found[each.node] = self._back(each, order.batch_id) if is_up else each
+            those = {each.node: each for each in result.results}
+            found = _of_each(those, lambda name: self._back(those[name], order))
         found |= {name: NodeResult(name, "failed", reason=why) for name, why in kept.items()}
         return msgspec.structs.replace(result, results=tuple(found[name] for name in order.nodes if name in found))
 
@@ -100,8 +105,9 @@ class DrainingApplier(ApplierAround):
         silent = self._silent(drained) if drained else {}
         return [name for name in drained if name not in silent]
 
-    def _drain(self, move: Move, rollout: str) -> str:
+    def _drain(self, rollout: str, name: str) -> str:
         """Why it is not touched, empty where it may be."""
+        move = self._moves[name]
         try:
             with asked(move.servers, self._cluster_of) as (cluster, nodes):
                 return self._moved(cluster, nodes, move.node, rollout)
@@ -121,16 +127,18 @@ class DrainingApplier(ApplierAround):
                 return f"it could not be drained: {event.reason} ({LEFT_OUT})"
         return ""
 
-    def _back(self, result: NodeResult, batch: str) -> NodeResult:
+    def _back(self, result: NodeResult, order: BatchOrder) -> NodeResult:
         """The Node takes pods again; of one that failed, the next rollout that brings it through does it."""
         move = self._moves.get(result.node)
         if move is None:
             return result
+        if result.outcome != "applied":
+            return self._given_up(result, move) if order.only_adopt else result
         ends = self._clock.now() + (READY_SECONDS if move.drains else 0.0)
         while True:
-            self._go_on(batch)
+            self._go_on(order.batch_id)
             try:
-                why = self._uncordoned(move)
+                why = self._uncordoned(move, move.version)
             except UnavailableError as error:  # its API server has just been restarted, or it is the only one
                 why = error.message
             except FleetError as error:
@@ -141,17 +149,37 @@ class DrainingApplier(ApplierAround):
                 return _late(result, move, why)
             self._clock.sleep(_PAUSE)
 
-    def _uncordoned(self, move: Move) -> str:
-        """Empty once the Node is Ready with its new K3s, and ours no more; else what it waits for."""
+    def _given_up(self, result: NodeResult, move: Move) -> NodeResult:
+        """Nobody goes on with it, and perhaps no rollout comes to it any more. Where its K3s is as it was, it takes pods."""
+        if not move.held:
+            return result
+        try:
+            self._uncordoned(move, move.held)
+        except FleetError as error:
+            warning = f"whether its Node was left cordoned is not known: {error.message}"
+            return msgspec.structs.replace(result, warnings=(*result.warnings, warning))
+        return result
+
+    def _uncordoned(self, move: Move, version: str) -> str:
+        """Empty once the Node is Ready with this K3s, and ours no more; else what it waits for."""
         with asked(move.servers, self._cluster_of) as (cluster, nodes):
             node = next((node for node in nodes if node.name == move.node.name), None)
             if node is None:
                 return ""
-            if waits := _waits(node, move.version):
+            if waits := _waits(node, version):
                 return waits
             if node.is_cordoned_by_fleet:
                 cluster.uncordon(move.node)
         return ""
+
+
+def _of_each(names: Iterable[str], does: Callable[[str], T]) -> dict[str, T]:
+    """Side by side, as one batch may hold servers of many clusters. Raises what one raised, when all have ended."""
+    listed = list(names)
+    if not listed:
+        return {}
+    with ThreadPoolExecutor(min(AT_ONCE, len(listed)), thread_name_prefix="draining") as pool:
+        return dict(zip(listed, pool.map(does, listed), strict=True))
 
 
 def _late(result: NodeResult, move: Move, why: str) -> NodeResult:

@@ -10,7 +10,7 @@ from tests.hosts.k3s.asked import V34
 from tests.lab.fixtures import LabPool
 from tests.turn import turn
 
-APART = ("test_air_gap.py", "test_leaks.py", "test_reset.py")
+APART = ("test_air_gap.py", "test_leaks.py", "test_reset.py", "test_waves.py")
 
 
 @pytest.fixture(scope="session")

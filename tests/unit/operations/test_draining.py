@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -136,12 +137,6 @@ def test_a_server_that_was_drained_for_a_batch_that_never_began_takes_pods_again
     assert ground.run("s", only_adopt=True)["s"].outcome == "failed"
     assert ground.cordoned() == set()
 
-    failing = Ground("stu", only_adopts=True)
-    list(failing.cluster.drain(NodeIdentity("s", "machine of s"), failing.rule, "rollout r"))
-    failing.inner.run_batch = lambda order: msgspec.structs.replace(never_began(order), is_begun=True)  # type: ignore[method-assign]
-    failing.run("s", only_adopt=True)
-    assert failing.cordoned() == {"s"}, "of one that failed nobody knows"
-
 
 def never_began(order: BatchOrder) -> BatchResult:
     return BatchResult(order.batch_id, tuple(NodeResult(name, "failed") for name in order.nodes), is_begun=False)
@@ -156,6 +151,29 @@ def test_a_server_that_is_only_adopted_takes_pods_again_whatever_k3s_git_wants_b
     result = ground.run("s", only_adopt=True)["s"]
     assert (result.outcome, result.warnings, ground.cordoned()) == ("applied", (), set())
     assert ground.cluster.clock.now() == before
+
+
+@pytest.mark.parametrize(("version", "is_ready", "left"), [(OLD, True, set()), (NEW, True, {"s"}), (OLD, False, {"s"})])
+def test_a_server_that_was_drained_and_never_begun_takes_pods_again(
+    *, version: str, is_ready: bool, left: set[str]
+) -> None:
+    """Its rollout was cancelled, or superseded by a commit that leaves it as it is. One that was begun stays cordoned."""
+    ground = Ground("stu", only_adopts=True)
+    list(ground.cluster.drain(NodeIdentity("s", "machine of s"), ground.rule, "rollout r"))
+    ground.cluster.staged["s"].node = ClusterNode("s", "machine of s", version, is_ready=is_ready)
+    ground.inner.results["s"] = NodeResult("s", "failed", reason="it was not begun")
+    before = ground.cluster.clock.now()
+    assert ground.run("s", only_adopt=True)["s"] == NodeResult("s", "failed", reason="it was not begun")
+    assert (ground.cordoned(), ground.cluster.clock.now()) == (left, before)
+
+
+def test_a_cluster_that_does_not_say_whether_a_server_was_left_cordoned() -> None:
+    ground = Ground("stu", only_adopts=True)
+    ground.silent = True
+    ground.inner.results["s"] = NodeResult("s", "failed", reason="it was not begun")
+    result = ground.run("s", only_adopt=True)["s"]
+    assert (result.outcome, result.reason) == ("failed", "it was not begun")
+    assert result.warnings[0].startswith("whether its Node was left cordoned is not known: ")
 
 
 def test_the_plan_says_which_servers_are_drained() -> None:
@@ -236,6 +254,23 @@ def test_who_cannot_be_drained_holds_nobody_else_of_the_batch() -> None:
     results = ground.run("s", "a")
     assert (results["s"].outcome, results["a"].outcome) == ("failed", "applied")
     assert [order.nodes for order in ground.inner.orders] == [("a",)]
+
+
+def test_servers_of_a_batch_are_drained_and_waited_for_side_by_side() -> None:
+    """They are of many clusters, and each may take its minutes."""
+    ground = Ground("stu")
+    both = threading.Barrier(2, timeout=30)
+    ask = ground.cluster_of
+
+    @contextmanager
+    def together(server: Node) -> Iterator[MemoryCluster]:
+        both.wait()
+        with ask(server) as cluster:
+            yield cluster
+
+    ground.draining = DrainingApplier(ground.inner, ground.moves, together, ground.rule, ground.cluster.clock)  # type: ignore[arg-type]
+    assert {one.outcome for one in ground.run("s", "t").values()} == {"applied"}
+    assert (ground.seen, ground.cordoned()) == ([{"s", "t"}], set())
 
 
 def test_one_machine_has_nowhere_to_move_its_pods_to() -> None:
