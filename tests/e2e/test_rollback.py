@@ -139,12 +139,13 @@ def test_what_changes_in_git_is_no_longer_held_back(rolling: Repository) -> None
 
 
 @pytest.fixture
-def tills() -> Iterator[str]:
-    """Where each node is asked: lyon-1-b alone is not well."""
+def tills(tmp_path: Path) -> Iterator[str]:
+    """Where each node is asked: lyon-1-b alone is not well, until there is a file `mended`."""
 
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            page = b"closed" if self.path == "/lyon-1-b" else b"open"
+            is_ill = self.path == "/lyon-1-b" and not (tmp_path / "mended").exists()
+            page = b"closed" if is_ill else b"open"
             self.send_response(200)
             self.send_header("Content-Length", str(len(page)))
             self.end_headers()
@@ -161,7 +162,7 @@ def tills() -> Iterator[str]:
         thread.join()
 
 
-def test_a_node_that_its_gate_is_against_goes_back_alone(rolling: Repository, tills: str) -> None:
+def test_a_node_that_its_gate_is_against_goes_back_alone(rolling: Repository, tills: str, tmp_path: Path) -> None:
     gate = f'{{type: http, url: "{tills}/{{node.name}}", contains: open, timeout: 1s}}'
     policy = POLICY.replace('{type: command, command: [./smoke.sh, "{wave}"], timeout: 30s}', gate)
     (rolling.folder / "policies.yaml").write_text(policy.replace("  onFailure", "  successThreshold: 50%\n  onFailure"))
@@ -189,6 +190,13 @@ def test_a_node_that_its_gate_is_against_goes_back_alone(rolling: Repository, ti
     assert shown.out.splitlines()[-2].endswith("6 nodes: 4 succeeded, 1 rolled-back, 1 skipped")
     log = rolling.fleet("node", "log", "lyon-1-b", *BOX)
     assert f"{name}  went back to what it held before, " in log.out
+
+    (tmp_path / "mended").touch()
+    vault = ("--vault-password-file", str(rolling.password))
+    retried = rolling.fleet("rollout", "retry", name, "--yes", *vault, *BOX)
+    assert retried.out.splitlines()[-1].endswith("done: 2 applied"), retried.out
+    assert "fleet (2)" in rolling.read("lyon-1-b", MOTD)
+    rolling.plan(code=0)
 
 
 def test_what_a_gate_is_told(rolling: Repository) -> None:
