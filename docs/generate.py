@@ -45,6 +45,8 @@ DEFAULTS: dict[tuple[str, str], str] = {
     ("ConnectionLayer", "confirmTimeout"): "`90s`",
     ("FileSpec", "confirm"): "`false`",
     ("ArtifactsSpec", "mirrors"): "K3s's releases on github.com",
+    ("MaxConcurrentSpec", "perMirror"): "`50`",
+    ("MaxConcurrentSpec", "perSite"): "`4`",
     ("SecretsSpec", "type"): "`vault`",
     ("FleetSpec", "maxRemoved"): "`1%`",
     ("SiteSpec", "timeZone"): "`UTC`",

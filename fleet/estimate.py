@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,6 +24,7 @@ what systemd waited for on a real node can take its place. Pods run on meanwhile
 """
 
 _SERVER_UNIT = "k3s.service"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def radius(
@@ -101,6 +103,16 @@ def _touches(node: Node, change: Change, asked: Confirmation) -> bool:
             return asked.has_path(change.subject) or asked.has_unit(*change.restarts, *change.reloads)
         case _:
             return False
+
+
+def downloads(change: NodeChange) -> bool:
+    """Whether a node needs an artifact that it did not hold when it last told. Folders and modes are no downloads."""
+    return any(
+        bool(each.after)
+        if each.kind in {"k3s", "first"}
+        else each.kind == "artifact" and bool(_SHA256.fullmatch(each.after))
+        for each in change.changes
+    )
 
 
 class _Cost(msgspec.Struct, frozen=True):

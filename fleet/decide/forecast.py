@@ -42,10 +42,19 @@ def forecast(order: RolloutOrder, batch_seconds: float, now: float) -> Forecast:
 
 
 class _Group:
-    """Nodes that share a budget: `room` more may be away."""
+    """Nodes that share a budget: `room` more may be away. It is `within` others, which bind it as well."""
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, room: int, *within: _Group) -> None:
+        self._room, self._within = room, within
+
+    @property
+    def room(self) -> int:
+        return min((self._room, *(group.room for group in self._within))) if self._within else self._room
+
+    def take(self, number: int) -> None:
+        self._room -= number
+        for group in self._within:
+            group.take(number)
 
 
 class _Cluster:
@@ -98,6 +107,9 @@ class _Course:
         self._flights: deque[tuple[float, list[tuple[_Cluster, _Group, int]]]] = deque()
         self._tightest: dict[tuple[str, ...], _Group] = {}
         self._anyhow = _Group(len(order.nodes))
+        self._lines: dict[str, _Group] = {}
+        self._downloads: dict[tuple[_Group, str], _Group] = {}
+        self._mirror = _Group(order.downloads.per_mirror or len(order.nodes))
         away = {group.name: len(group.away) for group in order.budgets}
         for node in order.nodes:
             for name in node.groups if node.is_away else ():
@@ -148,11 +160,23 @@ class _Course:
             group = self._tightest[node.groups] = self._bound_by(node.groups)
         if node.is_away or group.room < 1:
             cluster.cut = min(cluster.cut, node.rank) if node.role == "server" else cluster.cut
-        elif node.role == "server":
+            return
+        if node.downloads:
+            group = self._downloading(group, node.site)
+        if node.role == "server":
             cluster.servers[node.rank] = group
         else:
             cluster.joins = cluster.joins or node.joins
             cluster.agents[group] = cluster.agents.get(group, 0) + 1
+
+    def _downloading(self, group: _Group, site: str) -> _Group:
+        """Those of a group that download at a site: bound by their mirrors and by its line, too."""
+        if (known := self._downloads.get((group, site))) is not None:
+            return known
+        most = len(self._order.nodes)
+        line = self._lines.setdefault(site, _Group(self._order.downloads.per_site or most))
+        made = self._downloads[group, site] = _Group(most, group, line, self._mirror)
+        return made
 
     def _bound_by(self, names: tuple[str, ...]) -> _Group:
         """The budget that binds first: a quorum's one only where it lets nobody begin, for servers go one by one anyway."""
@@ -223,7 +247,8 @@ class _Course:
                 number = min(left, group.room, size, cluster.most)
                 if number:
                     taken.append((cluster, group, number))
-                    group.room, size, cluster.joining = group.room - number, size - number, cluster.joining + number
+                    size, cluster.joining = size - number, cluster.joining + number
+                    group.take(number)
                 if left > number:
                     kept.append((cluster, left - number))
             queue.extendleft(reversed(kept))
@@ -237,7 +262,7 @@ class _Course:
 
     def _land(self, flight: Iterable[tuple[_Cluster, _Group, int]]) -> None:
         for cluster, group, number in flight:
-            group.room += number
+            group.take(-number)
             self._room += number
             self.done[cluster.wave] += number
             cluster.joining -= number

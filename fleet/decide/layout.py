@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 from operator import or_
 
 from fleet.errors import FleetError, RefusedError
+from fleet.model.crowd import Crowd
 from fleet.model.rollout import BudgetGroup, RolloutLayout, RolloutNode, RolloutOrder, RolloutState
 from fleet.model.window import SITE_ZONE
 
@@ -85,7 +86,7 @@ def _layout_of(order: RolloutOrder) -> RolloutLayout:
         followers,
         waves,
         begun,
-        _crowded(nodes),
+        *_crowds(order, nodes),
         *_groups(order, nodes, index),
         away=bits(i for i, node in enumerate(nodes) if node.is_away),
         outside=outside,
@@ -153,12 +154,31 @@ def _check_waves(order: RolloutOrder, nodes: Sequence[RolloutNode], after: Seque
                 )
 
 
-def _crowded(nodes: Sequence[RolloutNode]) -> dict[str, int]:
-    joining: dict[str, list[int]] = {}
+def _crowds(order: RolloutOrder, nodes: Sequence[RolloutNode]) -> tuple[tuple[Crowd, ...], dict[int, tuple[int, ...]]]:
+    """Those that are larger than may be in flight at once, and which of them each node is in."""
+    found: dict[tuple[str, ...], tuple[int, list[int]]] = {}
     for i, node in enumerate(nodes):
-        if node.joins:
-            joining.setdefault(node.cluster, []).append(i)
-    return {cluster: bits(those) for cluster, those in joining.items() if len(those) > MAX_JOINING}
+        if node.joins or node.downloads:
+            for key, most in _crowds_of(order, node):
+                found.setdefault(key, (most, []))[1].append(i)
+    large = [(most, those) for most, those in found.values() if len(those) > most]
+    crowd_of: dict[int, tuple[int, ...]] = {}
+    for number, (_, those) in enumerate(large):
+        for i in those:
+            crowd_of[i] = (*crowd_of.get(i, ()), number)
+    return tuple(Crowd(most, _pieces(those)) for most, those in large), crowd_of
+
+
+def _crowds_of(order: RolloutOrder, node: RolloutNode) -> Iterator[tuple[tuple[str, ...], int]]:
+    """A node tries its mirrors one after the other, and all nodes have the same ones: as many as download anywhere may be at
+    one of them.
+    """
+    if node.joins:
+        yield ("joins", node.cluster), MAX_JOINING
+    if node.downloads and order.downloads.per_mirror:
+        yield ("downloads",), order.downloads.per_mirror
+    if node.downloads and order.downloads.per_site:
+        yield ("downloads", node.site), order.downloads.per_site
 
 
 def _zones(order: RolloutOrder, nodes: Sequence[RolloutNode]) -> tuple[tuple[str, int], ...]:

@@ -1,10 +1,10 @@
-"""Which nodes the next batch takes: the first ones that may start now, within forks, joins and budgets."""
+"""Which nodes the next batch takes: the first ones that may start now, within forks, crowds and budgets."""
 
 from __future__ import annotations
 
 from fleet.decide.budget import Room
 from fleet.decide.checked import returning, under_way
-from fleet.decide.layout import MAX_JOINING, members
+from fleet.decide.layout import members
 from fleet.model.rollout import RolloutState
 
 _WIDTH = 1024
@@ -17,7 +17,7 @@ def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
     """
     room = min(size, state.order.forks - under_way(state))
     ready = state.ready & state.layout.begun[state.wave] & ~closed
-    crowded, joining, budgets = state.layout.crowded, _Joining(state), Room(state)
+    turns, budgets = _Turns(state), Room(state)
     going_back = {
         state.layout.nodes[i].cluster for i in members(returning(state)) if state.layout.nodes[i].role == "server"
     }
@@ -31,37 +31,52 @@ def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
             some ^= lowest
             index = start + lowest.bit_length() - 1
             node = state.layout.nodes[index]
-            if crowded and node.joins and joining.is_full(node.cluster):
-                ready = joining.without(ready, node.cluster)
+            if (crowd := turns.full(index)) is not None:
+                some, ready = turns.without(some, ready, start, crowd)
             elif budgets.waits_its_turn(index) or (node.role == "server" and node.cluster in going_back):
                 continue
             elif (full := budgets.full(index)) is not None:
                 some, ready = budgets.near(some, start, full), budgets.without(ready, full)
             else:
-                if crowded:
-                    joining.take(node.cluster, joins=node.joins)
+                turns.take(index)
                 budgets.take(index)
                 names.append(node.name)
     return tuple(names)
 
 
-class _Joining:
-    """How many agents join now, of each cluster that has too many to join at once."""
+class _Turns:
+    """How many of each crowd are in flight, with the nodes that were taken since."""
 
     def __init__(self, state: RolloutState) -> None:
-        self._crowded = state.layout.crowded
-        self._now = {cluster: (state.in_flight & those).bit_count() for cluster, those in self._crowded.items()}
-        self._left_out: set[str] = set()
+        self._in_flight = state.in_flight
+        self._crowds, self._crowd_of = state.layout.crowds, state.layout.crowd_of
+        self._now: dict[int, int] = {}
+        self._left_out: set[int] = set()
 
-    def is_full(self, cluster: str) -> bool:
-        return self._now.get(cluster, 0) >= MAX_JOINING
+    def full(self, index: int) -> int | None:
+        """The crowd of a node of which as many as may be are in flight, by its number."""
+        for number in self._crowd_of.get(index, ()):
+            if self._count(number) >= self._crowds[number].most:
+                return number
+        return None
 
-    def take(self, cluster: str, *, joins: bool) -> None:
-        if joins and cluster in self._now:
-            self._now[cluster] += 1
+    def take(self, index: int) -> None:
+        for number in self._crowd_of.get(index, ()):
+            self._now[number] = self._count(number) + 1
 
-    def without(self, ready: int, cluster: str) -> int:
-        if cluster in self._left_out:
-            return ready
-        self._left_out.add(cluster)
-        return ready & ~self._crowded[cluster]
+    def without(self, some: int, ready: int, start: int, number: int) -> tuple[int, int]:
+        """`some`, whose first bit is node `start`, and `ready`, which is what comes after it, less the nodes of a crowd."""
+        for shift, those in self._crowds[number].pieces:
+            away = shift - start
+            if away < _WIDTH:
+                some &= ~(those >> -away if away < 0 else those << away)
+            if away + those.bit_length() > _WIDTH and number not in self._left_out:
+                ready &= ~(those << shift)
+        self._left_out.add(number)
+        return some, ready
+
+    def _count(self, number: int) -> int:
+        if number not in self._now:
+            found = (self._in_flight >> shift & those for shift, those in self._crowds[number].pieces)
+            self._now[number] = sum(each.bit_count() for each in found)
+        return self._now[number]

@@ -63,8 +63,9 @@ def _behind_servers(waves: list[list[RolloutNode]]) -> list[list[RolloutNode]]:
 
 
 def back(node: RolloutNode) -> RolloutNode:
-    """The node on its way back to what it held before."""
-    return replace(node, base=node.wanted, wanted=node.base, sent=(*node.sent, node.base), may_reboot=False)
+    """The node on its way back to what it held before, and has kept."""
+    sent = (*node.sent, node.base)
+    return replace(node, base=node.wanted, wanted=node.base, sent=sent, may_reboot=False, downloads=False)
 
 
 def _back(node: RolloutNode, away: Mapping[str, float]) -> RolloutNode:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fleet.model.cluster import Cluster
+from fleet.model.crowd import Downloads
 from fleet.model.drain import DrainRule
 from fleet.model.node import Node
 from fleet.model.policy import RolloutPolicy
@@ -41,6 +42,7 @@ class ResolvedFleet(msgspec.Struct, frozen=True, eq=False):
     clusters: dict[str, Cluster]
     sites: dict[str, ResolvedSite]
     mirrors: tuple[str, ...] = ()
+    downloads: Downloads = Downloads()
     proxy: Proxy = Proxy()
     max_removed: str = "1%"
     unenforced: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from fleet.model.crowd import Crowd, Downloads
 from fleet.model.gate import Gate, Phase
 from fleet.model.node import Role
 from fleet.model.window import Timing, Wait
@@ -32,7 +33,7 @@ class RolloutNode(msgspec.Struct, frozen=True):
     """One node to bring from digest `base` ("" for a node without a record) to `wanted`. `sent`: digests that were sent to
     it, and it never answered. `cluster` is empty for role none. `rank` is a server's place in its cluster, from 0: the order
     of updating. `groups` name the budgets that it uses up while it is away; `is_away`: it does not answer even before, since `away_since`.
-    `may_reboot`: within its window, where that is due.
+    `may_reboot`: within its window, where that is due. `downloads`: an artifact that it does not hold.
     """
 
     name: str
@@ -47,6 +48,7 @@ class RolloutNode(msgspec.Struct, frozen=True):
     is_away: bool = False
     away_since: float = 0.0
     may_reboot: bool = False
+    downloads: bool = False
 
     @property
     def expected(self) -> str:
@@ -123,6 +125,7 @@ class RolloutOrder(msgspec.Struct, frozen=True):
     undoes: str = ""
     stays: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
+    downloads: Downloads = Downloads()
 
     def may_approve(self, by: str) -> bool:
         """Whether `user@machine` is one of those who may let waves begin."""
@@ -185,8 +188,8 @@ class RolloutLayout(msgspec.Struct, frozen=True):
     """What follows from an order and never changes: worked out once by `decide.initial`.
 
     `after[i]` is the node that must be applied before node i, -1 for none; `followers` is the same the other way.
-    `waves` are bit sets, `begun[w]` is that of the waves up to w. `crowded` holds, for clusters with more than 50 joining
-    agents, those agents. `groups` are those with a budget, `member_of[i]` their indexes for node i; `away` is the bit set of
+    `waves` are bit sets, `begun[w]` is that of the waves up to w. `crowds` are those of more nodes than may be in flight at once,
+    `crowd_of[i]` their numbers for node i. `groups` are those with a budget, `member_of[i]` their indexes for node i; `away` is the bit set of
     nodes that are away already. `outside` are others that are away: the first one's index is the number of nodes. `zones`
     are the time zones, each with the bit set of its nodes.
     """
@@ -197,7 +200,8 @@ class RolloutLayout(msgspec.Struct, frozen=True):
     followers: dict[int, tuple[int, ...]]
     waves: tuple[int, ...]
     begun: tuple[int, ...]
-    crowded: dict[str, int]
+    crowds: tuple[Crowd, ...]
+    crowd_of: dict[int, tuple[int, ...]]
     groups: tuple[BudgetGroup, ...]
     member_of: tuple[tuple[int, ...], ...]
     away: int
@@ -210,16 +214,13 @@ class RolloutState(msgspec.Struct, frozen=True):
 
     `wave` is the one that runs (-1: none yet), `batches` how many were ever started. A node is in at most one of the
     sets `ready`, `in_flight`, `applied`, `failed`, `unreachable` and `blocked`; in none: it waits for another node.
-
     `is_held`: the policy paused it, and nobody went on since. `has_failed`: the wave that runs has failed. `forgiven` are
     nodes without success that were there when somebody went on after such a pause, and those that they block since: no
     threshold counts them any more.
-
     `soaks_until`: when the wave that runs has soaked, 0 before its soak begins; `is_over`: the next one may come. `asked` is
     the last wave that somebody was asked to approve, `approved` the last one that somebody did; `wait` is what was last
     told. No node begins before `paced_until`. `lost` are nodes that do not answer, by when they will have been away too long;
     `lapsed` are those that are (nodes outside the order, too). `is_barred`: some can never begin under the policy.
-
     `checking` are the gates that are being asked, `checks` how many times any were. `gated` is the last place (as in
     `RunningCheck`) where they let the rollout go on, `doubted` one where they did not pass and have not since, -1 for none.
     `unready` is as in `GateOrder`; `asking` are the nodes that gates after a wave are asked about, `proven` those about which

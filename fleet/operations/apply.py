@@ -80,6 +80,7 @@ def order_of(intent: Intent, plan: Plan, records: Records, controller: str, opti
         upkeep=any(node.settings.os.updates.are_wanted for node in nodes),
         updates_now=options.wish.updates_now,
         budgets=budgets,
+        downloads=intent.fleet.downloads,
         break_glass=options.break_glass,
     )
     return policed(order, intent)

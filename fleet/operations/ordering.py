@@ -10,6 +10,7 @@ import msgspec
 
 from fleet.decide.forecast import forecast
 from fleet.decide.windows import freeze_at, span
+from fleet.estimate import downloads
 from fleet.model.check import Missing
 from fleet.model.plan import Forecast, Plan, PlannedBudget, PlannedTime, PlannedWave
 from fleet.model.policy import NodeGroup, RolloutPolicy, Wave
@@ -51,7 +52,8 @@ def in_waves(intent: Intent, plan: Plan, gone: Missing, now: float = 0.0, pace: 
 
 def _forecast(intent: Intent, plan: Plan, waves: Sequence[Wave], groups: Sequence[NodeGroup], pace: Pace) -> Forecast:
     made, kept = _orders(intent, plan, waves, groups, dict.fromkeys(plan.away, pace.now))
-    order = RolloutOrder(plan.policy, plan.fleet, "", "", made, pace.forks, budgets=kept)
+    limits = intent.fleet.downloads
+    order = RolloutOrder(plan.policy, plan.fleet, "", "", made, pace.forks, budgets=kept, downloads=limits)
     told = forecast(policed(order, intent), pace.batch_seconds, pace.now)
     return msgspec.structs.replace(told, measured=pace.measured)
 
@@ -185,6 +187,7 @@ def _rollout_nodes(
             is_away=change.node in silent,
             away_since=since.get(change.node, 0.0),
             may_reboot=change.node in rebooting,
+            downloads=downloads(change),
         )
         for change in plan.nodes
     }

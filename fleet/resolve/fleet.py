@@ -15,6 +15,7 @@ from fleet.model.spec.document import Document, Spec
 from fleet.model.spec.site import SiteSpec
 from fleet.resolve.clashes import clashes
 from fleet.resolve.clusters import clusters
+from fleet.resolve.downloads import downloads
 from fleet.resolve.judge import reboots_without_window, settings_mistakes
 from fleet.resolve.members import Members
 from fleet.resolve.policy import policy
@@ -52,6 +53,7 @@ def resolve(spec: Spec, learned: Learned) -> ResolvedFleet:
         clusters=made,
         sites=sites,
         mirrors=() if isinstance(said.artifacts, UnsetType) else tuple(said.artifacts.mirrors or ()),
+        downloads=downloads(said.artifacts),
         proxy=_proxy(spec),
         max_removed=DEFAULT_MAX_REMOVED if isinstance(said.max_removed, UnsetType) else str(said.max_removed),
         unenforced=_unenforced(spec),

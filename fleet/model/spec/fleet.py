@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from fleet.model.spec.scalars import AbsolutePath, Amount, Duration, MirrorUrl, Name, RepositoryPath, doc
 from fleet.model.spec.selector import Selector
@@ -22,7 +22,30 @@ class ProfileUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 Profiles = list[Name | ProfileUse]
 
 
-class ArtifactsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MaxConcurrentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """How many nodes may download at once. One that has what it needs already is not counted."""
+
+    per_mirror: (
+        Annotated[
+            int,
+            Meta(
+                title="1 or more",
+                description="From one mirror, of the whole fleet. Default 50.",
+                ge=1,
+                examples=[50],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    per_site: (
+        Annotated[
+            int, Meta(title="1 or more", description="Of one site, over its line. Default 4.", ge=1, examples=[4])
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class ArtifactsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Where nodes fetch K3s from."""
 
     mirrors: (
@@ -31,6 +54,16 @@ class ArtifactsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             doc(
                 "Mirrors in the order in which they are tried: https, http, or a folder (`file:`, relative too).",
                 ["https://mirror.acme.example/k3s"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    max_concurrent: (
+        Annotated[
+            MaxConcurrentSpec,
+            doc(
+                "How many nodes may download at once. Mirrors that are folders (`file:`) bear any number.",
+                {"perMirror": 50, "perSite": 4},
             ),
         ]
         | UnsetType

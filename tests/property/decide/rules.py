@@ -353,6 +353,21 @@ class Rules:
             "they may be back, all of them"
         )
 
+        assert not any(self._downloading(name, more=0) for name in event.nodes), (
+            "a mirror, or a site's line, is stormed"
+        )
+
+    def _downloading(self, name: str, *, more: int) -> bool:
+        """Whether, with so many `more`, too many nodes download beside one that does."""
+        node, limits = self.nodes[name], self.order.downloads
+        if not node.downloads:
+            return False
+        sites = [self.nodes[other].site for other in self.flying if self.nodes[other].downloads]
+        return any(
+            limit and many + more > limit
+            for limit, many in ((limits.per_mirror, len(sites)), (limits.per_site, sites.count(node.site)))
+        )
+
     def _check_rate(self, event: ev.BatchStarted) -> None:
         timing = self.order.timing
         if timing.rate:
@@ -415,6 +430,8 @@ class Rules:
         if name in self.final or name in self.flying or self.wave_of[name] > self.begun or not self.is_open(name):
             return False
         if not all(self.final.get(other) == "applied" for other in self._before(name)):
+            return False
+        if self._downloading(name, more=1):
             return False
         node, groups = self.nodes[name], self.nodes[name].groups
         back = [self.nodes[other] for other in self.returning]

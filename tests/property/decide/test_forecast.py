@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from fleet.decide.forecast import LONGEST, forecast
+from fleet.model.crowd import Downloads
 from fleet.model.event import BatchEnded, BatchStarted
 from fleet.model.rollout import GroupBudget, RolloutNode, RolloutOrder, WaveOrder
 from fleet.model.simulation import Operator, RehearsalOrder, SimulatedRun, World
@@ -87,6 +88,17 @@ def sites(number: int, budget: int, forks: int, timing: Timing | None = None) ->
     return replace(rollout(tuple(nodes), forks=forks), policy="standard", budgets=budgets, timing=timing)
 
 
+def downloading(number: int, limits: Downloads, budget: int = 9) -> RolloutOrder:
+    """Three sites of plain hosts that all download, with a budget each."""
+    order = sites(3, budget, forks=20)
+    hosts = [
+        replace(node, name=f"{site}-{node.name}", site=site, groups=(f"site={site}",), downloads=True)
+        for site in ("c0", "c1", "c2")
+        for node in plain(*(f"h{at}" for at in range(number)), base="b1:old")
+    ]
+    return replace(order, waves=(replace(order.waves[0], nodes=tuple(hosts)),), downloads=limits)
+
+
 RATED = replace(rollout(plain(*"abcdef")), policy="standard")
 NIGHTLY = Timing(schedule=Schedule("0 2 * * *", 3 * 3600.0))
 
@@ -100,6 +112,11 @@ NIGHTLY = Timing(schedule=Schedule("0 2 * * *", 3 * 3600.0))
         (sites(1, budget=2, forks=20), (3 + 4) * 60),  # 7 agents, 2 at once
         (sites(10, budget=1, forks=20), 10 * 60),  # every site goes by itself
         (sites(10, budget=1, forks=5), 20 * 60),  # and two halves take turns
+        (downloading(8, Downloads(per_site=4)), 2 * 60),  # sites side by side, 4 hosts of each
+        (downloading(8, Downloads(per_mirror=6)), 4 * 60),
+        (downloading(8, Downloads(per_mirror=6, per_site=1)), 8 * 60),
+        (downloading(8, Downloads(per_site=4), budget=2), 4 * 60),
+        (downloading(8, Downloads()), 2 * 60),  # 20 at once
         (replace(RATED, timing=Timing(rate=2.0)), 2 * 60 + 60),  # the last two begin after two minutes
         (replace(rollout(plain("a"), plain("b")), timing=Timing(soak=600.0)), 2 * (60 + 600)),
     ],

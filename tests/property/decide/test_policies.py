@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from fleet.decide import decide, decode_snapshot, encode_snapshot, evolve, initial, restore, snapshot
 from fleet.model.batch import NodeResult
+from fleet.model.crowd import Downloads
 from fleet.model.effect import RunBatch
 from fleet.model.gate import ClusterGate, CommandGate, GateAnswer, GateOrder, NodeGate, asks_each_node
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutNode, RolloutOrder, WaveOrder
@@ -74,6 +75,7 @@ def orders(draw: st.DrawFn) -> RolloutOrder:
         offline=draw(st.sampled_from(["leave", "defer", "count"])),
         timing=timing or draw(timings(sites)),
         gates=draw(GATES),
+        downloads=Downloads(draw(st.sampled_from([0, 0, 1, 2, 4])), draw(st.sampled_from([0, 0, 1, 2]))),
     )
 
 
@@ -112,7 +114,8 @@ def _grouped(
             is_quorum = group.startswith("servers")
             budgets[group] = GroupBudget(group, draw(st.sampled_from([0, 1, 1, 1, 2, 2, 3])), others, is_quorum)
     is_away = draw(st.integers(0, 7)) == 0
-    return replace(node, groups=tuple(groups), is_away=is_away, away_since=BEGIN - draw(HOURS) if is_away else 0.0)
+    since = BEGIN - draw(HOURS) if is_away else 0.0
+    return replace(node, groups=tuple(groups), is_away=is_away, away_since=since, downloads=draw(st.booleans()))
 
 
 class Rollouts(RuleBasedStateMachine):

@@ -100,6 +100,8 @@ def test_resolve_applies_the_defaults_of_the_table():
         ("ConnectionLayer", "user"): way.user,
         ("ConnectionLayer", "become"): str(way.become).lower(),
         ("FleetSpec", "maxRemoved"): fleet.max_removed,
+        ("MaxConcurrentSpec", "perMirror"): str(fleet.downloads.per_mirror),
+        ("MaxConcurrentSpec", "perSite"): str(fleet.downloads.per_site),
         ("SiteSpec", "timeZone"): fleet.sites["lyon"].time_zone,
         ("ClusterSpec", "growing"): str(cluster.growing).lower(),
     }

@@ -9,18 +9,20 @@ import msgspec
 import pytest
 
 from fleet.decide import initial
+from fleet.model.crowd import Downloads
 from fleet.model.plan import PlannedBudget, PlannedTime, PlannedWave, Scope
 from fleet.model.policy import Amount
 from fleet.model.record import Record, Silence
 from fleet.model.rollout import AwayNode, GroupBudget, RolloutOrder
 from fleet.model.window import Freeze, Schedule, Timing
-from fleet.operations.apply import ApplyOptions, apply
+from fleet.operations.apply import ApplyOptions, apply, order_of
 from fleet.operations.intent import Intent
 from fleet.operations.ordering import in_waves, stop_at
+from fleet.operations.pace import Pace
 from fleet.operations.plan import plan
 from fleet.operations.upkeep import UpkeepWish
 from fleet.testing import MemoryRecords
-from tests.specs import document
+from tests.specs import document, lock
 from tests.unit.operations.test_apply import ScriptedEngine, hands
 from tests.unit.render.ground import intent
 
@@ -33,6 +35,7 @@ batchSize: 7
 maxFailures: 25%
 onFailure: continue
 """
+NEW = "v1.35.4+k3s1"
 NAMED = document("Fleet", "acme", "rolloutPolicy: standard")
 
 
@@ -81,6 +84,28 @@ def test_without_a_policy_everything_is_as_it_was() -> None:
     assert (wave.name, len(wave.nodes), wave.success_threshold, wave.min_finished) == ("everyone", 5, None, None)
     assert (order.policy, order.batch_size, order.stop_at, order.budgets) == ("", 50, 0, ())
     assert {node.groups for node in wave.nodes} == {()}
+
+
+def test_an_order_tells_who_downloads_and_how_many_may_at_once() -> None:
+    """Of a plan, and of the forecast that is told with it: a cluster that is upgraded, and a host that is not."""
+    fleet = document(
+        "Fleet", "acme", f"k3s: {{version: {NEW}}}\nartifacts: {{maxConcurrent: {{perSite: 1}}}}\nrolloutPolicy: quick"
+    )
+    nodes = ["{name: s, role: server, arch: amd64, address: 10.0.0.1}", "{name: h, role: none, address: 10.0.0.2}"]
+    nodes += [f"{{name: t{at}, role: agent, arch: amd64, address: 10.0.0.{at}}}" for at in range(3, 9)]
+    spec = intent(
+        fleet, document("Site", "lyon", f"nodes: [{', '.join(nodes)}]"),
+        document("RolloutPolicy", "quick", "minFinished: 100%"), files={"fleet.lock": lock(NEW)},
+    )  # fmt: skip
+
+    planned = plan(spec, MemoryRecords(), Scope())
+    order = order_of(spec, planned, MemoryRecords(), "ops@desk", ApplyOptions())
+
+    assert order.downloads == Downloads(50, 1)
+    assert {node.name for node in order.nodes if node.downloads} == {"s", *(f"t{at}" for at in range(3, 9))}
+    told = in_waves(spec, planned, {}, pace=Pace(now=0.0, batch_seconds=60.0)).forecast
+    assert told is not None
+    assert told.seconds == 60 * (1 + 6), "the server, then one agent at a time"
 
 
 def test_waves_are_of_what_the_scope_leaves_and_groups_of_the_fleet() -> None:
