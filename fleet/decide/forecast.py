@@ -42,10 +42,13 @@ def forecast(order: RolloutOrder, batch_seconds: float, now: float) -> Forecast:
 
 
 class _Group:
-    """Nodes that share a budget: `room` more may be away. It is `within` others, which bind it as well."""
+    """Nodes that share a budget: `most` may be away at once, `room` more than now. It is `within` others, which bind it as
+    well.
+    """
 
-    def __init__(self, room: int, *within: _Group) -> None:
-        self._room, self._within = room, within
+    def __init__(self, most: int, *within: _Group) -> None:
+        self.most = self._room = most
+        self._within = within
 
     @property
     def room(self) -> int:
@@ -158,7 +161,7 @@ class _Course:
         group = self._tightest.get(node.groups)
         if group is None:
             group = self._tightest[node.groups] = self._bound_by(node.groups)
-        if node.is_away or group.room < 1:
+        if node.is_away or group.most < 1:
             cluster.cut = min(cluster.cut, node.rank) if node.role == "server" else cluster.cut
             return
         if node.downloads:
@@ -181,10 +184,10 @@ class _Course:
     def _bound_by(self, names: tuple[str, ...]) -> _Group:
         """The budget that binds first: a quorum's one only where it lets nobody begin, for servers go one by one anyway."""
         groups = [self._groups[name] for name in names]
-        if full := [group for group in groups if group.room < 1]:
+        if full := [group for group in groups if group.most < 1]:
             return full[0]
         policed = [group for name, group in zip(names, groups, strict=True) if name not in self._quorums]
-        return min(policed, key=lambda each: each.room, default=self._anyhow)
+        return min(policed, key=lambda each: each.most, default=self._anyhow)
 
     def _advance(self, cluster: _Cluster, to: dict[str, _Ready]) -> None:
         """The next stage of a cluster may begin. One that was begun comes before those that were not."""

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 Span = tuple[float, float]
 """Seconds since 1970."""
-PLAYBOOK = "ansible-playboo\n"
+PLAYBOOK = "ansible-playboo"
 """As the kernel tells a process's name: fifteen letters of it."""
 
 
@@ -97,9 +97,13 @@ def without(wall: Span, left_out: Iterable[Span]) -> list[Span]:
 
 @dataclass
 class Playbooks:
-    """Notes when a process `ansible-playbook` is there, in one network namespace: labs of others do not count."""
+    """Notes when a process of that name is there, in one network namespace: labs of others do not count. `there` are those that
+    are now, and since when.
+    """
 
     namespace: Path
+    name: str = PLAYBOOK
+    there: dict[str, float] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
@@ -118,22 +122,21 @@ class Playbooks:
     def _look(self) -> None:
         """A process has its name once it is executed: a new one is looked at for a second."""
         fresh: dict[str, float] = {}
-        ours: dict[str, float] = {}
         known: set[str] = set()
         while not self._over.wait(0.05):
-            now, there = time.time(), {path.name for path in Path("/proc").iterdir() if path.name.isdigit()}
-            fresh = {pid: since for pid, since in fresh.items() if pid in there and now - since < 1}
-            fresh |= dict.fromkeys(there - known, now)
-            known = there
+            now, alive = time.time(), {path.name for path in Path("/proc").iterdir() if path.name.isdigit()}
+            fresh = {pid: since for pid, since in fresh.items() if pid in alive and now - since < 1}
+            fresh |= dict.fromkeys(alive - known, now)
+            known = alive
             for pid in [pid for pid in fresh if self._is_ours(pid)]:
-                ours[pid] = now
+                self.there[pid] = now
                 del fresh[pid]
-            for pid in ours.keys() - there:
-                self.spans.append((ours.pop(pid), now))
-        self.spans += [(since, time.time()) for since in ours.values()]
+            for pid in self.there.keys() - alive:
+                self.spans.append((self.there.pop(pid), now))
+        self.spans += [(since, time.time()) for since in self.there.values()]
 
     def _is_ours(self, pid: str) -> bool:
         with suppress(OSError):
-            is_playbook = Path("/proc", pid, "comm").read_text() == PLAYBOOK
-            return is_playbook and Path("/proc", pid, "ns/net").stat().st_ino == self._net
+            has_name = Path("/proc", pid, "comm").read_text() == f"{self.name}\n"
+            return has_name and Path("/proc", pid, "ns/net").stat().st_ino == self._net
         return False

@@ -151,7 +151,7 @@ class Street:
         return {name: sum(line["commit"] == commit for line in those) for name, those in lines.items()}
 
 
-def make_street(lab: Lab, hosts: Iterable[Host], plan: Plan, folder: Path, budget: str = str(BUDGET)) -> Street:
+def make_street(lab: Lab, hosts: Iterable[Host], plan: Plan, folder: Path) -> Street:
     """The repository, committed. Nothing is applied."""
     home = folder / "home"
     home.mkdir()
@@ -159,7 +159,7 @@ def make_street(lab: Lab, hosts: Iterable[Host], plan: Plan, folder: Path, budge
     checkout.folder.mkdir()
     checkout.git("init", "--quiet", "--initial-branch=main")
     checkout.write("fleet.yaml", FLEET.replace("KEY", str(lab.ssh_key)))
-    checkout.write("policy.yaml", POLICY.replace("BUDGET", budget) + OPENING)
+    checkout.write("policy.yaml", POLICY.replace("BUDGET", str(BUDGET)) + OPENING)
     checkout.write("files/shop.py", SHOP.read_text())
     checkout.write("files/shop.service", UNIT)
     checkout.write("known_hosts", lab.known_hosts.read_text())

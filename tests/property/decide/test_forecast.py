@@ -133,6 +133,17 @@ def test_a_wave_that_has_passed_does_not_wait_for_its_last_nodes() -> None:
     assert forecast(order, LATENCY, BEGIN).seconds == rehearsed(order).seconds == 120 + 600 + 60 + 600
 
 
+def test_a_budget_that_an_earlier_wave_uses_right_now_keeps_nobody_for_ever() -> None:
+    """w0 has passed with a, and b of the same group as c is under way, when w1 begins."""
+    a, b, c = plain(*"abc")
+    b, c = (replace(node, groups=("site=yard",)) for node in (b, c))
+    waves = (WaveOrder("w0", (a, b), Decimal(50), Decimal(50)), WaveOrder("w1", (c,)))
+    order = replace(rollout((c,), forks=2, batch_size=1), waves=waves, policy="standard", timing=Timing(rate=2.0))
+    order = replace(order, budgets=(GroupBudget("site=yard", 1),))
+    told = forecast(order, LATENCY, BEGIN)
+    assert (told.left, told.seconds) == (0, rehearsed(order).seconds)
+
+
 def test_nights_are_counted() -> None:
     """400 nodes in each zone, and 2.5 hours in which they begin: some 150 batches of two."""
     order = sites(120, budget=1, forks=2, timing=NIGHTLY)
