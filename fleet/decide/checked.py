@@ -56,6 +56,11 @@ def returning(state: RolloutState) -> int:
     return bits(state.layout.index[name] for batch in state.running if batch.is_back for name in batch.nodes)
 
 
+def under_way(state: RolloutState) -> int:
+    """How many nodes are, forward or back."""
+    return (state.in_flight | returning(state)).bit_count()
+
+
 def rolling_back(state: RolloutState, event: ev.NodesRollingBack) -> RolloutState:
     batch = RunningBatch(event.batch_id, event.nodes, event.at, is_back=True)
     return replace(state, batches=state.batches + 1, running=(*state.running, batch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from fleet.decide.checked import under_way
 from fleet.decide.evolution import evolve_all
 from fleet.decide.layout import waiting_behind
 from fleet.decide.waiting import shut
@@ -63,13 +64,13 @@ def hold(course: Course, reason: str) -> None:
     """What the policy does when it hurts. What was brought is brought back by another rollout: this one ends."""
     state = course.state
     if _rolls_back(state):
-        course.add(ev.RollbackRequested(reason, state.in_flight.bit_count()))
+        course.add(ev.RollbackRequested(reason, under_way(state)))
     else:
         pause(course, reason)
 
 
 def pause(course: Course, reason: str) -> None:
-    course.add(ev.PauseRequested(reason, course.state.in_flight.bit_count(), by_policy=True))
+    course.add(ev.PauseRequested(reason, under_way(course.state), by_policy=True))
 
 
 def fail_wave(course: Course, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from fleet.decide.checked import under_way
 from fleet.decide.course import Course, block_behind
 from fleet.decide.evolution import check_version
 from fleet.decide.gating import ask_again, hear_answers
@@ -98,7 +99,7 @@ def _take_over(course: Course, signal: sig.TakeOver) -> None:
 
 def _pause(course: Course, signal: sig.Pause) -> None:
     if course.state.status == "running":
-        course.add(ev.PauseRequested(signal.reason, course.state.in_flight.bit_count()))
+        course.add(ev.PauseRequested(signal.reason, under_way(course.state)))
         go_on(course)
 
 
@@ -110,7 +111,7 @@ def _resume(course: Course) -> None:
 
 def _cancel(course: Course, signal: sig.Cancel) -> None:
     if course.state.status in ("running", "pausing", "paused"):
-        course.add(ev.CancelRequested(signal.reason, course.state.in_flight.bit_count()))
+        course.add(ev.CancelRequested(signal.reason, under_way(course.state)))
         go_on(course)
 
 
@@ -130,7 +131,7 @@ def _supersede(course: Course, signal: sig.Supersede) -> None:
     state = course.state
     is_newer = state.status == "superseding" and state.reason != signal.by
     if is_newer or state.status in ("new", "running", "pausing", "paused"):
-        course.add(ev.SupersedeRequested(signal.by, course.state.in_flight.bit_count()))
+        course.add(ev.SupersedeRequested(signal.by, under_way(course.state)))
         go_on(course)
 
 

@@ -117,7 +117,8 @@ def _all_applied(state: RolloutState, events: Sequence[ev.NodeApplied]) -> Rollo
         state,
         in_flight=state.in_flight & ~those,
         applied=state.applied | those,
-        ready=state.ready | bits(followers) if followers else state.ready,
+        # What was blocked meanwhile, because a server before it turned ill, stays so.
+        ready=state.ready | bits(followers) & ~state.blocked if followers else state.ready,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.decide.budget import Room
-from fleet.decide.checked import returning
+from fleet.decide.checked import returning, under_way
 from fleet.decide.layout import members
 from fleet.model.rollout import RolloutState
 
@@ -15,7 +15,7 @@ def pick(state: RolloutState, size: int, closed: int) -> tuple[str, ...]:
     """The first nodes of the waves that were begun: clusters that were begun come before those that were not. `closed` are
     nodes whose window is shut.
     """
-    room = min(size, state.order.forks - (state.in_flight | returning(state)).bit_count())
+    room = min(size, state.order.forks - under_way(state))
     ready = state.ready & state.layout.begun[state.wave] & ~closed
     turns, budgets = _Turns(state), Room(state)
     going_back = {

@@ -86,7 +86,7 @@ class Drive:
             raise self._error
         if state.running:
             raise StoppedError(
-                f"stopped at once, with {state.in_flight.bit_count()} nodes under way",
+                f"stopped at once, with {sum(len(batch.nodes) for batch in state.running)} nodes under way",
                 hint=f"fleet rollout resume {state.order.id} finds out how far they came, and goes on.",
             )
 

@@ -41,10 +41,22 @@ class LocalRollouts:
             except BusyError:
                 driver = self.holder()  # that drives another one, and carries this out
             else:
-                return Answer(rollout_id, "", is_done=True, status=state.status, under_way=state.in_flight.bit_count())
+                return Answer(
+                    rollout_id,
+                    "",
+                    is_done=True,
+                    status=state.status,
+                    under_way=sum(len(batch.nodes) for batch in state.running),
+                )
         check_fits(self._with_inbox(state), request)
         self._journal.post(rollout_id, request)
-        return Answer(rollout_id, driver, is_done=False, status=state.status, under_way=state.in_flight.bit_count())
+        return Answer(
+            rollout_id,
+            driver,
+            is_done=False,
+            status=state.status,
+            under_way=sum(len(batch.nodes) for batch in state.running),
+        )
 
     def events_after(self, rollout_id: str, seq: int = 0) -> Sequence[Entry]:
         found = self._journal.read(rollout_id, seq)

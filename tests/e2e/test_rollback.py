@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,67 @@ def test_what_changes_in_git_is_no_longer_held_back(rolling: Repository) -> None
     assert "held back" not in rolling.plan(code=3).out
     rolling.apply()
     assert "fleet (3)" in rolling.read("turin-1-a", MOTD)
+
+
+@pytest.fixture
+def tills(tmp_path: Path) -> Iterator[str]:
+    """Where each node is asked: lyon-1-b alone is not well, until there is a file `mended`."""
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_ill = self.path == "/lyon-1-b" and not (tmp_path / "mended").exists()
+            page = b"closed" if is_ill else b"open"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_node_that_its_gate_is_against_goes_back_alone(rolling: Repository, tills: str, tmp_path: Path) -> None:
+    gate = f'{{type: http, url: "{tills}/{{node.name}}", contains: open, timeout: 1s}}'
+    policy = POLICY.replace('{type: command, command: [./smoke.sh, "{wave}"], timeout: 30s}', gate)
+    (rolling.folder / "policies.yaml").write_text(policy.replace("  onFailure", "  successThreshold: 50%\n  onFailure"))
+    rolling.commit("A gate that asks each node")
+    before, held = hashes(rolling), digests(rolling)
+
+    ran = rolling.apply(code=4)
+
+    name, lines = first_id(ran), ran.out.splitlines()
+    (ill,) = [line for line in lines if line.startswith("unhealthy ")]
+    assert ill.startswith("unhealthy lyon-1-b: http ")
+    assert "200 without the text 'open'" in ill
+    assert "going back 1 node (lyon-1-b): a gate is against what they hold" in lines
+    assert "back lyon-1-b: it holds what it held before" in lines
+    assert lines.index("back lyon-1-b: it holds what it held before") < len(lines) - 1
+    assert f"rollout {name} ended: 4 applied, 1 failed, 1 blocked" in lines, ran.out
+    after = hashes(rolling)
+    assert {path for path in before if path.startswith("lyon-1-b/") and before[path] != after[path]} == set()
+    assert digests(rolling)["lyon-1-b"] == held["lyon-1-b"]
+    for node in ("lyon-1-a", "lyon-1-c", "turin-1-a"):
+        assert "fleet (2)" in rolling.read(node, MOTD)
+    plan = rolling.plan(code=3)
+    assert "held back on 1 node (lyon-1-b), until it changes in git" in plan.out
+    shown = rolling.fleet("rollout", "show", name, "--nodes", *BOX)
+    assert shown.out.splitlines()[-2].endswith("6 nodes: 4 succeeded, 1 rolled-back, 1 skipped")
+    log = rolling.fleet("node", "log", "lyon-1-b", *BOX)
+    assert f"{name}  went back to what it held before, " in log.out
+
+    (tmp_path / "mended").touch()
+    vault = ("--vault-password-file", str(rolling.password))
+    retried = rolling.fleet("rollout", "retry", name, "--yes", *vault, *BOX)
+    assert retried.out.splitlines()[-1].endswith("done: 2 applied"), retried.out
+    assert "fleet (2)" in rolling.read("lyon-1-b", MOTD)
+    rolling.plan(code=0)
 
 
 def test_what_a_gate_is_told(rolling: Repository) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
@@ -224,6 +225,47 @@ class TestRollback:
         assert isinstance(events[-1], ev.RolloutFinished)
         assert applier.digests == {"a": "b1:old", "b": "b1:old"}
         assert [order.undo for order in applier.orders if not order.only_adopt] == [{"a": "b1:old"}, {"b": "b1:old"}]
+
+
+class TestOneNodeGoesBack:
+    """A gate is against b, and its wave bears that."""
+
+    ILL = GateAnswer("node", "failed", ill={"b": "chrony.service is failed"})
+
+    @property
+    def order(self) -> RolloutOrder:
+        nodes = [*plain("a", "b", base="b1:old")]
+        order = rollout(nodes, plain("c", base="b1:old"))
+        waves = [replace(each, success_threshold=Decimal(50), min_finished=Decimal(0)) for each in order.waves]
+        return replace(order, waves=tuple(waves), policy="standard", gates=(NODE,), on_failure="rollback")
+
+    def test_while_the_rollout_goes_on_and_is_held_back(self, journal: Journal) -> None:
+        records, applier = MemoryRecords(), Undoing(wanted(self.order))
+        events = list(engine(journal, MemoryGates({NODE: [self.ILL]}), applier, records).roll(self.order))
+        assert isinstance(events[-1], ev.RolloutHalted)
+        assert [event for event in events if isinstance(event, ev.NodeRolledBack)] == [
+            ev.NodeRolledBack("b", "yard", "7f3c-0002", "b1:old", 1)
+        ]
+        assert applier.digests == {"a": "b1:a", "b": "b1:old", "c": "b1:c"}
+        assert records.held_back() == {"b": HeldBack("b1:b", "7f3c")}
+        assert [entry.event for entry in journal.read("7f3c")] == events
+
+    def test_killed_on_its_way_it_is_taken_up_again(self, journal: Journal) -> None:
+        records, applier = MemoryRecords(), Undoing(wanted(self.order))
+        rolling = engine(journal, MemoryGates({NODE: [self.ILL]}), applier, records).roll(self.order)
+        for event in rolling:
+            if isinstance(event, ev.NodesRollingBack):
+                break
+        state = load(journal, self.order)
+        assert [batch.nodes for batch in state.running if batch.is_back] == [("b",)]
+        effect, _ = journal.open_effects("7f3c")
+        assert (effect.order.undo, effect.order.wanted) == ({"b": "b1:old"}, {"b": "b1:old"})
+        rolling.close()  # type: ignore[attr-defined]
+        if not load(journal, self.order).has_ended:
+            list(engine(journal, MemoryGates(), applier, records).resume("7f3c"))
+        assert load(journal, self.order).has_ended
+        assert applier.digests == {"a": "b1:a", "b": "b1:old", "c": "b1:c"}
+        assert set(records.held_back()) == {"b"}
 
 
 class Undoing(MemoryApplier):

@@ -86,8 +86,9 @@ def test_an_agent_leaves_its_cluster_and_only_then(formed: Ground) -> None:
 
 @pytest.fixture
 def spare(formed: Ground, lab_pool: LabPool) -> Host:
-    """Another machine, with a machine-id and host key of its own."""
+    """Another machine, freshly installed, with a machine-id and host key of its own."""
     host = formed.lab.grow(7, k3s_layer())[6]
+    host.reset()  # a file with hosts of its own may have had it
     assert host.machine_id != formed.hosts["north-c"].machine_id
     return host
 

@@ -43,9 +43,9 @@ metadata: {name: NAME}
 spec:
   network: {cidr: 10.77.0.0/16, gateway: 10.77.0.1}
   nodeSets:
-    - {name: office, count: 1, role: none, labels: {ring: office}, addresses: 10.77.1.FIRST-10.77.1.FIRST}
+    - {name: office, count: 1, role: none, labels: {ring: office}, addresses: OFFICE-OFFICE}
 """
-TILLS = "    - {name: till, count: COUNT, role: none, addresses: 10.77.1.FIRST-10.77.1.LAST}\n"
+TILLS = "    - {name: till, count: COUNT, role: none, addresses: ADDRESSES}\n"
 POLICY = """\
 apiVersion: fleet/v1alpha1
 kind: RolloutPolicy
@@ -166,14 +166,15 @@ def make_street(lab: Lab, hosts: Iterable[Host], plan: Plan, folder: Path, budge
     checkout.write(".gitignore", ".fleet/\n")
     first = 11
     for site, count in plan.sites.items():
-        text = SITE + (TILLS if count > 1 else "")
-        places = {"NAME": site, "COUNT": str(count - 1), "LAST": str(first + count - 1)}
-        head, mark, tail = text.partition("    - {name: till")
-        text = head.replace("FIRST", str(first)) + mark + tail.replace("FIRST", str(first + 1))
-        for word, value in places.items():
-            text = text.replace(word, value)
-        checkout.write(f"sites/{site}.yaml", text)
+        checkout.write(f"sites/{site}.yaml", site_text(site, first, count))
         first += count
     checkout.commit("Describe the street")
     names = [name for those in plan.nodes().values() for name in those]
     return Street(lab, plan, dict(zip(names, hosts, strict=True)), checkout)
+
+
+def site_text(name: str, first: int, count: int) -> str:
+    """An office, and tills as far as there are hosts for them."""
+    text = SITE.replace("NAME", name).replace("OFFICE", f"10.77.1.{first}")
+    addresses = f"10.77.1.{first + 1}-10.77.1.{first + count - 1}"
+    return text + TILLS.replace("COUNT", str(count - 1)).replace("ADDRESSES", addresses) if count > 1 else text

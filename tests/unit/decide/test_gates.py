@@ -326,6 +326,18 @@ def test_an_ill_server_blocks_its_agents_in_later_waves() -> None:
     assert blocked.reason == "server lyon-s0 is not healthy: node: k3s.service is failed"
 
 
+def test_what_an_ill_server_blocked_does_not_begin_when_the_one_before_it_comes_through() -> None:
+    """Gates are asked about s0 and s1 while s2 is under way, as its wave has passed; the agent waits for s2."""
+    it = judged(cluster("lyon", 3, 1, "b1:old"), plain("z", base="b1:old"), threshold="50", gates=(NODE,))
+    it.became("applied", "lyon-s0")
+    assert it.became("applied", "lyon-s1")[-1] == "GatesAsked"
+    it.answer(failed(gate="node", ill={"lyon-s1": "k3s.service is failed"}))
+    assert [it.state.layout.nodes[i].name for i in range(5) if it.state.blocked >> i & 1] == ["lyon-a0"]
+    told = it.became("applied", "lyon-s2")
+    assert "lyon-a0" not in [name for batch in it.state.running for name in batch.nodes], told
+    assert it.state.ready & it.state.blocked == 0
+
+
 @pytest.mark.parametrize(
     ("signal", "end"),
     [(Pause("lunch"), "RolloutPaused"), (Cancel(), "RolloutCancelled"), (Supersede("8a4d"), "RolloutSuperseded")],

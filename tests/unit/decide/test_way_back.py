@@ -54,6 +54,8 @@ class Rolling:
             effect.order.batch_id: effect.order for effect in decision.effects if isinstance(effect, RunBatch)
         }
         self.events += decision.events
+        kept = decode_snapshot(encode_snapshot(snapshot(self.state)))
+        assert restore(self.order, kept) == self.state
         return [type(event).__name__ for event in decision.events]
 
     def all_applied(self) -> list[str]:
@@ -63,6 +65,13 @@ class Rolling:
             results = tuple(NodeResult(name, "applied", digest=f"b1:{name}") for name in batch.nodes)
             told += self.hear(BatchFinished(batch.batch_id, results))
         return told
+
+    def applied(self, name: str) -> list[str]:
+        (batch,) = (each for each in self.state.running if each.nodes == (name,) and not each.is_back)
+        return self.hear(BatchFinished(batch.batch_id, (NodeResult(name, "applied", digest=f"b1:{name}"),)))
+
+    def forward(self) -> tuple[str, ...]:
+        return tuple(name for batch in self.state.running if not batch.is_back for name in batch.nodes)
 
     def ill(self, *names: str) -> list[str]:
         assert self.state.checking
@@ -177,6 +186,31 @@ def test_what_is_in_flight_is_of_the_group_too() -> None:
     assert it.going_back() == ("b",)
     it.back()
     assert [each.nodes for each in it.state.running] == [("c",)], "they are away no more"
+
+
+def test_who_is_under_way_forward_takes_the_place_of_one_that_goes_back() -> None:
+    """The wave has passed with a and b, so gates are asked about them while c is under way."""
+    nodes = [replace(node, groups=("yard",)) for node in old("a", "b", "c")]
+    it = Rolling(nodes, old("d"), budgets=(GroupBudget("yard", 1),), batch_size=1)
+    it.applied("a")
+    it.applied("b")
+    it.ill("b")
+    assert (it.going_back(), it.forward()[0]) == ((), "c")
+    it.applied("c")
+    assert it.going_back() == ("b",)
+
+
+def test_no_server_begins_beside_one_that_goes_back() -> None:
+    it = Rolling(cluster("lyon", 3, 0, OLD), old("d"), batch_size=1)
+    it.applied("lyon-s0")
+    it.ill("lyon-s0")
+    assert (it.going_back(), it.forward()) == ((), ("lyon-s1",)), "one server at a time"
+    (batch,) = it.state.running
+    it.hear(BatchLost(batch.batch_id, "died"))
+    assert it.going_back() == ("lyon-s0",)
+    assert "lyon-s1" not in it.forward()
+    it.back()
+    assert "lyon-s1" in it.forward()
 
 
 def test_servers_one_at_a_time_and_before_their_agents() -> None:

@@ -42,12 +42,13 @@ def command(
     """
     workspace = face.workspace(sandbox, vault_password_file, become_password_file, asks_become=asks_become)
     rollouts = workspace.rollouts()
-    if names := rollouts.held_back(rollout_id):
+    with face.diagnostics.stage("plan"):
+        names = rollouts.failed(rollout_id, workspace.plan())
+    if held := rollouts.held_back(rollout_id):
+        names = tuple(dict.fromkeys((*held, *names)))
         return bring_held_back(
             face, workspace, names, rollout_id, asks=not yes, forks=forks, cluster=not no_cluster, as_json=as_json
         )
-    with face.diagnostics.stage("plan"):
-        names = rollouts.failed(rollout_id, workspace.plan())
     return bring_again(
         face, workspace, names, "retry", f"no node that failed in {rollout_id} still wants what it brought",
         asks=not yes, forks=forks, cluster=not no_cluster, as_json=as_json,
