@@ -328,6 +328,14 @@ def test_a_quorum_counts_a_server_of_its_own_rollout_that_is_away_for_long() -> 
     assert Timed(replace(order, budgets=(replace(quorum, is_quorum=False),)), at=10000.0).flying == ["lyon-s0"]
 
 
+def test_a_quorum_counts_a_server_of_a_later_wave_that_is_away_for_long() -> None:
+    first, second = (replace(node, groups=("servers of lyon",)) for node in cluster("lyon", 2, base="b1:old"))
+    order = timed((first,), (replace(second, is_away=True, away_since=0.0),), offline_after=1600.0)
+    quorum = GroupBudget("servers of lyon", 1, is_quorum=True)
+    assert Timed(replace(order, budgets=(quorum,)), at=10000.0).state.blocked & 1, "two of two would be away"
+    assert Timed(replace(order, budgets=(replace(quorum, is_quorum=False),)), at=10000.0).flying == ["lyon-s0"]
+
+
 def test_a_node_that_failed_uses_its_budget_up_for_ever() -> None:
     order = replace(timed(grouped("a", "b"), forks=1, offline_after=1600.0), budgets=GROUP)
     one = Timed(replace(order, waves=(replace(order.waves[0], nodes=grouped("a", "b", is_away=False)),)))
