@@ -12,6 +12,7 @@ from fleet.cli.face import Face
 
 if TYPE_CHECKING:
     from fleet.model.plan import Plan
+    from fleet.workspace import Workspace
 
 
 def may_go_on(face: Face, plan: Plan, *, asks: bool) -> bool:
@@ -32,8 +33,13 @@ def may_go_on(face: Face, plan: Plan, *, asks: bool) -> bool:
     return click.confirm(question, err=True)
 
 
-def tell_nothing(face: Face, plan: Plan, *, as_json: bool) -> None:
-    """Nothing is an answer too, but no event: JSON lines stay empty."""
+def tell_nothing(face: Face, workspace: Workspace, plan: Plan, *, as_json: bool) -> None:
+    """Nothing is an answer too, but no event: JSON lines stay empty. A rollout that has not ended is told of: git may have gone
+    back since its controller died, and servers of it may still be cordoned.
+    """
+    from fleet.cli.lines.status import unfinished_lines
     from fleet.report import plan_lines
 
-    (face.err if as_json else face.out).lines(plan_lines(plan))
+    out = face.err if as_json else face.out
+    out.lines(plan_lines(plan))
+    out.lines(unfinished_lines(workspace.rollouts().list(), face.again))

@@ -51,7 +51,7 @@ def carry_out(face: Face, workspace: Workspace, plan: Plan, way: Way) -> int:
                 face.err.line("not applied")
                 return EXIT_INTERRUPTED
         if not (plan.nodes or plan.refused):
-            tell_nothing(face, plan, as_json=way.as_json)
+            tell_nothing(face, workspace, plan, as_json=way.as_json)
             return EXIT_DONE
         if way.detach and not face.is_detached:
             return detach(face, workspace.state, fingerprint(plan), name, as_json=way.as_json)

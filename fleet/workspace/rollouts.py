@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from fleet.errors import FleetError, RefusedError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fleet.model.node_log import NodeLog
     from fleet.model.node_result import NodeResults, Result
     from fleet.model.plan import Plan
+    from fleet.model.rollout import RolloutNode
     from fleet.model.status import RolloutRow
     from fleet.operations.intent import Intent
     from fleet.operations.progress import Story
@@ -237,14 +238,27 @@ class Rollouts:
         if order.policy in intent.spec.policies and order.policy != intent.spec.fleet.spec.rollout_policy:
             intent = self._read(policy=order.policy)
         wanted = {change.node: change.wanted for change in made(intent, self._wiring.records, EVERYTHING).nodes}
-        moved = [node.name for node in order.nodes if wanted.get(node.name, node.wanted) != node.wanted]
+        there = {node.name for node in intent.fleet.nodes}
+        moved = [
+            node.name for node in order.nodes if node.name in there and _git_wants(intent, wanted, node) != node.wanted
+        ]
         if moved:
             raise RefusedError(
                 f"git wants something else of {moved[0]} than rollout {rollout_id} does",
-                "Start a new one: fleet apply. What this one finished stays.",
+                f"Start a new one: fleet apply; or end this one: fleet rollout cancel {rollout_id}. What it finished stays.",
             )
         return intent, {node.name for node in order.nodes if node.name in wanted}
 
     @property
     def _by(self) -> str:
         return f"by {self._wiring.controller}"
+
+
+def _git_wants(intent: Intent, changing: Mapping[str, str], node: RolloutNode) -> str:
+    """The digest that git wants of a node of a rollout. What does not change is as git wants it; unless it waits for somebody,
+    or is held back: then nobody else brings it anything either.
+    """
+    record = intent.records.get(node.name)
+    if node.name in changing or record is None or intent.is_waiting(node.name) or node.name in intent.held_back:
+        return changing.get(node.name, node.wanted)
+    return record.digest

@@ -242,3 +242,11 @@ def test_a_reason_from_a_node_cannot_drive_the_terminal():
     (line,) = EventLines(again).of(event)
 
     assert line.text == "failed a: \\x1b[2J\\x1b]0;owned\\x07\\r\\nrollout done (fleet node log a)"
+
+
+def test_where_a_gate_alone_is_against_it_the_way_back_is_named():
+    halted = happened.RolloutHalted(rollout_id="7f3c", counts=RolloutCounts(applied=9))
+    assert [line.text for line in EventLines(again).of(halted)] == [
+        "rollout 7f3c ended: 9 applied",
+        "every node has it, and a gate is against it: fleet rollout rollback 7f3c brings back what they held",
+    ]

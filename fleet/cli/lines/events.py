@@ -64,6 +64,9 @@ class EventLines:
                 return _line(f"{self._again(f'rollout resume {event.rollout_id}')} goes on", "next")
             case happened.RolloutWithdrawn():
                 return _line(f"{self._again(f'rollout retry {event.rollout_id}')} brings it all the same", "next")
+            case happened.RolloutHalted(counts=counts) if counts == RolloutCounts(applied=counts.applied):
+                back = self._again(f"rollout rollback {event.rollout_id}")
+                return _line(f"every node has it, and a gate is against it: {back} brings back what they held", "next")
             case happened.RolloutHalted():
                 return _line(f"{self._again('apply')} tries the rest again", "next")
             case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fleet.cli.lines.events import counted
 from fleet.formats.words import count, some
@@ -63,6 +63,20 @@ def progress_lines(row: RolloutRow, again: Callable[[str], str]) -> Iterator[Lin
         yield Line(clean(f"it waits for {row.waits_for}"), "warning")
     verb = "watch" if row.driver else "resume"
     yield Line(f"{again(f'rollout {verb} {row.id}')} {'follows it' if row.driver else 'goes on'}", "next")
+
+
+def unfinished_lines(rows: Iterable[RolloutRow], again: Callable[[str], str]) -> Iterator[Line]:
+    """Rollouts that have not ended, where nothing else is to do."""
+    for row in rows:
+        if row.status in ENDED:
+            continue
+        told = f"driven by {row.driver}" if row.driver else f"waits for {row.waits_for}"
+        under_way = f", {count(row.under_way, 'node')} under way" if row.under_way else ""
+        yield Line(clean(f"rollout {row.id} has not ended ({row.status}{under_way}): {told}"), "warning")
+        verb, follows = ("watch", "follows it") if row.driver else ("resume", "goes on")
+        yield Line(
+            f"{again(f'rollout {verb} {row.id}')} {follows}; {again(f'rollout cancel {row.id}')} ends it", "next"
+        )
 
 
 def _applied(row: RolloutRow) -> str:

@@ -92,7 +92,7 @@ def command(
     workspace, plan = _planned(face, opened, plan_file, scope, sandbox, forks=forks, updates=updates, policy=policy)
     asks, is_empty = not yes and not as_json, not (plan.nodes or plan.refused)
     if is_empty and not supersede:
-        tell_nothing(face, plan, as_json=as_json)
+        tell_nothing(face, workspace, plan, as_json=as_json)
         return EXIT_DONE
     if not is_empty and not may_go_on(face, plan, asks=asks):
         face.err.line("not applied")

@@ -173,7 +173,9 @@ def test_a_rollout_that_git_no_longer_wants_does_not_go_on(tmp_path: Path) -> No
     wiring.repository.site = LYON % "two"
     with pytest.raises(RefusedError, match=f"git wants something else of s1 than rollout {rollout} does") as caught:
         list(workspace.rollouts().resume(rollout))
-    assert caught.value.hint == "Start a new one: fleet apply. What this one finished stays."
+    assert caught.value.hint == (
+        f"Start a new one: fleet apply; or end this one: fleet rollout cancel {rollout}. What it finished stays."
+    )
     assert wiring.engine_.resumed == []
 
 
