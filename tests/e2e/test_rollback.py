@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Ran, Repository
+from tests.e2e.command import Ran, Repository, environment
+from tests.kills.ground import processes
 
 pytestmark = pytest.mark.timeout(400)
 BOX = ("--sandbox", "../nodes")
@@ -162,11 +167,15 @@ def tills(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
-def test_a_node_that_its_gate_is_against_goes_back_alone(rolling: Repository, tills: str, tmp_path: Path) -> None:
+def ask_each_node(rolling: Repository, tills: str) -> None:
     gate = f'{{type: http, url: "{tills}/{{node.name}}", contains: open, timeout: 1s}}'
     policy = POLICY.replace('{type: command, command: [./smoke.sh, "{wave}"], timeout: 30s}', gate)
     (rolling.folder / "policies.yaml").write_text(policy.replace("  onFailure", "  successThreshold: 50%\n  onFailure"))
     rolling.commit("A gate that asks each node")
+
+
+def test_a_node_that_its_gate_is_against_goes_back_alone(rolling: Repository, tills: str, tmp_path: Path) -> None:
+    ask_each_node(rolling, tills)
     before, held = hashes(rolling), digests(rolling)
 
     ran = rolling.apply(code=4)
@@ -197,6 +206,37 @@ def test_a_node_that_its_gate_is_against_goes_back_alone(rolling: Repository, ti
     assert retried.out.splitlines()[-1].endswith("done: 2 applied"), retried.out
     assert "fleet (2)" in rolling.read("lyon-1-b", MOTD)
     rolling.plan(code=0)
+
+
+@pytest.mark.parametrize("with_child", [False, True], ids=["its child goes on", "with its child"])
+def test_killed_while_a_node_goes_back(rolling: Repository, tills: str, *, with_child: bool) -> None:
+    ask_each_node(rolling, tills)
+    before, held = hashes(rolling), digests(rolling)
+    vault = ("--vault-password-file", str(rolling.password))
+    with subprocess.Popen(
+        [str(rolling.command), "apply", "--yes", "--json", "--sandbox", str(rolling.nodes), *vault],
+        cwd=rolling.folder, env=environment(), stdout=subprocess.PIPE, text=True,
+    ) as apply:  # fmt: skip
+        assert apply.stdout is not None
+        events = (json.loads(line) for line in apply.stdout)
+        name = next(event["rollout_id"] for event in events if event["event"] == "RolloutStarted")
+        going = next(event for event in events if event["event"] == "NodesRollingBack")
+        apply.kill()
+    if with_child:
+        for process in processes(rolling.nodes / ".fleet/runs"):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+    assert going["nodes"] == ["lyon-1-b"]
+
+    resumed = rolling.fleet("rollout", "resume", name, *vault, *BOX, code=4)
+
+    assert "back lyon-1-b: it holds what it held before" in resumed.out.splitlines(), resumed.out
+    after = hashes(rolling)
+    assert {path for path in before if path.startswith("lyon-1-b/") and before[path] != after[path]} == set()
+    assert digests(rolling)["lyon-1-b"] == held["lyon-1-b"]
+    shown = json.loads(rolling.fleet("rollout", "show", name, "--nodes", "--json", *BOX).out)
+    assert shown["counts"] == {"succeeded": 4, "rolled-back": 1, "skipped": 1}
+    assert "held back on 1 node (lyon-1-b)" in rolling.plan(code=3).out
 
 
 def test_what_a_gate_is_told(rolling: Repository) -> None:
