@@ -13,7 +13,8 @@ of at most `batch_size`. A server that fails or is away blocks what comes after 
 What a policy adds: a wave comes when the one before it has passed (`wave`) and has soaked, and when somebody approved of it;
 of a group with a budget at most so many nodes are away at once (`budget`); nodes begin in their windows (`windows`) and no
 faster than a rate (`waiting`); and a wave that fails, or too many failures in all, pause the rollout, or end it to be rolled
-back. `gating` asks gates before each wave and after it. `forecast` tells how long all that takes.
+back. `gating` asks gates before each wave and after it (`checked`: what is true then), and nodes that one is against go back
+meanwhile (`way_back`). `forecast` tells how long all that takes.
 """
 
 from fleet.decide.decision import decide
