@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from fleet.operations.intent import Intent, read_intent
 from fleet.wiring import Wiring
 from fleet.workspace.gates import gates_of
 from tests.e2e.command import Repository
+from tests.e2e.pages import served
 
 NODES = ("turin-1-a", "turin-1-till-001")
 SMOKE = """\
@@ -60,21 +60,8 @@ def ground(repository: Repository) -> Ground:
 
 @pytest.fixture
 def health() -> Iterator[str]:
-    class Health(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/turin-1-a" else 503)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served(lambda path: (200 if path == "/turin-1-a" else 503, b"")) as url:
+        yield url
 
 
 def test_what_a_sandbox_can_say(ground: Ground, health: str) -> None:

@@ -8,15 +8,14 @@ import os
 import re
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command import Ran, Repository, environment
+from tests.e2e.pages import served
 from tests.kills.ground import processes
 
 pytestmark = pytest.mark.timeout(400)
@@ -147,24 +146,12 @@ def test_what_changes_in_git_is_no_longer_held_back(rolling: Repository) -> None
 def tills(tmp_path: Path) -> Iterator[str]:
     """Where each node is asked: lyon-1-b alone is not well, until there is a file `mended`."""
 
-    class Health(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            is_ill = self.path == "/lyon-1-b" and not (tmp_path / "mended").exists()
-            page = b"closed" if is_ill else b"open"
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page)
+    def page(path: str) -> tuple[int, bytes]:
+        is_ill = path == "/lyon-1-b" and not (tmp_path / "mended").exists()
+        return 200, b"closed" if is_ill else b"open"
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served(page) as url:
+        yield url
 
 
 def ask_each_node(rolling: Repository, tills: str) -> None:

@@ -225,6 +225,12 @@ class RolloutPolicySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         | UnsetType
     ) = UNSET
     on_failure: (
-        Annotated[Literal["pause", "rollback", "continue"], doc("What follows a failure. Default pause.", "pause")]
+        Annotated[
+            Literal["pause", "rollback", "continue"],
+            doc(
+                "What follows a failure. With rollback a node that its own gate is against goes back, too. Default pause.",
+                "pause",
+            ),
+        ]
         | UnsetType
     ) = UNSET
